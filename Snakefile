@@ -1,0 +1,33 @@
+# lmrep: the article's figures, from pinned weights and photographs. What to build is in config.yaml
+# (the article) or, with --configfile miniature.yaml, in a study that a laptop makes in minutes.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# --configfile replaces the article's config: it is not merged into it.
+if "study" not in config:
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/weights.smk"
+include: "rules/images.smk"
+include: "rules/runs.smk"
+include: "rules/metrics.smk"
+include: "rules/figures.smk"
+include: "rules/miniature.smk"
+
+
+report: "figures/captions/workflow.rst"
+
+
+rule figures:
+    default_target: True
+    input:
+        [figure_path(name, format) for name in study.figures for format in study.formats],
+        rules.metrics.input,
+
+
+onstart:
+    announce()

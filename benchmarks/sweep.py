@@ -1,0 +1,88 @@
+"""Which rates and numbers of steps flatten the loss of each run of a study: the sweep behind miniature.yaml.
+
+    python benchmarks/sweep.py miniature.yaml --rates 1e-2 2e-2 4e-2 --steps 150 300 --runs gpt2_match
+
+Every combination is a whole descent (the rate falls within it, so that steps cannot be read off a longer
+one). Prints a table: `last tenth` is the share of the loss's whole fall that the last tenth of the steps
+still brings (flat: near 0), `loss` is the last in parts of the first, and `ssim` (match only) the mean over images
+at the first, middle and last block. Needs the weights and images of the study, as a build leaves them.
+"""
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lmrep.experiment import perform
+from lmrep.images import load_target
+from lmrep.metrics import ssim
+from lmrep.spec import Octave, Run
+from lmrep.study import Study, make_study
+
+
+def with_rate(run: Run, rate: float, steps: int, fall: float) -> Run:
+    """The run with one octave at the probe's size, its rate falling from `rate` to `rate / fall`."""
+    octaves = (Octave(run.probe.stem.size, steps, (rate, rate / fall)),)
+    return replace(run, descent=replace(run.descent, octaves=octaves))
+
+
+def measure(study: Study, name: str, rate: float, steps: int, fall: float) -> list[str]:
+    torch.set_num_threads(1)
+    run = with_rate(study.runs[name], rate, steps, fall)
+    targets = None
+    if run.objective == "match":
+        fits = [study.images[image].fit for image in run.panels]
+        paths = [Path(f"resources/images/{image}.png") for image in run.panels]
+        size = run.probe.stem.size
+        targets = np.stack([load_target(path, size, fit) for path, fit in zip(paths, fits, strict=True)])
+    files = {w.name: Path(w.path) for w in (run.probe.stem, run.probe.stack)}
+    try:
+        arrays, _ = perform(run, files, targets, torch.device("cpu"))
+    except FloatingPointError as error:
+        return [name, f"{rate:g}", f"{fall:g}", str(steps), str(error), "", "", "", ""]
+    loss = arrays["loss"].astype(np.float64)
+    tenth = loss[:, -1 - max(1, steps // 10)]
+    last = ((tenth - loss[:, -1]) / (loss[:, 0] - loss[:, -1])).mean()
+    images = arrays["images"]
+    outside = ((images < 0) | (images > 1)).mean()
+    scores = "-"
+    if targets is not None:
+        blocks = (0, len(run.layers) // 2, len(run.layers) - 1)
+        means = [np.mean([ssim(i, t) for i, t in zip(images[b], targets, strict=True)]) for b in blocks]
+        scores = " ".join(f"{mean:.3f}" for mean in means)
+    distance = np.sqrt(((images - arrays["initial"]) ** 2).mean())
+    ratio = (loss[:, -1] / loss[:, 0]).mean()
+    return [
+        name, f"{rate:g}", f"{fall:g}", str(steps), f"{last:.3f}", f"{ratio:.3f}", f"{distance:.3f}", f"{outside:.2f}", scores,
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    parser.add_argument("--rates", type=float, nargs="+", required=True)
+    parser.add_argument("--steps", type=int, nargs="+", required=True)
+    parser.add_argument("--falls", type=float, nargs="+", default=[10], help="the first rate over the last")
+    parser.add_argument("--runs", nargs="+", help="of the study; default: all")
+    parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each")
+    options = parser.parse_args()
+    study = make_study(yaml.safe_load(Path(options.config).read_text()))
+    cases = list(product(options.runs or study.runs, options.rates, options.steps, options.falls))
+    print("| run | rate | fall | steps | last tenth | loss | change (RMS) | outside [0, 1] | ssim |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    with ProcessPoolExecutor(options.jobs) as pool:
+        futures = [pool.submit(measure, study, *case) for case in cases]
+        for future in futures:
+            print("| " + " | ".join(future.result()) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What a build says at its start: study, device, downloads, and about how long it will take."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from lmrep.errors import MINIATURE_COMMAND, OFFLINE_HINT
+from lmrep.spec import Image, Run, Weights
+from lmrep.study import Study
+from lmrep.weights import hub_url, is_at_hand
+
+SECONDS_TO_START = 8  # of a run: imports and weights, before its first step
+SECONDS_FOR_HOST = 10  # to answer a connection, before the network counts as missing
+
+
+def gpu_names() -> list[str]:
+    """The GPUs that a job may use, without torch, whose import would delay every command."""
+    tool = shutil.which("nvidia-smi")
+    if not tool or os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        return []
+    listing = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)
+    return [line.split(":", 1)[1].split("(")[0].strip() for line in listing.stdout.splitlines() if ":" in line]
+
+
+def duration(seconds: float) -> str:
+    """A rough duration in words, as rough as the estimate is."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} seconds"
+
+
+def to_download(weights: Sequence[Weights], images: Sequence[Image]) -> dict[str, str]:
+    """The URLs that have to be asked, each with a few words on what comes from there."""
+    urls = {}
+    for pin in weights:
+        if not is_at_hand(pin):
+            urls[hub_url(pin)] = f"{pin.name} ({pin.bytes / 1e6:.0f} MB)" if pin.bytes else f"{pin.name} (size unknown)"
+    return urls | {image.url: image.name for image in images if image.url}
+
+
+def announcement(
+    study: Study, runs: Sequence[Run], weights: Sequence[Weights], images: Sequence[Image], cores: int
+) -> list[str]:
+    """The lines that a build starts with, for the runs, weights and images that it has yet to make."""
+    gpus = [] if study.device == "cpu" else gpu_names()
+    device = f"on {gpus[0]}" if gpus else f"on the CPU, {cores} cores"
+    speed = study.gflops["cuda"] if gpus else study.gflops["cpu"] * cores
+    at_once = 1 if gpus else max(1, cores // study.threads)
+    seconds = sum(run.flops for run in runs) / speed / 1e9 + SECONDS_TO_START * len(runs) / at_once
+    lines = [f"study {study.name}, {device}: {len(runs)} of {len(study.runs)} runs to make"]
+    downloads = to_download(weights, images)
+    hosts = sorted({urlsplit(url).netloc for url in downloads})
+    if downloads:
+        lines.append(f"to download: {', '.join(downloads.values())}, from {' and '.join(hosts)}")
+    else:
+        lines.append("nothing to download")
+    if runs:
+        lines.append(f"the runs will take about {duration(seconds)} here")
+        if not gpus and study.name != "miniature":
+            lines[-1] += f"; without a GPU, the miniature study takes minutes: {MINIATURE_COMMAND}"
+    return lines
+
+
+def missing_network(weights: Sequence[Weights], images: Sequence[Image]) -> str | None:
+    """A line on the first host that does not answer, before hours are spent towards a download; or None."""
+    for url, what in to_download(weights, images).items():
+        parts = urlsplit(url)
+        if parts.scheme in getproxies():
+            continue  # the proxy finds the host, which this machine need not reach itself
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+        try:
+            socket.create_connection((parts.hostname, port), timeout=SECONDS_FOR_HOST).close()
+        except OSError as error:
+            return f"cannot reach {parts.netloc} for {what} ({error}); {OFFLINE_HINT}"
+    return None

@@ -1,0 +1,17 @@
+"""What made a file: versions, device, hashes. Nothing that differs between two equal builds on one machine."""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+LIBRARIES = ("torch", "transformers", "timm", "torchvision", "numpy", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    """The installed version of every library that a run's numbers go through."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def file_sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

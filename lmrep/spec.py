@@ -1,0 +1,129 @@
+"""Weights, images, probes, descents and runs as frozen dataclasses: what a job is told.
+
+Kept apart from `study`, which reads the config, so that a new figure or key reruns no run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+LAYER_FLOPS_PER_PASS = 2  # a multiply and an add
+PASSES = 2  # forward, and backward to the input: the weights' own gradients are never computed
+
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One weight file: what it holds and where it comes from (`repo` on the hub, or a local `path`)."""
+
+    name: str
+    family: str  # "gpt2" or "vit"
+    width: int
+    depth: int  # blocks
+    heads: int
+    label: str = ""  # on figures
+    patch: int = 0  # px, ViT only
+    size: int = 0  # px, ViT only: the image side that its stem cuts into patches
+    path: str = ""
+    repo: str = ""
+    revision: str = ""
+    file: str = ""
+    sha256: str = ""
+    bytes: int = 0
+
+    @property
+    def patches(self) -> int:
+        """Patches that the stem cuts an image into; 0 for a model without a stem."""
+        return (self.size // self.patch) ** 2 if self.patch else 0
+
+
+@dataclass(frozen=True)
+class Image:
+    """One target image, from exactly one of `skimage`, `path`, `url`, `drawing`."""
+
+    name: str
+    skimage: str = ""
+    path: str = ""
+    url: str = ""
+    sha256: str = ""  # of the file behind `url`
+    member: str = ""  # of the zip behind `url`
+    member_sha256: str = ""
+    drawing: str = ""
+    fit: str = "resize"  # "resize" (squeezes, as the author does) or "crop" (centre square first)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A ViT's stem in front of a stack of blocks."""
+
+    name: str
+    label: str
+    stem: Weights
+    stack: Weights
+    patch_convolution: bool = True
+    class_token: bool = True
+    position_embedding: bool = False
+
+
+@dataclass(frozen=True)
+class Octave:
+    """Steps at one image size; an image larger than the probe's is updated in random crops (jitter)."""
+
+    size: int  # px
+    steps: int
+    rate: tuple[float, float]  # first and last step's, linear between
+    sigma: tuple[float, float] | None = None  # of the blur after each step, px; None: no blur
+
+
+@dataclass(frozen=True)
+class Descent:
+    start: tuple[str, float, float]  # ("uniform", low, high) or ("normal", mean, standard deviation)
+    octaves: tuple[Octave, ...]
+    scale: float = 1.0  # of the gradient
+    constant: float = 0.0  # the large C of sum(C - activation)
+
+    @property
+    def steps(self) -> int:
+        return sum(octave.steps for octave in self.octaves)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One experiment on one probe: its panels, at each of its layers."""
+
+    name: str
+    objective: str  # "neuron", "patch" or "match"
+    probe: Probe
+    weights: str  # "trained" or "untrained" (the stack; the stem is always the trained one)
+    layers: tuple[int, ...]  # blocks, from 1
+    panels: tuple[int, ...] | tuple[str, ...]  # neurons, patches (both from 0), or image names
+    descent: Descent
+    seed: int
+    batch: int  # images in one pass, at most
+
+    @property
+    def flops(self) -> float:
+        """Floating-point operations of all its steps: matrix products and attention, forward and backward."""
+        width, tokens = self.probe.stack.width, self.probe.stem.patches + self.probe.class_token
+        block = LAYER_FLOPS_PER_PASS * tokens * (12 * width**2 + 2 * tokens * width)
+        return float(PASSES * block * sum(self.layers) * len(self.panels) * self.descent.steps)
+
+    def settings(self) -> dict:
+        """Everything its result depends on but the code, as plain JSON values."""
+        settings = asdict(self)
+        # Where a file lies, and what figures call it, changes nothing of what is in it.
+        for described in (settings["probe"], settings["probe"]["stem"], settings["probe"]["stack"]):
+            described.update({key: "" for key in ("label", "path") if key in described})
+        return settings
+
+
+def run_from_settings(settings: Mapping) -> Run:
+    """The run whose `settings()` these are."""
+    probe = settings["probe"]
+    probe = Probe(**{**probe, "stem": Weights(**probe["stem"]), "stack": Weights(**probe["stack"])})
+    octaves = [
+        Octave(o["size"], o["steps"], tuple(o["rate"]), tuple(o["sigma"]) if o["sigma"] else None)
+        for o in settings["descent"]["octaves"]
+    ]
+    descent = Descent(**{**settings["descent"], "start": tuple(settings["descent"]["start"]), "octaves": tuple(octaves)})
+    layers, panels = tuple(settings["layers"]), tuple(settings["panels"])
+    return Run(**{**settings, "probe": probe, "layers": layers, "panels": panels, "descent": descent})

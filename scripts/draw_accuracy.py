@@ -1,0 +1,16 @@
+"""Draw SSIM against block (rule draw_accuracy)."""
+
+import json
+from pathlib import Path
+
+from lmrep.charts import draw_accuracy
+from lmrep.errors import job_log
+from lmrep.metrics import ACCURACY_COLUMNS, read_table
+from lmrep.save import save_figure
+
+snakemake = globals()["snakemake"]
+with job_log(snakemake.log[0]) as log:
+    rows = [row for path in snakemake.input for row in read_table(Path(path), ACCURACY_COLUMNS)]
+    figure = draw_accuracy(rows, json.loads(snakemake.params.labels), snakemake.params.title)
+    save_figure(figure, Path(snakemake.output[0]))
+    print(f"drew {len(rows)} rows", file=log)

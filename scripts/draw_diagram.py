@@ -1,0 +1,15 @@
+"""Draw a probe at work on one image (rule draw_diagram)."""
+
+from pathlib import Path
+
+from lmrep.diagram import draw_diagram
+from lmrep.errors import job_log
+from lmrep.runfile import read_arrays
+from lmrep.save import save_figure
+
+snakemake = globals()["snakemake"]
+with job_log(snakemake.log[0]) as log:
+    trace = read_arrays(Path(snakemake.input[0]))
+    trace.facts.update(stem=snakemake.params.stem, stack=snakemake.params.stack)
+    save_figure(draw_diagram(trace, snakemake.params.title), Path(snakemake.output[0]))
+    print(f"drew a trace of blocks {trace.facts['layers']}", file=log)
