@@ -61,7 +61,8 @@ def measure(study: Study, name: str, rate: float, steps: int, fall: float) -> li
     distance = np.sqrt(((images - arrays["initial"]) ** 2).mean())
     ratio = (loss[:, -1] / loss[:, 0]).mean()
     return [
-        name, f"{rate:g}", f"{fall:g}", str(steps), f"{last:.3f}", f"{ratio:.3f}", f"{distance:.3f}", f"{outside:.2f}", scores,
+        name, f"{rate:g}", f"{fall:g}", str(steps),
+        f"{last:.3f}", f"{ratio:.3f}", f"{distance:.3f}", f"{outside:.2f}", scores,
     ]  # fmt: skip
 
 

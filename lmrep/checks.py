@@ -72,7 +72,9 @@ def check_run(run: Run, images: dict[str, Image]) -> None:
             f"{key}: the first octave has {run.descent.octaves[0].size} px, expected the probe's {stem.size} px"
         )
     if run.objective == "match" and any(octave.size != stem.size for octave in run.descent.octaves):
-        raise InputError(f"{key}: a match is against a photograph of {stem.size} px, expected every octave at that size")
+        raise InputError(
+            f"{key}: a match is against a photograph of {stem.size} px, expected every octave at that size"
+        )
 
 
 def check_figure(figure: Figure, study: Study) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-
 MINIATURE_COMMAND = "snakemake --cores all figures --configfile miniature.yaml"
 OFFLINE_HINT = f"without a network, build the miniature study: {MINIATURE_COMMAND}"
 

@@ -10,7 +10,6 @@ LAYER_FLOPS_PER_PASS = 2  # a multiply and an add
 PASSES = 2  # forward, and backward to the input: the weights' own gradients are never computed
 
 
-
 @dataclass(frozen=True)
 class Weights:
     """One weight file: what it holds and where it comes from (`repo` on the hub, or a local `path`)."""
@@ -124,6 +123,8 @@ def run_from_settings(settings: Mapping) -> Run:
         Octave(o["size"], o["steps"], tuple(o["rate"]), tuple(o["sigma"]) if o["sigma"] else None)
         for o in settings["descent"]["octaves"]
     ]
-    descent = Descent(**{**settings["descent"], "start": tuple(settings["descent"]["start"]), "octaves": tuple(octaves)})
+    descent = Descent(
+        **{**settings["descent"], "start": tuple(settings["descent"]["start"]), "octaves": tuple(octaves)}
+    )
     layers, panels = tuple(settings["layers"]), tuple(settings["panels"])
     return Run(**{**settings, "probe": probe, "layers": layers, "panels": panels, "descent": descent})

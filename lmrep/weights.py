@@ -19,14 +19,13 @@ from urllib.parse import quote, urlsplit
 from filelock import FileLock
 from tqdm import tqdm
 
-from lmrep.errors import InputError
+from lmrep.errors import OFFLINE_HINT, InputError
 from lmrep.progress import SECONDS_BETWEEN_LINES, Lines
 from lmrep.spec import Weights
 
 ETAG_SECONDS = 8  # that the hub has to answer
 PATIENCE_SECONDS = 12  # no new try after these: without a network, the job ends within half a minute
 TRIES = 3
-OFFLINE = "without a network, build the miniature study: snakemake --cores all figures --configfile miniature.yaml"
 
 
 class Mismatch(InputError):
@@ -174,12 +173,12 @@ def _from_hub(weights: Weights) -> Path:
     except errors.FileMetadataError:
         line = f"does not answer as a hub does when asked for {what}: see HF_ENDPOINT and the proxy"
     except errors.OfflineModeIsEnabled:
-        line = f"is not asked for {what}, as HF_HUB_OFFLINE is set; {OFFLINE}"
+        line = f"is not asked for {what}, as HF_HUB_OFFLINE is set; {OFFLINE_HINT}"
     except (httpx.HTTPError, httpx.InvalidURL, errors.LocalEntryNotFoundError) as error:
         # Only these tell their reason: the text of others may quote a header, and so a token.
         told = isinstance(error, httpx.ConnectError | httpx.TimeoutException | httpx.ProxyError)
         reason = (told and " ".join(str(error).split())) or type(error).__name__
-        line = f"cannot be reached for {what} ({reason}); {OFFLINE}"
+        line = f"cannot be reached for {what} ({reason}); {OFFLINE_HINT}"
     except OSError as error:
         line = f"gives {what}, but the cache cannot keep it: {error.strerror or error}"
     raise InputError(f"weights.{weights.name}: {hub_host()} {line}")

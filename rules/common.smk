@@ -7,16 +7,18 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-# Jobs import lmrep from this checkout, installed or not, as the digests below are of this checkout.
+# lmrep is imported from this checkout, installed or not: the digests are of this checkout.
 ROOT = str(Path(workflow.basedir))
 sys.path.insert(0, ROOT)
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
 
 from lmrep.announce import announcement, missing_network
 from lmrep.checks import check_study
 from lmrep.digest import as_param, code_digest
 from lmrep.errors import InputError
+from lmrep.provenance import import_this_checkout
 from lmrep.study import make_study, schema_complaint
+
+import_this_checkout()
 
 
 def refuse(message):
@@ -78,6 +80,90 @@ def probe_weights(run):
     """The weight files that a run reads: an untrained stack needs none of its own."""
     names = {run.probe.stem.name} | ({run.probe.stack.name} if run.weights == "trained" else set())
     return sorted(names)
+
+
+# Inputs and params of the rules, stage by stage.
+
+
+def local_source(wildcards):
+    return study.weights[wildcards.weights].path or []
+
+
+def weight_source(wildcards):
+    """What the file depends on: a new name on figures fetches nothing."""
+    return as_param(vars(study.weights[wildcards.weights]) | {"label": ""})
+
+
+def local_image(wildcards):
+    return study.images[wildcards.image].path or []
+
+
+def image_source(wildcards):
+    """What the original depends on: how it is fitted to a probe is a run's business."""
+    source = dict(vars(study.images[wildcards.image]))
+    del source["fit"]
+    return as_param(source)
+
+
+def run_targets(wildcards):
+    run = study.runs[wildcards.run]
+    return [image_path(name) for name in run.panels] if run.objective == "match" else []
+
+
+def run_fits(wildcards):
+    run = study.runs[wildcards.run]
+    return as_param([study.images[name].fit for name in run.panels] if run.objective == "match" else [])
+
+
+def shown_runs(wildcards):
+    """The runs of a figure, in the order of the config."""
+    return [study.runs[name] for name in study.figures[wildcards.figure].runs]
+
+
+def shown_run_files(wildcards):
+    return [run_path(run.name) for run in shown_runs(wildcards)]
+
+
+def shown_tables(kind):
+    return lambda wildcards: [f"{RESULTS}/metrics/{kind}/{run.name}.tsv" for run in shown_runs(wildcards)]
+
+
+def title(wildcards):
+    return study.figures[wildcards.figure].title
+
+
+def labels(wildcards):
+    """The label of each run's probe, by the run's name."""
+    return as_param({run.name: run.probe.label for run in shown_runs(wildcards)})
+
+
+def probe_labels(wildcards):
+    return as_param({run.probe.name: run.probe.label for run in shown_runs(wildcards)})
+
+
+def shown_layers(wildcards):
+    """The blocks shown of each run, by the run's name: all of its own where the config does not choose."""
+    chosen = study.figures[wildcards.figure].layers
+    return as_param({run.name: chosen.get(run.name, run.layers) for run in shown_runs(wildcards)})
+
+
+def in_report(kind):
+    """A figure's path, marked for the report with its kind's caption."""
+    return report(
+        f"{FIGURES}/{{figure}}.{{format}}",
+        caption=f"../figures/captions/{kind}.rst",
+        category="Figures",
+        labels={"figure": "{figure}", "format": "{format}"},
+    )
+
+
+def maximised(wildcards):
+    """The neurons and the patches that a diagram's runs maximise."""
+    found = {"neurons": [], "patches": []}
+    for run in shown_runs(wildcards):
+        if run.objective != "match":
+            found[{"neuron": "neurons", "patch": "patches"}[run.objective]] += run.panels
+    return as_param(found)
 
 
 def announce():

@@ -11,12 +11,12 @@ rule measure_run:
         f"{LOGS}/measure_run/{{run}}.log",
     benchmark:
         f"{BENCHMARKS}/measure_run/{{run}}.tsv"
-    params:
-        code=code_digest("metrics"),
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
+    params:
+        code=code_digest("metrics"),
     message:
         "Measuring the images of {wildcards.run}"
     script:
@@ -28,18 +28,18 @@ rule merge_tables:
         accuracy=expand(rules.measure_run.output.accuracy, run=study.runs),
         patches=expand(rules.measure_run.output.patches, run=study.runs),
     output:
-        accuracy=f"{RESULTS}/metrics/accuracy.tsv",
-        patches=f"{RESULTS}/metrics/patches.tsv",
+        accuracy=report(f"{RESULTS}/metrics/accuracy.tsv", caption="../figures/captions/tables.rst", category="Tables"),
+        patches=report(f"{RESULTS}/metrics/patches.tsv", caption="../figures/captions/tables.rst", category="Tables"),
     log:
         f"{LOGS}/merge_tables.log",
     benchmark:
         f"{BENCHMARKS}/merge_tables.tsv"
-    params:
-        code=code_digest("metrics"),
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        code=code_digest("metrics"),
     message:
         "Merging the tables of all runs"
     script:
@@ -53,12 +53,12 @@ rule record_study:
         f"{LOGS}/record_study.log",
     benchmark:
         f"{BENCHMARKS}/record_study.tsv"
-    params:
-        study=as_param(config),
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        study=as_param(config),
     message:
         "Recording the study as it was resolved"
     script:

@@ -11,18 +11,18 @@ rule train_model:
     output:
         weights="results/training/{model}.safetensors",
         card="results/training/{model}.json",
-    wildcard_constraints:
-        model="|".join(TRAINED),
     log:
         "results/training/{model}.log",
     benchmark:
         "results/training/{model}.benchmark.tsv"
-    params:
-        code=code_digest("miniature"),
+    wildcard_constraints:
+        model="|".join(TRAINED),
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        code=code_digest("miniature"),
     message:
         "Training {wildcards.model}"
     script:
@@ -41,12 +41,12 @@ rule train_miniature:
         "results/training/ship.log",
     benchmark:
         "results/training/ship.benchmark.tsv"
-    params:
-        folder=os.path.dirname(RECIPE),
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        folder=lambda wildcards, input: os.path.dirname(input.recipe),
     message:
         "Copying the trained models to {params.folder} and writing their card"
     script:

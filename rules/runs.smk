@@ -1,16 +1,6 @@
 # The optimisation runs: one job is one experiment on one probe, over all its layers and panels.
 
 
-def run_targets(wildcards):
-    run = study.runs[wildcards.run]
-    return [image_path(name) for name in run.panels] if run.objective == "match" else []
-
-
-def run_fits(wildcards):
-    run = study.runs[wildcards.run]
-    return as_param([study.images[name].fit for name in run.panels] if run.objective == "match" else [])
-
-
 rule optimise_run:
     input:
         weights=lambda wildcards: [weights_path(name) for name in probe_weights(study.runs[wildcards.run])],
@@ -21,16 +11,16 @@ rule optimise_run:
         f"{LOGS}/optimise_run/{{run}}.log",
     benchmark:
         f"{BENCHMARKS}/optimise_run/{{run}}.tsv"
-    params:
-        settings=lambda wildcards: as_param(study.runs[wildcards.run].settings()),
-        fits=run_fits,
-        device=study.device,
-        code=code_digest("experiment", "images"),
     threads: study.threads
     resources:
         mem_mb=8000,
         runtime=240,
         gpu=0 if study.device == "cpu" else 1,
+    params:
+        settings=lambda wildcards: as_param(study.runs[wildcards.run].settings()),
+        fits=run_fits,
+        device=study.device,
+        code=code_digest("experiment", "images"),
     message:
         "Optimising the images of {wildcards.run}"
     script:

@@ -27,7 +27,9 @@ def test_a_run_goes_through_these_modules(package, edited):
     assert digest.code_digest("charts") == before[1]
 
 
-@pytest.mark.parametrize("edited", ["grids", "charts", "diagram", "metrics", "study", "weights", "announce", "miniature"])
+@pytest.mark.parametrize(
+    "edited", ["grids", "charts", "diagram", "metrics", "study", "weights", "announce", "miniature"]
+)
 def test_a_run_does_not_go_through_those(package, edited):
     before = digest.code_digest("experiment")
     with open(package / f"{edited}.py", "a") as file:

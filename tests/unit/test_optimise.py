@@ -61,9 +61,7 @@ def test_objectives_are_the_sums_that_they_say():
 def test_steps_are_those_written_out_by_hand(gpt2_probe):
     descent = Descent(("uniform", 0.5, 0.6), (Octave(16, 2, (0.1, 0.05), (1.5, 0.5)),), scale=2.0, constant=200.0)
     image = start_noise(descent.start, 16, 0, 0)
-    found, losses = descend(
-        gpt2_probe, image[None, None], [2], [objectives.neuron((3,), 1, 200.0)], descent, seed=0
-    )
+    found, losses = descend(gpt2_probe, image[None, None], [2], [objectives.neuron((3,), 1, 200.0)], descent, seed=0)
     by_hand = image[None]
     for rate, sigma in ((0.1, 1.5), (0.05, 0.5)):
         leaf = by_hand.clone().requires_grad_()
@@ -156,7 +154,9 @@ def test_a_run_has_the_arrays_that_it_promises(tiny_files, targets):
 def test_a_photograph_matches_itself(tiny_files, targets):
     files, _ = tiny_files
     run = tiny.tiny_run("match", ("a", "b"))
-    still = replace(run, descent=replace(run.descent, start=("normal", 0.5, 0.0), octaves=(Octave(16, 1, (1e-9, 1e-9)),)))
+    still = replace(
+        run, descent=replace(run.descent, start=("normal", 0.5, 0.0), octaves=(Octave(16, 1, (1e-9, 1e-9)),))
+    )
     grey = np.full_like(targets, 0.5)
     arrays, _ = perform(still, files, grey, CPU)
     assert np.abs(arrays["output_distance"]).max() < 1e-2

@@ -61,7 +61,9 @@ def test_parts_of_the_stem_can_be_left_out(tiny_files):
     assert torch.equal(whole.stem(images())[:, 1:], bare.stem(images()))
     assert torch.equal(whole.stem(images())[:, :1], models["tiny_vit"].cls_token.expand(3, -1, -1))
     placed = vit_probe(files, position_embedding=True)
-    torch.testing.assert_close(placed.stem(images()) - whole.stem(images()), models["tiny_vit"].pos_embed.expand(3, -1, -1))
+    torch.testing.assert_close(
+        placed.stem(images()) - whole.stem(images()), models["tiny_vit"].pos_embed.expand(3, -1, -1)
+    )
     raw = vit_probe(files, patch_convolution=False, class_token=False).stem(images())
     assert torch.equal(raw[1, 6], images()[1, :, 4:8, 8:12].flatten())  # row 1, column 2 of 4 x 4 patches
 

@@ -1,0 +1,67 @@
+"""A copy of this checkout in a folder of its own, and Snakemake run in it as a user would."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ("Snakefile", "config.yaml", "miniature.yaml", "rules", "scripts", "lmrep", "figures/captions",
+           "figures/lmrep.mplstyle", "resources/miniature")  # fmt: skip
+
+
+class Checkout:
+    def __init__(self, folder: Path):
+        self.folder = folder
+        for source in SOURCES:
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                (folder / source).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / source, folder / source)
+
+    def __truediv__(self, path: str) -> Path:
+        return self.folder / path
+
+    def edit(self, config: str, change) -> None:
+        """Rewrites a config after `change(config)` has changed it in place."""
+        values = yaml.safe_load((self / config).read_text())
+        change(values)
+        (self / config).write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        """Snakemake in this folder; its stdout and stderr together, in `stdout`."""
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder, env={**os.environ, **environment}, text=True, timeout=900, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def miniature(self, *arguments: str) -> subprocess.CompletedProcess:
+        return self.run("--cores", "2", *arguments, "--configfile", "miniature.yaml")
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """The jobs that a dry run of the miniature study lists, by rule."""
+        listing = self.miniature("-n", *arguments)
+        assert listing.returncode == 0, listing.stdout
+        counts = re.findall(r"^([a-z_]+) +(\d+)$", listing.stdout, re.MULTILINE)
+        return {rule: int(count) for rule, count in counts if rule != "total"}
+
+    def bytes_of(self, *folders: str) -> dict[str, bytes]:
+        """Every file below the folders, by its path."""
+        paths = (path for folder in folders for path in sorted((self / folder).rglob("*")) if path.is_file())
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+
+
+def shorten(config: dict, steps: int = 3) -> None:
+    """Descents of a few steps: every rule and figure, in seconds."""
+    for descent in config["descents"].values():
+        for octave in descent["octaves"]:
+            octave["steps"] = steps
+    for run in config["runs"].values():
+        for octave in run.get("octaves", []):
+            octave["steps"] = steps

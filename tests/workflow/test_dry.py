@@ -1,0 +1,109 @@
+"""What Snakemake says before any job starts: plans, bad configs, a missing network."""
+
+import subprocess
+import sys
+
+import pytest
+from checkout import ROOT, Checkout
+
+pytestmark = pytest.mark.workflow
+NO_HUB = "http://127.0.0.1:9"  # the discard port: nothing listens there
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    return Checkout(tmp_path_factory.mktemp("dry") / "lmrep")
+
+
+def test_the_article_is_planned_offline_and_in_full(checkout):
+    plan = checkout.run("-n", "--cores", "1", "figures", HF_ENDPOINT=NO_HUB)
+    assert plan.returncode == 0, plan.stdout
+    counts = dict(line.split() for line in plan.stdout.splitlines() if len(line.split()) == 2)
+    expected = {"fetch_weights": 3, "fetch_image": 2, "optimise_run": 10, "measure_run": 10, "merge_tables": 1,
+                "draw_diagram": 1, "draw_features": 3, "draw_reconstructions": 2, "draw_accuracy": 1,
+                "draw_importance": 1}  # fmt: skip
+    assert {rule: int(counts[rule]) for rule in expected} == expected
+    assert "figures/vit_vs_gpt2_representation_2.png" in plan.stdout
+
+
+def test_planning_imports_no_torch(checkout):
+    program = (
+        "import sys\nfrom snakemake.cli import main\n"
+        "try:\n    main(['-n', '--cores', '1', 'figures', '--quiet'])\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        "assert 'torch' not in sys.modules and 'lmrep.study' in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=checkout.folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_one_figure_needs_only_its_own(checkout):
+    assert checkout.planned("figures/miniature/gpt2_features_viz.png") == {
+        "fetch_weights": 2, "optimise_run": 1, "draw_features": 1
+    }  # fmt: skip
+    assert checkout.planned("figures/miniature/vit_vs_gpt2_representation.png") == {
+        "fetch_weights": 3, "fetch_image": 2, "optimise_run": 2, "measure_run": 2, "draw_reconstructions": 1
+    }  # fmt: skip
+    assert checkout.planned("figures/miniature/transformer_activation_explained.png") == {
+        "fetch_weights": 2, "fetch_image": 1, "trace_probe": 1, "draw_diagram": 1
+    }  # fmt: skip
+
+
+def test_an_untrained_stack_needs_no_weights_of_its_own(checkout):
+    plan = checkout.planned("results/miniature/runs/gpt2_match_untrained.safetensors")
+    assert plan == {"fetch_weights": 1, "fetch_image": 2, "optimise_run": 1}
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("seed=abc", "lmrep: config: seed: 'abc' is not of type 'integer'"),
+        ("colour=red", "lmrep: config: Additional properties are not allowed ('colour' was unexpected)"),
+        ('runs={"gpt2_match": {"layers": [1, 9]}}', "lmrep: config: runs.gpt2_match.layers"),
+        ('runs={"gpt2_neurons": {"probe": "bert"}}', "lmrep: runs.gpt2_neurons.probe: 'bert' is not one of probes"),
+        ('images={"dog": {"skimage": "cat"}}', "lmrep: images.dog: no run uses it"),
+    ],
+)
+def test_a_bad_config_ends_in_one_line_that_names_the_key(checkout, setting, expected):
+    done = checkout.miniature("-n", "figures", "--config", setting)
+    assert done.returncode == 1
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("lmrep: "))
+    assert line.startswith(expected)
+    assert "Traceback" not in done.stdout
+
+
+def test_a_missing_network_ends_in_one_line_that_names_host_and_way_out(checkout):
+    done = checkout.run("--cores", "1", "figures", HF_ENDPOINT=NO_HUB, HF_HOME=str(checkout / "hf"))
+    assert done.returncode == 1
+    lines = done.stdout.splitlines()
+    assert "cannot reach 127.0.0.1:9 for gpt2" in lines[-1]
+    assert "snakemake --cores all figures --configfile miniature.yaml" in lines[-1]
+    assert "Traceback" not in done.stdout
+    assert not (checkout / "resources/weights").exists()
+
+
+def test_a_build_says_what_it_will_do(checkout):
+    done = checkout.run("--cores", "1", "figures", HF_ENDPOINT=NO_HUB, CUDA_VISIBLE_DEVICES="")
+    said = [line for line in done.stdout.splitlines() if line.startswith("lmrep: ")]
+    assert "study article, on the CPU" in said[0] and "10 of 10 runs" in said[0]
+    assert "gpt2 (548 MB)" in said[1] and "github.com" in said[1] and "127.0.0.1:9" in said[1]
+    assert "the runs will take about" in said[2] and "--configfile miniature.yaml" in said[2]
+
+
+@pytest.mark.parametrize("config", ["config.yaml", "miniature.yaml"])
+def test_lint_wishes_for_nothing_but_a_container(checkout, config):
+    lint = checkout.run("--lint", "--configfile", config)
+    wishes = [line.strip() for line in lint.stdout.splitlines() if line.strip().startswith("* ")]
+    assert all("container" in wish or "conda" in wish for wish in wishes), lint.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("snakefmt", "--check", "Snakefile", "rules"), ("ruff", "check", "."), ("ruff", "format", "--check", ".")],
+)
+def test_formatters_are_content(command):
+    tool = str((ROOT / sys.executable).parent / command[0])
+    done = subprocess.run([tool, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
