@@ -12,7 +12,7 @@ from lmrep.save import PAGE, make_canvas, place_image, styled, title_height
 
 MARGIN, GAP = 0.08, 0.04  # in: around the page, between panels
 LABEL, HEADING = 0.115, 0.2  # in: the line above a panel, the line above a block
-COLUMNS = 8  # reconstructions in one line at most, the target among them
+COLUMNS = 9  # pictures in a line, the target among them
 LARGEST = 1.9  # in, the side of a panel where few must fill the page
 GREY = "#555555"
 

@@ -10,6 +10,7 @@ rule fetch_image:
         f"{LOGS}/fetch_image/{{image}}.log",
     benchmark:
         f"{BENCHMARKS}/fetch_image/{{image}}.tsv"
+    priority: 1  # before any run: a scheduler that can choose starts the largest first
     threads: 1
     resources:
         mem_mb=2000,

@@ -10,6 +10,7 @@ rule fetch_weights:
         f"{LOGS}/fetch_weights/{{weights}}.log",
     benchmark:
         f"{BENCHMARKS}/fetch_weights/{{weights}}.tsv"
+    priority: 1  # before any run: a scheduler that can choose starts the largest first
     threads: 1
     resources:
         mem_mb=1000,
