@@ -5,7 +5,9 @@
 Every combination is a whole descent (the rate falls within it, so that steps cannot be read off a longer
 one). Prints a table: `last tenth` is the share of the loss's whole fall that the last tenth of the steps
 still brings (flat: near 0), `loss` is the last in parts of the first, and `ssim` (match only) the mean over images
-at the first, middle and last block. Needs the weights and images of the study, as a build leaves them.
+at the first, middle and last block. Needs the
+weights and images of the study, as a build leaves them. Given a folder of run files in place of a config, it prints
+what these reached.
 """
 
 import argparse
@@ -24,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lmrep.experiment import perform
 from lmrep.images import load_target
 from lmrep.metrics import ssim
+from lmrep.runfile import read_arrays
 from lmrep.spec import Octave, Run
 from lmrep.study import Study, make_study
 
@@ -32,6 +35,24 @@ def with_rate(run: Run, rate: float, steps: int, fall: float) -> Run:
     """The run with one octave at the probe's size, its rate falling from `rate` to `rate / fall`."""
     octaves = (Octave(run.probe.stem.size, steps, (rate, rate / fall)),)
     return replace(run, descent=replace(run.descent, octaves=octaves))
+
+
+def flatness(loss: np.ndarray) -> tuple[float, float]:
+    """Of losses [layer, step]: the share of the fall that the last tenth of the steps brings, and last over first."""
+    loss = loss.astype(np.float64)
+    tenth = loss[:, -1 - max(1, loss.shape[1] // 10)]
+    return ((tenth - loss[:, -1]) / (loss[:, 0] - loss[:, -1])).mean(), (loss[:, -1] / loss[:, 0]).mean()
+
+
+def built(folder: Path) -> None:
+    """Prints the same measures of the run files of a build, at the rates and steps that its config sets."""
+    print("| run | steps | last tenth | loss |\n|---|---|---|---|")
+    for path in sorted(folder.glob("*.safetensors")):
+        run = read_arrays(path)
+        size = run.facts["settings"]["descent"]["octaves"][-1]["steps"]
+        # A larger octave begins at another loss: each counts for itself, the last one here.
+        last, ratio = flatness(run["loss"][:, -size:])
+        print(f"| {run.facts['run']} | {run['loss'].shape[1]} | {last:.3f} | {ratio:.3f} |")
 
 
 def measure(study: Study, name: str, rate: float, steps: int, fall: float) -> list[str]:
@@ -48,9 +69,7 @@ def measure(study: Study, name: str, rate: float, steps: int, fall: float) -> li
         arrays, _ = perform(run, files, targets, torch.device("cpu"))
     except FloatingPointError as error:
         return [name, f"{rate:g}", f"{fall:g}", str(steps), str(error), "", "", "", ""]
-    loss = arrays["loss"].astype(np.float64)
-    tenth = loss[:, -1 - max(1, steps // 10)]
-    last = ((tenth - loss[:, -1]) / (loss[:, 0] - loss[:, -1])).mean()
+    last, ratio = flatness(arrays["loss"])
     images = arrays["images"]
     outside = ((images < 0) | (images > 1)).mean()
     scores = "-"
@@ -59,7 +78,6 @@ def measure(study: Study, name: str, rate: float, steps: int, fall: float) -> li
         means = [np.mean([ssim(i, t) for i, t in zip(images[b], targets, strict=True)]) for b in blocks]
         scores = " ".join(f"{mean:.3f}" for mean in means)
     distance = np.sqrt(((images - arrays["initial"]) ** 2).mean())
-    ratio = (loss[:, -1] / loss[:, 0]).mean()
     return [
         name, f"{rate:g}", f"{fall:g}", str(steps),
         f"{last:.3f}", f"{ratio:.3f}", f"{distance:.3f}", f"{outside:.2f}", scores,
@@ -68,13 +86,16 @@ def measure(study: Study, name: str, rate: float, steps: int, fall: float) -> li
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config")
-    parser.add_argument("--rates", type=float, nargs="+", required=True)
-    parser.add_argument("--steps", type=int, nargs="+", required=True)
+    parser.add_argument("config", help="a study, or the folder of run files that a build of it left")
+    parser.add_argument("--rates", type=float, nargs="+")
+    parser.add_argument("--steps", type=int, nargs="+")
     parser.add_argument("--falls", type=float, nargs="+", default=[10], help="the first rate over the last")
     parser.add_argument("--runs", nargs="+", help="of the study; default: all")
     parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each")
     options = parser.parse_args()
+    if Path(options.config).is_dir():
+        built(Path(options.config))
+        return
     study = make_study(yaml.safe_load(Path(options.config).read_text()))
     cases = list(product(options.runs or study.runs, options.rates, options.steps, options.falls))
     print("| run | rate | fall | steps | last tenth | loss | change (RMS) | outside [0, 1] | ssim |")
