@@ -2,10 +2,10 @@
 # (the article) or, with --configfile miniature.yaml, in a study that a laptop makes in minutes.
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.20")
 
 # --configfile replaces the article's config: it is not merged into it.
-if "study" not in config:
+if not workflow.overwrite_configfiles:
 
     configfile: "config.yaml"
 

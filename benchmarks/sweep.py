@@ -58,13 +58,13 @@ def built(folder: Path) -> None:
 def measure(study: Study, name: str, rate: float, steps: int, fall: float) -> list[str]:
     torch.set_num_threads(1)
     run = with_rate(study.runs[name], rate, steps, fall)
-    targets = None
+    targets, beside = None, "" if study.name == "article" else f"/{study.name}"
     if run.objective == "match":
         fits = [study.images[image].fit for image in run.panels]
-        paths = [Path(f"resources/images/{image}.png") for image in run.panels]
+        paths = [Path(f"resources/images{beside}/{image}.png") for image in run.panels]
         size = run.probe.stem.size
         targets = np.stack([load_target(path, size, fit) for path, fit in zip(paths, fits, strict=True)])
-    files = {w.name: Path(w.path) for w in (run.probe.stem, run.probe.stack)}
+    files = {w.name: Path(f"resources/weights{beside}/{w.name}.safetensors") for w in (run.probe.stem, run.probe.stack)}
     try:
         arrays, _ = perform(run, files, targets, torch.device("cpu"))
     except FloatingPointError as error:
@@ -96,6 +96,8 @@ def main() -> None:
     if Path(options.config).is_dir():
         built(Path(options.config))
         return
+    if not options.rates or not options.steps:
+        parser.error("a study is swept over --rates and --steps")
     study = make_study(yaml.safe_load(Path(options.config).read_text()))
     cases = list(product(options.runs or study.runs, options.rates, options.steps, options.falls))
     print("| run | rate | fall | steps | last tenth | loss | change (RMS) | outside [0, 1] | ssim |")

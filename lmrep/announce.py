@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-from lmrep.errors import MINIATURE_COMMAND, OFFLINE_HINT
+from lmrep.errors import MINIATURE_COMMAND, OFFLINE_HINT, InputError
 from lmrep.spec import Image, Run, Weights
 from lmrep.study import Study
 from lmrep.weights import hub_url, is_at_hand
@@ -44,11 +44,25 @@ def to_download(weights: Sequence[Weights], images: Sequence[Image]) -> dict[str
 
 
 def announcement(
-    study: Study, runs: Sequence[Run], weights: Sequence[Weights], images: Sequence[Image], cores: int
+    study: Study,
+    runs: Sequence[Run],
+    weights: Sequence[Weights],
+    images: Sequence[Image],
+    cores: int | None,
+    here: bool,
 ) -> list[str]:
-    """The lines that a build starts with, for the runs, weights and images that it has yet to make."""
+    """The lines that a build starts with, for the runs, weights and images that it has yet to make.
+
+    `here`: jobs run on this machine, with `cores` in all, and not on a cluster's.
+    Raises InputError where the study asks for a GPU that this machine does not have.
+    """
     gpus = [] if study.device == "cpu" else gpu_names()
+    cores = cores or study.threads
+    if here and study.device == "cuda" and not gpus and runs:
+        raise InputError(f"device: cuda was asked for, but there is no GPU here; expected auto, or {MINIATURE_COMMAND}")
     device = f"on {gpus[0]}" if gpus else f"on the CPU, {cores} cores"
+    if not here:
+        device = "on a cluster (times are for this machine)"
     speed = study.gflops["cuda"] if gpus else study.gflops["cpu"] * cores
     at_once = 1 if gpus else max(1, cores // study.threads)
     seconds = sum(run.flops for run in runs) / speed / 1e9 + SECONDS_TO_START * len(runs) / at_once
@@ -66,15 +80,18 @@ def announcement(
     return lines
 
 
-def missing_network(weights: Sequence[Weights], images: Sequence[Image]) -> str | None:
-    """A line on the first host that does not answer, before hours are spent towards a download; or None."""
+def check_network(weights: Sequence[Weights], images: Sequence[Image]) -> None:
+    """Raises InputError at the first host that does not answer, before hours are spent towards a download."""
     for url, what in to_download(weights, images).items():
         parts = urlsplit(url)
+        try:
+            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+            assert parts.hostname
+        except (ValueError, KeyError, AssertionError):
+            raise InputError(f"{url}: expected an https:// address of a host (see HF_ENDPOINT)") from None
         if parts.scheme in getproxies():
             continue  # the proxy finds the host, which this machine need not reach itself
-        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
         try:
             socket.create_connection((parts.hostname, port), timeout=SECONDS_FOR_HOST).close()
         except OSError as error:
-            return f"cannot reach {parts.netloc} for {what} ({error}); {OFFLINE_HINT}"
-    return None
+            raise InputError(f"cannot reach {parts.netloc} for {what} ({error}); {OFFLINE_HINT}") from None

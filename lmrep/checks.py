@@ -1,10 +1,15 @@
 """What a study asks for against what its models and images have, before any job starts."""
 
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+
 from lmrep.errors import InputError
 from lmrep.spec import Image, Probe, Run, Weights
 from lmrep.study import Figure, Study
 
 CHANNELS = 3
+SSIM_WINDOW = 11  # px, of metrics.ssim: the least size of an image that it measures
 NEEDS_OBJECTIVE = {"reconstructions": ("match",), "accuracy": ("match",), "features": ("neuron", "patch")}
 
 
@@ -12,6 +17,8 @@ def check_weights(weights: Weights) -> None:
     key = f"weights.{weights.name}"
     if bool(weights.path) == bool(weights.repo):
         raise InputError(f"{key}: expected a local path or a repo on the hub, one of the two")
+    if weights.path and not Path(weights.path).is_file():
+        raise InputError(f"{key}.path: expected a file, found none at {weights.path}")
     if weights.repo and not (weights.revision and weights.file):
         raise InputError(f"{key}: a repo on the hub is pinned by revision and file, both expected")
     if weights.width % weights.heads:
@@ -28,6 +35,10 @@ def check_image(image: Image) -> None:
     sources = [name for name in ("skimage", "path", "url", "drawing") if getattr(image, name)]
     if len(sources) != 1:
         raise InputError(f"{key}: expected one of skimage, path, url, drawing, found {' and '.join(sources) or 'none'}")
+    if image.path and not Path(image.path).is_file():
+        raise InputError(f"{key}.path: expected a file, found none at {image.path}")
+    if (image.sha256 or image.member or image.member_sha256) and not (image.url or image.path):
+        raise InputError(f"{key}: sha256 and member are of a url or a path, expected one of the two")
     if image.url and not image.sha256:
         raise InputError(f"{key}.sha256: a url is pinned by its sha256, none found")
 
@@ -49,6 +60,17 @@ def check_probe(probe: Probe) -> None:
         )
 
 
+def numbers(value) -> Iterator[float]:
+    """Every number in nested dicts and lists."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    for entry in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(entry, dict | list | tuple):
+            yield from numbers(entry)
+        elif isinstance(entry, int | float):
+            yield entry
+
+
 def check_run(run: Run, images: dict[str, Image]) -> None:
     key, stem, stack = f"runs.{run.name}", run.probe.stem, run.probe.stack
     for layer in run.layers:
@@ -64,6 +86,14 @@ def check_run(run: Run, images: dict[str, Image]) -> None:
             raise InputError(f"{key}.neurons: '{stack.name}' has neurons 0 to {stack.width - 1}, not {panel}")
         elif run.objective == "patch" and not 0 <= panel < stem.patches:
             raise InputError(f"{key}.patches: '{stem.name}' has patches 0 to {stem.patches - 1}, not {panel}")
+    if not all(map(isfinite, numbers(run.settings()))):
+        raise InputError(f"{key}: expected finite numbers in its descent")
+    kind, first, second = run.descent.start
+    if (kind, True) in (("uniform", second < first), ("normal", second < 0)):
+        wanted = "the lower bound first" if kind == "uniform" else "a standard deviation of 0 or more"
+        raise InputError(f"{key}.start.{kind}: expected {wanted}, not {[first, second]}")
+    if run.objective == "match" and stem.size < SSIM_WINDOW:
+        raise InputError(f"{key}: SSIM needs images of {SSIM_WINDOW} px at least, '{stem.name}' has {stem.size} px")
     for octave in run.descent.octaves:
         if octave.size < stem.size:
             raise InputError(f"{key}: an octave of {octave.size} px, expected at least the probe's {stem.size} px")
@@ -93,6 +123,9 @@ def check_figure(figure: Figure, study: Study) -> None:
             if layer not in run.layers:
                 blocks = ", ".join(map(str, run.layers))
                 raise InputError(f"{key}.layers: '{run.name}' has blocks {blocks}, not {layer}")
+    shown = [(run.probe.name, run.weights) for run in runs]
+    if figure.kind == "accuracy" and len(set(shown)) < len(shown):
+        raise InputError(f"{key}.runs: accuracy has one line for a probe and its weights, expected no two runs of both")
     if figure.kind == "features" and len(runs) != 1:
         raise InputError(f"{key}.runs: features are drawn from one run, not {len(runs)}")
     if figure.kind == "diagram":

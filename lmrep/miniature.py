@@ -14,7 +14,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lmrep.images import load_skimage
+from lmrep.image_sources import load_skimage
 
 VALIDATION_SHARE = 0.05  # of the text, held out from its end
 VALIDATION_BATCHES = 20

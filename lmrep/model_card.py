@@ -14,7 +14,8 @@ VisionTransformer), in half precision; they are loaded as float32. They keep the
 models: width = 3 x patch^2 for the GPT-2 and the base ViT, 4/3 of that for the large one, heads of one width.
 They are for studying this project's method on a laptop, not for language or vision.
 
-`snakemake --cores all train_miniature` trains them again by `recipe.yaml` and writes this card. The target
+`snakemake --cores all train_miniature` trains them again by `recipe.yaml` and writes this card; where that rounds
+otherwise, the files' hashes change, and `miniature.yaml` is to be given the new ones. The target
 images of the miniature study (`chelsea`, and the drawn Tesla coil) are not among the photographs.
 Weights: MIT, as the project. Photographs: scikit-image's, under the licences that it names.
 """

@@ -38,7 +38,7 @@ def descend(
 
     Returns the images [layer, panel, 3, last octave's size, the same] as optimised, not clipped, and the losses
     [step, layer, panel] before each step. `report(step, mean loss)` is called after each.
-    Raises FloatingPointError at the first step whose loss is not a finite number.
+    Raises FloatingPointError at the first step whose loss, or at the end if an image, is not finite.
     """
     images, losses, step = start.clone(), [], 0
     panels = images.shape[:2]
@@ -60,4 +60,6 @@ def descend(
                 raise FloatingPointError(f"the loss is {mean} at step {step}: a lower rate or scale is needed")
             report(step, mean)
             step += 1
+    if not torch.isfinite(images).all():
+        raise FloatingPointError(f"an image is not finite after step {step - 1}: a lower rate or scale is needed")
     return images, torch.stack(losses)

@@ -65,6 +65,8 @@ def make_panels(raw: Mapping, probe: Probe, key: str) -> tuple:
         raise InputError(f"{key}: a run whose objective is {objective} takes {wanted}{given}")
     panels = raw[wanted]
     if isinstance(panels, int):
+        if objective == "patch" and panels > probe.stem.patches > 0:
+            raise InputError(f"{key}.patches: '{probe.stem.name}' has {probe.stem.patches} patches, not {panels}")
         panels = range(panels) if objective == "neuron" else spread_patches(panels, probe.stem.patches)
     return tuple(panels)
 
@@ -92,11 +94,21 @@ def make_figure(name: str, raw: Mapping, runs: Mapping[str, Run]) -> Figure:
     return Figure(name, raw["kind"], raw["title"], tuple(raw["runs"]), raw.get("image", ""), layers)
 
 
+def whole_numbers(value):
+    """The config with 16 for every 16.0, which a schema takes for an integer as well."""
+    if isinstance(value, Mapping):
+        return {key: whole_numbers(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [whole_numbers(entry) for entry in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def make_study(config: Mapping) -> Study:
     """The study that a config (one that the schema has passed) describes.
 
     Raises InputError where one entry asks for another that is not there; `checks.check_study` does the rest.
     """
+    config = whole_numbers(config)
     weights = {name: Weights(name, **raw) for name, raw in config["weights"].items()}
     images = {name: Image(name, **raw) for name, raw in config["images"].items()}
     probes = {}

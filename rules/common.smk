@@ -2,6 +2,7 @@
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -11,11 +12,12 @@ from snakemake.utils import validate
 ROOT = str(Path(workflow.basedir))
 sys.path.insert(0, ROOT)
 
-from lmrep.announce import announcement, missing_network
+from lmrep.announce import announcement, check_network
 from lmrep.checks import check_study
 from lmrep.digest import as_param, code_digest
 from lmrep.errors import InputError
 from lmrep.provenance import import_this_checkout
+from lmrep.spec import Descent
 from lmrep.study import make_study, schema_complaint
 
 import_this_checkout()
@@ -45,7 +47,11 @@ except InputError as error:
 RESULTS = f"results/{study.name}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
-FIGURES = "figures" if study.name == "article" else f"figures/{study.name}"
+
+
+def own(folder):
+    """A study's part of a folder, so that none takes another's files for its own: the article's are at its top."""
+    return folder if study.name == "article" else f"{folder}/{study.name}"
 
 
 wildcard_constraints:
@@ -56,11 +62,11 @@ wildcard_constraints:
 
 
 def weights_path(name):
-    return f"resources/weights/{name}.safetensors"
+    return f"{own('resources/weights')}/{name}.safetensors"
 
 
 def image_path(name):
-    return f"resources/images/{name}.png"
+    return f"{own('resources/images')}/{name}.png"
 
 
 def run_path(name):
@@ -68,7 +74,7 @@ def run_path(name):
 
 
 def figure_path(name, format):
-    return f"{FIGURES}/{name}.{format}"
+    return f"{own('figures')}/{name}.{format}"
 
 
 def figures_of(kind):
@@ -150,11 +156,16 @@ def shown_layers(wildcards):
 def in_report(kind):
     """A figure's path, marked for the report with its kind's caption."""
     return report(
-        f"{FIGURES}/{{figure}}.{{format}}",
+        f"{own('figures')}/{{figure}}.{{format}}",
         caption=f"../figures/captions/{kind}.rst",
         category="Figures",
         labels={"figure": "{figure}", "format": "{format}"},
     )
+
+
+def traced_settings(wildcards):
+    """The settings of a diagram's run without its descent: a trace takes no steps."""
+    return as_param(replace(shown_runs(wildcards)[0], descent=Descent(("uniform", 0.0, 0.0), ())).settings())
 
 
 def maximised(wildcards):
@@ -171,8 +182,9 @@ def announce():
     runs = [study.runs[job.wildcards.run] for job in jobs if job.rule.name == "optimise_run"]
     weights = [study.weights[job.wildcards.weights] for job in jobs if job.rule.name == "fetch_weights"]
     images = [study.images[job.wildcards.image] for job in jobs if job.rule.name == "fetch_image"]
-    for line in announcement(study, runs, weights, images, workflow.cores):
-        print(f"lmrep: {line}", file=sys.stderr)
-    unreachable = missing_network(weights, images)
-    if unreachable:
-        refuse(unreachable)
+    try:
+        for line in announcement(study, runs, weights, images, workflow.cores, workflow.local_exec):
+            print(f"lmrep: {line}", file=sys.stderr)
+        check_network(weights, images)
+    except InputError as error:
+        refuse(error)

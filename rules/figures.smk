@@ -121,10 +121,10 @@ rule trace_probe:
         mem_mb=8000,
         runtime=10,
     params:
-        settings=lambda wildcards: as_param(shown_runs(wildcards)[0].settings()),
+        settings=traced_settings,
         fit=lambda wildcards: study.images[study.figures[wildcards.figure].image].fit,
         maximised=maximised,
-        code=code_digest("trace", "images"),
+        code=code_digest("trace", "images", "runfile"),
     message:
         "Following an image through the probe of {wildcards.figure}"
     script:

@@ -17,7 +17,7 @@ rule fetch_image:
         runtime=30,
     params:
         image=image_source,
-        code=code_digest("drawings"),
+        code=code_digest("image_sources"),
     message:
         "Fetching the image {wildcards.image}"
     script:

@@ -20,7 +20,8 @@ rule optimise_run:
         settings=lambda wildcards: as_param(study.runs[wildcards.run].settings()),
         fits=run_fits,
         device=study.device,
-        code=code_digest("experiment", "images"),
+        threads=study.threads,
+        code=code_digest("experiment", "images", "runfile"),
     message:
         "Optimising the images of {wildcards.run}"
     script:

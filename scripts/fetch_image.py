@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from lmrep.errors import job_log
-from lmrep.images import SOURCES, fetch_image
+from lmrep.image_sources import SOURCES, fetch_image
 from lmrep.spec import Image
 
 snakemake = globals()["snakemake"]

@@ -19,17 +19,18 @@ from lmrep.runfile import write_arrays
 from lmrep.spec import run_from_settings
 
 snakemake = globals()["snakemake"]
-torch.set_num_threads(snakemake.threads)
+# Not snakemake.threads, which --cores caps: sums are split, and rounded, by the number of threads.
+torch.set_num_threads(snakemake.params.threads)
 torch.use_deterministic_algorithms(True)
 run = run_from_settings(json.loads(snakemake.params.settings))
 fits = json.loads(snakemake.params.fits)
 files = {Path(path).stem: Path(path) for path in snakemake.input.weights}
 size = run.probe.stem.size
-targets = [load_target(Path(path), size, fit) for path, fit in zip(snakemake.input.images, fits, strict=True)]
 with (
     job_log(snakemake.log[0]) as log,
     progress(run.name, total_steps(run), sys.stderr, log) as report,
 ):
+    targets = [load_target(Path(path), size, fit) for path, fit in zip(snakemake.input.images, fits, strict=True)]
     device = pick_device(snakemake.params.device)
     try:
         arrays, facts = perform(run, files, np.stack(targets) if targets else None, device, report)

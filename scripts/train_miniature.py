@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from lmrep.errors import job_log
 from lmrep.miniature import train
 from lmrep.progress import progress
 
@@ -15,7 +16,7 @@ torch.set_num_threads(snakemake.threads)
 name = snakemake.wildcards.model
 recipe = yaml.safe_load(Path(snakemake.input.recipe).read_text())
 with (
-    open(snakemake.log[0], "w") as log,
+    job_log(snakemake.log[0]) as log,
     progress(name, recipe["models"][name]["steps"], sys.stderr, log) as report,
 ):
     card = train(recipe, name, Path(snakemake.output.weights), report)

@@ -12,6 +12,8 @@ from lmrep import digest
 def package(tmp_path, monkeypatch):
     folder = tmp_path / "lmrep"
     shutil.copytree(ROOT / "lmrep", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "figures").mkdir()
+    shutil.copy(ROOT / digest.STYLE, tmp_path / "figures")
     monkeypatch.setattr(digest, "PACKAGE", folder)
     digest.modules_behind.cache_clear()
     yield folder
@@ -28,13 +30,21 @@ def test_a_run_goes_through_these_modules(package, edited):
 
 
 @pytest.mark.parametrize(
-    "edited", ["grids", "charts", "diagram", "metrics", "study", "weights", "announce", "miniature"]
+    "edited", ["grids", "charts", "diagram", "metrics", "study", "weights", "announce", "miniature", "errors"]
 )
 def test_a_run_does_not_go_through_those(package, edited):
     before = digest.code_digest("experiment")
     with open(package / f"{edited}.py", "a") as file:
         file.write("# edited\n")
     assert digest.code_digest("experiment") == before
+
+
+def test_figures_are_drawn_anew_in_another_style(package):
+    before = digest.code_digest("charts"), digest.code_digest("experiment")
+    with open(package.parent / digest.STYLE, "a") as file:
+        file.write("# edited\n")
+    assert digest.code_digest("charts") != before[0]
+    assert digest.code_digest("experiment") == before[1]
 
 
 def test_params_do_not_depend_on_the_order_of_keys():

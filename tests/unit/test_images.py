@@ -17,7 +17,8 @@ from PIL import Image as Picture
 
 from lmrep.drawings import draw_tesla_coil
 from lmrep.errors import InputError
-from lmrep.images import SHIPPED, fetch_image, load_skimage, load_target, prepare, read_image
+from lmrep.image_sources import SHIPPED, fetch_image, load_skimage
+from lmrep.images import load_target, prepare, read_image
 from lmrep.spec import Image
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,9 @@ from conftest import ROOT
 from jsonschema import Draft202012Validator
 
 from lmrep.checks import check_study
+from lmrep.drawings import DRAWINGS
 from lmrep.errors import InputError
+from lmrep.image_sources import SHIPPED
 from lmrep.spec import run_from_settings
 from lmrep.study import make_study, schema_complaint, spread_patches
 
@@ -79,7 +81,7 @@ def test_labels_and_paths_are_no_part_of_a_runs_settings(miniature):
     before = study_of(miniature).runs["gpt2_match"].settings()
     miniature["weights"]["gpt2_mini"] |= {"label": "other", "path": "elsewhere.safetensors"}
     miniature["probes"]["gpt2"]["label"] = "other"
-    assert study_of(miniature).runs["gpt2_match"].settings() == before
+    assert make_study(miniature).runs["gpt2_match"].settings() == before
 
 
 def test_a_run_may_set_a_constant_of_its_descent(miniature):
@@ -132,6 +134,10 @@ def set_in(config, keys, value):
         (("descents", "match", "start"), {"normal": [0.5]}, "start.normal: [0.5] is too short"),
         (("weights", "gpt2_mini", "sha256"), "abc", "weights.gpt2_mini.sha256: 'abc' does not match"),
         (("formats",), ["gif"], "formats.0: 'gif' is not one of"),
+        (("study",), "gallery", "study: 'gallery' should not be valid"),
+        (("seed",), 2**64, "seed: 18446744073709551616 is greater than the maximum"),
+        (("images", "chelsea", "skimage"), "kidney", "images.chelsea.skimage: 'kidney' is not one of"),
+        (("images", "chelsea"), {"url": "http://x/y"}, "images.chelsea.url: 'http://x/y' does not match"),
         (("figures", "token_importance", "kind"), "plot", "figures.token_importance.kind: 'plot' is not one of"),
     ],
 )
@@ -161,6 +167,14 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
         (("images", "dog"), {"skimage": "astronaut"}, "images.dog: no run uses it"),
         (("images", "chelsea", "path"), "x.png", "images.chelsea: expected one of skimage, path, url, drawing"),
         (("images", "chelsea"), {"url": "https://h/x.png"}, "images.chelsea.sha256"),
+        (("images", "chelsea"), {"path": "no.png"}, "images.chelsea.path: expected a file, found none at no.png"),
+        (("images", "chelsea", "member"), "x.png", "images.chelsea: sha256 and member are of a url or a path"),
+        (("weights", "gpt2_mini", "path"), "resources", "weights.gpt2_mini.path: expected a file, found none"),
+        (("runs", "gpt2_patches", "patches"), 400, "patches: 'vit_base_mini' has 121 patches, not 400"),
+        (("descents", "plain", "constant"), float("nan"), "expected finite numbers"),
+        (("descents", "match", "start"), {"normal": [0.5, -1]}, "start.normal: expected a standard deviation"),
+        (("descents", "plain", "start"), {"uniform": [0.6, 0.5]}, "start.uniform: expected the lower bound first"),
+        (("figures", "representational_accuracy", "runs"), ["gpt2_match", "twin"], "no two runs of both"),
         (("weights", "gpt2_mini", "repo"), "a/b", "weights.gpt2_mini: expected a local path or a repo"),
         (("weights", "gpt2_mini", "heads"), 5, "weights.gpt2_mini.heads: expected a divisor of the width 108"),
         (("weights", "vit_base_mini", "size"), 65, "weights.vit_base_mini.size: expected a multiple"),
@@ -177,10 +191,23 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
     ],
 )  # fmt: skip
 def test_what_does_not_fit_together_is_refused_by_key(miniature, keys, value, expected):
+    miniature["runs"]["twin"] = miniature["runs"]["gpt2_match"]
     set_in(miniature, keys, value)
     with pytest.raises(InputError) as error:
         study_of(miniature)
     assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_schema_names_the_pictures_that_there_are():
+    image = SCHEMA["properties"]["images"]["additionalProperties"]["properties"]
+    assert sorted(image["skimage"]["enum"]) == sorted(SHIPPED)
+    assert image["drawing"]["enum"] == list(DRAWINGS)
+
+
+def test_a_whole_number_may_be_written_as_a_float(miniature):
+    before = study_of(miniature).runs
+    miniature["batch"], miniature["runs"]["gpt2_neurons"]["neurons"] = 16.0, 16.0
+    assert study_of(miniature).runs == before
 
 
 def test_every_key_of_the_configs_has_a_comment_near():

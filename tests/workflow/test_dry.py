@@ -63,6 +63,7 @@ def test_an_untrained_stack_needs_no_weights_of_its_own(checkout):
         ("colour=red", "lmrep: config: Additional properties are not allowed ('colour' was unexpected)"),
         ('runs={"gpt2_match": {"layers": [1, 9]}}', "lmrep: config: runs.gpt2_match.layers"),
         ('runs={"gpt2_neurons": {"probe": "bert"}}', "lmrep: runs.gpt2_neurons.probe: 'bert' is not one of probes"),
+        ('images={"chelsea": {"skimage": None, "path": "no.png"}}', "lmrep: config: images.chelsea.skimage"),
         ('images={"dog": {"skimage": "cat"}}', "lmrep: images.dog: no run uses it"),
     ],
 )
@@ -82,6 +83,19 @@ def test_a_missing_network_ends_in_one_line_that_names_host_and_way_out(checkout
     assert "snakemake --cores all figures --configfile miniature.yaml" in lines[-1]
     assert "Traceback" not in done.stdout
     assert not (checkout / "resources/weights").exists()
+
+
+def test_an_endpoint_that_is_no_address_is_refused_in_one_line(checkout):
+    done = checkout.run("--cores", "1", "figures", HF_ENDPOINT="huggingface.co", HF_HOME=str(checkout / "hf"))
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert "HF_ENDPOINT" in done.stdout.splitlines()[-1]
+
+
+def test_a_gpu_that_is_not_there_is_missed_before_any_job(checkout):
+    done = checkout.miniature("figures", "--config", "device=cuda")
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("lmrep: device: cuda was asked for")
+    assert not (checkout / "results").exists()
 
 
 def test_a_build_says_what_it_will_do(checkout):
