@@ -85,10 +85,11 @@ def check_network(weights: Sequence[Weights], images: Sequence[Image]) -> None:
     for url, what in to_download(weights, images).items():
         parts = urlsplit(url)
         try:
-            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-            assert parts.hostname
-        except (ValueError, KeyError, AssertionError):
-            raise InputError(f"{url}: expected an https:// address of a host (see HF_ENDPOINT)") from None
+            port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        except ValueError:  # a port that is no number
+            port = None
+        if not (port and parts.hostname):
+            raise InputError(f"{url}: expected an https:// address of a host (see HF_ENDPOINT)")
         if parts.scheme in getproxies():
             continue  # the proxy finds the host, which this machine need not reach itself
         try:

@@ -32,7 +32,7 @@ class Study:
 
 
 def pick(section: str, entries: Mapping, name: str, key: str):
-    """The entry called `name`, or a InputError that names the key which asked for it."""
+    """The entry called `name`, or an InputError that names the key which asked for it."""
     if name not in entries:
         raise InputError(f"{key}: '{name}' is not one of {section}: {', '.join(entries) or 'none'}")
     return entries[name]

@@ -110,6 +110,7 @@ def test_a_build_says_what_it_will_do(checkout):
 def test_lint_wishes_for_nothing_but_a_container(checkout, config):
     lint = checkout.run("--lint", "--configfile", config)
     wishes = [line.strip() for line in lint.stdout.splitlines() if line.strip().startswith("* ")]
+    assert wishes, lint.stdout
     assert all("container" in wish or "conda" in wish for wish in wishes), lint.stdout
 
 

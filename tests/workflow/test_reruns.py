@@ -1,5 +1,7 @@
 """A short build of the miniature study: its files, what reruns and what does not, and equal bytes."""
 
+import os
+
 import numpy as np
 import pytest
 from checkout import Checkout, shorten
@@ -34,8 +36,6 @@ def restored(built):
         path: (path.read_bytes(), path.stat()) for path in [built / "miniature.yaml", *(built / "lmrep").glob("*.py")]
     }
     yield built
-    import os
-
     for path, (content, times) in kept.items():
         path.write_bytes(content)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
