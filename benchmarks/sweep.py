@@ -23,6 +23,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from lmrep.errors import InputError
 from lmrep.experiment import perform
 from lmrep.images import load_target
 from lmrep.metrics import ssim
@@ -109,4 +110,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"lmrep: {error}")
