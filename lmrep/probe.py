@@ -1,112 +1,19 @@
 """A ViT's stem in front of a stack of GPT-2 or ViT blocks, as one module with the outputs of its blocks.
 
 Method: the article's "Spatial Learning in Language Model Features"; numbers and choices in `config.yaml`.
-A family is one adapter below: how its library builds the blocks, and what a file calls their tensors.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lmrep.errors import InputError
+from lmrep.families import FAMILIES, check_shapes, fresh_blocks, read_tensors, trained_blocks
 from lmrep.spec import Probe as ProbeSpec
-from lmrep.spec import Weights
 
 CHANNELS = 3
-
-
-def gpt2_blocks(weights: Weights) -> nn.ModuleList:
-    """transformers' GPT-2 blocks, freshly initialised. Without a mask their attention is causal."""
-    from transformers import GPT2Config, GPT2Model
-
-    config = GPT2Config(
-        vocab_size=1, n_positions=1, n_embd=weights.width, n_layer=weights.depth, n_head=weights.heads,
-        # GPT-2's own "gelu_new" is this tanh form, written out in several operations where torch has one.
-        activation_function="gelu_pytorch_tanh", attn_implementation="sdpa", bos_token_id=None, eos_token_id=None,
-    )  # fmt: skip
-    return GPT2Model(config).h
-
-
-def vit_blocks(weights: Weights) -> nn.ModuleList:
-    """timm's VisionTransformer blocks, freshly initialised."""
-    from timm.models.vision_transformer import VisionTransformer
-
-    return VisionTransformer(
-        img_size=weights.size, patch_size=weights.patch, embed_dim=weights.width, depth=weights.depth,
-        num_heads=weights.heads, num_classes=0,
-    ).blocks  # fmt: skip
-
-
-class GPT2Family:
-    blocks: Callable = staticmethod(gpt2_blocks)
-    prefix = "h."
-    # Checkpoints of the causal language model say transformer.h.0, those of the bare model h.0.
-    outer = "transformer."
-    # Causal masks, which older versions of transformers saved beside the weights.
-    not_weights = (".attn.bias", ".attn.masked_bias")
-
-
-class ViTFamily:
-    blocks: Callable = staticmethod(vit_blocks)
-    prefix = "blocks."
-    outer = ""
-    not_weights = ()
-
-
-FAMILIES = {"gpt2": GPT2Family, "vit": ViTFamily}
-
-
-def read_tensors(weights: Weights, path: Path, wanted: Callable[[str], str | None]) -> dict[str, Tensor]:
-    """The float32 tensors of a weight file for which `wanted(key)` gives a new name; the rest is not read."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(key).float() for key in file.keys() if (name := wanted(key))}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"weights.{weights.name}: {path} is not a readable safetensors file ({error})") from None
-
-
-def check_shapes(weights: Weights, found: Mapping[str, Tensor], expected: Mapping[str, Tensor | tuple]) -> None:
-    """Raises InputError at the first tensor that is missing, not expected, or of another shape."""
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found or name not in expected:
-            what = "missing from" if name not in found else "not expected in"
-            raise InputError(f"weights.{weights.name}: tensor '{name}' is {what} the file of a {weights.family}")
-        shape = tuple(getattr(expected[name], "shape", expected[name]))
-        if tuple(found[name].shape) != shape:
-            raise InputError(
-                f"weights.{weights.name}: tensor '{name}' has shape {list(found[name].shape)}, "
-                f"expected {list(shape)} by its width, depth, patch and size"
-            )
-
-
-def load_blocks(weights: Weights, path: Path, depth: int) -> nn.ModuleList:
-    """The first `depth` trained blocks of a weight file, every key and shape checked."""
-    family = FAMILIES[weights.family]
-
-    def wanted(key: str) -> str | None:
-        name = key.removeprefix(family.outer)
-        if not name.startswith(family.prefix) or name.endswith(family.not_weights):
-            return None
-        name = name.removeprefix(family.prefix)
-        return name if int(name.split(".")[0]) < depth else None
-
-    with torch.device("meta"):  # shapes only: the file brings the numbers
-        blocks = family.blocks(weights)[:depth]
-    state = read_tensors(weights, path, wanted)
-    check_shapes(weights, state, blocks.state_dict())
-    blocks.load_state_dict(state, strict=True, assign=True)
-    return blocks
-
-
-def fresh_blocks(weights: Weights, seed: int, depth: int) -> nn.ModuleList:
-    """The first `depth` blocks as the family's library initialises them, from `seed` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return FAMILIES[weights.family].blocks(weights)[:depth]
 
 
 class Stem(nn.Module):
@@ -161,6 +68,15 @@ class Probe(nn.Module):
         self.eval().requires_grad_(False)
 
     @property
+    def causal(self) -> bool:
+        """Whether a token sees only itself and those before it."""
+        return FAMILIES[self.spec.stack.family].causal
+
+    def in_precision(self, precision: torch.dtype) -> "Probe":
+        """A probe whose blocks' products are in `precision`; stem, norms and sums stay float32."""
+        return Probe(self.spec, self.stem, nn.ModuleList(block.in_precision(precision) for block in self.blocks))
+
+    @property
     def first_patch(self) -> int:
         """The token of patch 0."""
         return int(self.spec.class_token)
@@ -175,19 +91,20 @@ class Probe(nn.Module):
                 outputs[layer] = tokens
         return [outputs[layer] for layer in layers]
 
-    def outputs_of_own_layer(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
+    def outputs_of_own_layer(self, images: Tensor, layers: Sequence[int], tokens: int | None = None) -> list[Tensor]:
         """Images [layer, panel, 3, size, size] to one output [panel, token, width] a layer, in one pass.
 
         Every image leaves the batch at the block it is meant for, so that no block works for nothing.
-        `layers` ascends and begins at 1 or later.
+        `layers` ascends and begins at 1 or later. `tokens`: how many there are from the first, if not all; in a
+        causal stack the outputs of these are the same without the rest.
         """
-        panels = images.shape[1]
-        tokens, outputs = self.stem(images.flatten(0, 1)), []
+        panels, outputs = images.shape[1], []
+        stream = self.stem(images.flatten(0, 1))[:, :tokens]
         for layer in range(1, max(layers) + 1):
-            tokens = self.blocks[layer - 1](tokens)
+            stream = self.blocks[layer - 1](stream)
             if layer in layers:
-                outputs.append(tokens[:panels])
-                tokens = tokens[panels:]
+                outputs.append(stream[:panels])
+                stream = stream[panels:]
         return outputs
 
 
@@ -199,5 +116,5 @@ def load_probe(
     The stem is always the trained one, so that trained and untrained stacks see the same tokens.
     Raises InputError where a file does not hold what the config says.
     """
-    blocks = load_blocks(spec.stack, stack, depth) if stack else fresh_blocks(spec.stack, seed, depth)
+    blocks = trained_blocks(spec.stack, stack, depth) if stack else fresh_blocks(spec.stack, seed, depth)
     return Probe(spec, Stem(spec, stem), blocks).to(device)

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lmrep.errors import InputError
-from lmrep.probe import load_blocks, load_probe
+from lmrep.families import trained_blocks
+from lmrep.probe import load_probe
 from lmrep.spec import Probe
 
 pytestmark = pytest.mark.models
@@ -95,12 +96,12 @@ def test_gpt2_cannot_look_ahead_and_a_vit_can(tiny_files, gpt2_probe):
 
 def test_only_the_blocks_asked_for_are_loaded(tiny_files):
     files, _ = tiny_files
-    assert len(load_blocks(tiny.GPT2, files["tiny_gpt2"], 2)) == 2
+    assert len(trained_blocks(tiny.GPT2, files["tiny_gpt2"], 2)) == 2
 
 
 def test_a_checkpoint_of_the_causal_language_model_is_read_too(tiny_files, tmp_path, gpt2_probe):
     tiny.write_gpt2(tmp_path / "lm.safetensors", outer="transformer.")
-    blocks = load_blocks(tiny.GPT2, tmp_path / "lm.safetensors", 3)
+    blocks = trained_blocks(tiny.GPT2, tmp_path / "lm.safetensors", 3)
     for ours, theirs in zip(blocks.parameters(), gpt2_probe.blocks.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -129,7 +130,7 @@ def test_a_file_of_another_shape_is_refused_by_tensor(tiny_files, change, words)
     files, _ = tiny_files
     weights = replace(tiny.GPT2, **change)
     with pytest.raises(InputError) as error:
-        load_blocks(weights, files["tiny_gpt2"], weights.depth)
+        trained_blocks(weights, files["tiny_gpt2"], weights.depth)
     assert "\n" not in str(error.value)
     assert all(word in str(error.value) for word in ["weights.tiny_gpt2", *words])
 
@@ -139,10 +140,10 @@ def test_a_tensor_that_no_block_has_is_refused(tiny_files, tmp_path):
     state = load_file(files["tiny_gpt2"])
     save_file(state | {"h.0.attn.c_extra.weight": torch.zeros(2)}, tmp_path / "extra.safetensors")
     with pytest.raises(InputError, match=r"0.attn.c_extra.weight.*not expected"):
-        load_blocks(tiny.GPT2, tmp_path / "extra.safetensors", 3)
+        trained_blocks(tiny.GPT2, tmp_path / "extra.safetensors", 3)
 
 
 def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"not a file of tensors")
     with pytest.raises(InputError, match="not a readable safetensors"):
-        load_blocks(tiny.GPT2, tmp_path / "bad.safetensors", 1)
+        trained_blocks(tiny.GPT2, tmp_path / "bad.safetensors", 1)
