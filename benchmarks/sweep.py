@@ -27,6 +27,7 @@ from lmrep.errors import InputError
 from lmrep.experiment import perform
 from lmrep.images import load_target
 from lmrep.metrics import ssim
+from lmrep.plan import make_plan
 from lmrep.runfile import read_arrays
 from lmrep.spec import Octave, Run
 from lmrep.study import Study, make_study
@@ -67,7 +68,7 @@ def measure(study: Study, name: str, rate: float, steps: int, fall: float) -> li
         targets = np.stack([load_target(path, size, fit) for path, fit in zip(paths, fits, strict=True)])
     files = {w.name: Path(f"resources/weights{beside}/{w.name}.safetensors") for w in (run.probe.stem, run.probe.stack)}
     try:
-        arrays, _ = perform(run, files, targets, torch.device("cpu"))
+        arrays, _ = perform(run, files, targets, make_plan(run, torch.device("cpu")))
     except FloatingPointError as error:
         return [name, f"{rate:g}", f"{fall:g}", str(steps), str(error), "", "", "", ""]
     last, ratio = flatness(arrays["loss"])

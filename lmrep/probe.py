@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lmrep.families import FAMILIES, check_shapes, fresh_blocks, read_tensors, trained_blocks
+from lmrep.families import check_shapes, fresh_blocks, read_tensors, trained_blocks
 from lmrep.spec import Probe as ProbeSpec
 
 CHANNELS = 3
@@ -67,19 +67,9 @@ class Probe(nn.Module):
         self.spec, self.stem, self.blocks = spec, stem, blocks
         self.eval().requires_grad_(False)
 
-    @property
-    def causal(self) -> bool:
-        """Whether a token sees only itself and those before it."""
-        return FAMILIES[self.spec.stack.family].causal
-
     def in_precision(self, precision: torch.dtype) -> "Probe":
         """A probe whose blocks' products are in `precision`; stem, norms and sums stay float32."""
         return Probe(self.spec, self.stem, nn.ModuleList(block.in_precision(precision) for block in self.blocks))
-
-    @property
-    def first_patch(self) -> int:
-        """The token of patch 0."""
-        return int(self.spec.class_token)
 
     def forward(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """The outputs [image, token, width] of the blocks `layers` (ascending, from 1; 0 is the stem)."""

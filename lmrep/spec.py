@@ -62,6 +62,15 @@ class Probe:
     class_token: bool = True
     position_embedding: bool = False
 
+    @property
+    def first_patch(self) -> int:
+        """The token of patch 0."""
+        return int(self.class_token)
+
+    @property
+    def tokens(self) -> int:
+        return self.stem.patches + self.first_patch
+
 
 @dataclass(frozen=True)
 class Octave:
@@ -97,12 +106,13 @@ class Run:
     panels: tuple[int, ...] | tuple[str, ...]  # neurons, patches (both from 0), or image names
     descent: Descent
     seed: int
-    batch: int  # images in one pass, at most
+    precision: str  # of the products: "auto", "float32" or "bfloat16"
+    memory: float | str  # MB for what a pass keeps for its way back, or "auto"
 
     @property
     def flops(self) -> float:
         """Floating-point operations of all its steps: matrix products and attention, forward and backward."""
-        width, tokens = self.probe.stack.width, self.probe.stem.patches + self.probe.class_token
+        width, tokens = self.probe.stack.width, self.probe.tokens
         block = LAYER_FLOPS_PER_PASS * tokens * (12 * width**2 + 2 * tokens * width)
         return float(PASSES * block * sum(self.layers) * len(self.panels) * self.descent.steps)
 

@@ -80,7 +80,7 @@ def make_run(name: str, raw: Mapping, config: Mapping, probes: Mapping[str, Prob
     layers = range(1, probe.stack.depth + 1) if raw["layers"] == "all" else sorted(set(raw["layers"]))
     return Run(
         name, raw["objective"], probe, raw["weights"], tuple(layers), make_panels(raw, probe, key), descent,
-        raw.get("seed", config["seed"]), config["batch"],
+        raw.get("seed", config["seed"]), raw.get("precision", config["precision"]), config["memory"],
     )  # fmt: skip
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from lmrep.errors import InputError, job_log
-from lmrep.experiment import perform, pick_device, total_steps
+from lmrep.experiment import perform
 from lmrep.images import load_target
+from lmrep.plan import make_plan, pick_device
 from lmrep.progress import progress
 from lmrep.runfile import write_arrays
 from lmrep.spec import run_from_settings
@@ -26,14 +27,14 @@ run = run_from_settings(json.loads(snakemake.params.settings))
 fits = json.loads(snakemake.params.fits)
 files = {Path(path).stem: Path(path) for path in snakemake.input.weights}
 size = run.probe.stem.size
-with (
-    job_log(snakemake.log[0]) as log,
-    progress(run.name, total_steps(run), sys.stderr, log) as report,
-):
+with job_log(snakemake.log[0]) as log:
     targets = [load_target(Path(path), size, fit) for path, fit in zip(snakemake.input.images, fits, strict=True)]
-    device = pick_device(snakemake.params.device)
+    plan = make_plan(run, pick_device(snakemake.params.device))
     try:
-        arrays, facts = perform(run, files, np.stack(targets) if targets else None, device, report)
+        with progress(run.name, run.descent.steps * len(plan.groups), sys.stderr, log) as report:
+            arrays, facts = perform(run, files, np.stack(targets) if targets else None, plan, report)
     except FloatingPointError as error:
         raise InputError(f"runs.{run.name}: {error}") from None
+    except torch.OutOfMemoryError as error:
+        raise InputError(f"runs.{run.name}: {plan.device} is out of memory: expected a smaller memory") from error
     write_arrays(Path(snakemake.output[0]), arrays, facts)

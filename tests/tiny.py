@@ -62,6 +62,7 @@ def tiny_run(objective: str, panels: tuple, probe: Probe | None = None, **change
     descent = Descent(start, (Octave(16, 4, (0.02, 0.002)),), scale=1.0, constant=200.0)
     fields = {
         "name": f"tiny_{objective}", "objective": objective, "probe": probe or Probe("tiny", "Tiny", VIT, GPT2),
-        "weights": "trained", "layers": (1, 2, 3), "panels": panels, "descent": descent, "seed": 7, "batch": 64,
+        "weights": "trained", "layers": (1, 2, 3), "panels": panels, "descent": descent, "seed": 7,
+        "precision": "float32", "memory": "auto",
     }  # fmt: skip
     return Run(**{**fields, **changes})

@@ -8,13 +8,18 @@ import tiny
 import torch
 
 from lmrep import objectives
-from lmrep.experiment import groups, perform
+from lmrep.experiment import perform as perform_plan
 from lmrep.optimise import descend, input_gradient
+from lmrep.plan import make_plan
 from lmrep.priors import between, blur, generator, resize, start_noise, window
 from lmrep.spec import Descent, Octave, Probe
 
 pytestmark = pytest.mark.models
 CPU = torch.device("cpu")
+
+
+def perform(run, files, photographs):
+    return perform_plan(run, files, photographs, make_plan(run, CPU))
 
 
 @pytest.fixture(scope="module")
@@ -116,23 +121,14 @@ def test_rates_fall_linearly_from_the_first_value_to_the_last():
     assert between((1.0, 0.1), 0, 1) == 1.0
 
 
-def test_groups_cover_everything_once_within_the_batch():
-    for layers, panels, batch in ((4, 16, 64), (4, 16, 20), (24, 2, 5), (3, 1, 1), (12, 16, 100)):
-        seen = np.zeros((layers, panels), int)
-        for rows, columns in groups(layers, panels, batch):
-            assert seen[rows, columns].size <= batch
-            seen[rows, columns] += 1
-        assert (seen == 1).all()
-
-
 @pytest.mark.parametrize("objective", ["neuron", "patch", "match"])
 def test_small_batches_change_no_result_beyond_rounding(tiny_files, targets, objective):
     files, _ = tiny_files
     panels = ("a", "b") if objective == "match" else (2, 5)
     photographs = targets if objective == "match" else None
-    whole, facts = perform(tiny.tiny_run(objective, panels), files, photographs, CPU)
-    split, _ = perform(tiny.tiny_run(objective, panels, batch=2), files, photographs, CPU)
-    again, _ = perform(tiny.tiny_run(objective, panels), files, photographs, CPU)
+    whole, facts = perform(tiny.tiny_run(objective, panels), files, photographs)
+    split, _ = perform(tiny.tiny_run(objective, panels, memory=0.1), files, photographs)
+    again, _ = perform(tiny.tiny_run(objective, panels), files, photographs)
     assert facts["objective"] == objective
     for name in whole:
         np.testing.assert_allclose(whole[name], split[name], rtol=1e-3, atol=1e-4)
@@ -141,7 +137,7 @@ def test_small_batches_change_no_result_beyond_rounding(tiny_files, targets, obj
 
 def test_a_run_has_the_arrays_that_it_promises(tiny_files, targets):
     files, _ = tiny_files
-    arrays, facts = perform(tiny.tiny_run("match", ("a", "b")), files, targets, CPU)
+    arrays, facts = perform(tiny.tiny_run("match", ("a", "b")), files, targets)
     shapes = {name: array.shape for name, array in arrays.items()}
     assert shapes == {
         "images": (3, 2, 3, 16, 16), "initial": (3, 2, 3, 16, 16), "loss": (3, 4), "targets": (2, 3, 16, 16),
@@ -158,19 +154,19 @@ def test_a_photograph_matches_itself(tiny_files, targets):
         run, descent=replace(run.descent, start=("normal", 0.5, 0.0), octaves=(Octave(16, 1, (1e-9, 1e-9)),))
     )
     grey = np.full_like(targets, 0.5)
-    arrays, _ = perform(still, files, grey, CPU)
+    arrays, _ = perform(still, files, grey)
     assert np.abs(arrays["output_distance"]).max() < 1e-2
     assert (arrays["shifted_output_distance"] > 1).all()
 
 
 def test_a_patch_of_gpt2_changes_nothing_after_it_and_one_of_a_vit_does(tiny_files):
     files, _ = tiny_files
-    arrays, _ = perform(tiny.tiny_run("patch", (5,)), files, None, CPU)
+    arrays, _ = perform(tiny.tiny_run("patch", (5,)), files, None)
     changed = arrays["images"] != arrays["initial"]
     patches = changed.reshape(3, 1, 3, 4, 4, 4, 4).any(axis=(2, 4, 6)).reshape(3, 16)
     assert not patches[:, 6:].any()
     assert patches[:, :6].all()
-    arrays, _ = perform(tiny.tiny_run("patch", (5,), Probe("vit", "ViT", tiny.VIT, tiny.VIT)), files, None, CPU)
+    arrays, _ = perform(tiny.tiny_run("patch", (5,), Probe("vit", "ViT", tiny.VIT, tiny.VIT)), files, None)
     assert (arrays["images"] != arrays["initial"]).reshape(3, 3, 4, 4, 4, 4).any(axis=(1, 3, 5)).all()
 
 

@@ -206,7 +206,7 @@ def test_the_schema_names_the_pictures_that_there_are():
 
 def test_a_whole_number_may_be_written_as_a_float(miniature):
     before = study_of(miniature).runs
-    miniature["batch"], miniature["runs"]["gpt2_neurons"]["neurons"] = 16.0, 16.0
+    miniature["memory"], miniature["runs"]["gpt2_neurons"]["neurons"] = 64.0, 16.0
     assert study_of(miniature).runs == before
 
 

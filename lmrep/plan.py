@@ -1,0 +1,107 @@
+"""How a run is computed on the machine at hand: where, in which precision, and in how many passes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from lmrep.errors import InputError
+from lmrep.families import FAMILIES
+from lmrep.spec import Run
+
+CPU_MEMORY = 2000  # MB, of a budget that is left to us: more brought nothing (benchmarks/speed.md)
+GPU_SHARE = 0.5  # likewise, of the card's whole memory: how much is free would differ from one day to the next
+MEGABYTE = 10**6
+
+
+@dataclass(frozen=True)
+class Group:
+    """Images that go through one pass, a slice of a run's layers by one of its panels."""
+
+    layers: slice
+    panels: slice
+    tokens: int | None  # that matter to the objective, from the first; None: all
+
+
+@dataclass(frozen=True)
+class Plan:
+    device: torch.device
+    precision: torch.dtype
+    groups: tuple[Group, ...]
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is a GPU where torch sees one. Raises InputError for `cuda` where it sees none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: cuda was asked for, but torch sees no GPU here; expected auto or cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 by instructions of its own."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16"))
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 where the device has it, else float32."""
+    if name == "auto":
+        name = "bfloat16" if has_bfloat16(device) else "float32"
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+
+
+def budget(memory: float | str, device: torch.device) -> float:
+    """Bytes for what a pass keeps for its way back."""
+    if memory != "auto":
+        return memory * MEGABYTE
+    if device.type == "cuda":
+        return GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
+    return CPU_MEMORY * MEGABYTE
+
+
+def image_bytes(run: Run, device: torch.device, precision: torch.dtype) -> int:
+    """Bytes that an image's way through one block keeps for the way back, as `Block` and autograd do."""
+    stack, tokens = run.probe.stack, run.probe.tokens
+    float32, product = 4, precision.itemsize
+    norms, attended, hidden = 2 * stack.width * float32, 3 * stack.width * product, 4 * stack.width * product
+    if device.type == "cuda":  # its fused attention keeps its output and a sum, in place of the weights
+        weights = stack.width * product + stack.heads * float32
+    else:
+        weights = stack.heads * tokens * (float32 + (product if product != float32 else 0))
+    return tokens * (norms + attended + hidden + weights)
+
+
+def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple[slice, slice]]:
+    """Slices of layers and panels whose images pass `blocks` blocks in all at most, but one image at least.
+
+    All layers of some panels where that fits, since deep and shallow ones share a pass well; else some of one panel.
+    """
+    width = min(int(blocks // sum(layers)), panels)
+    if width:
+        yield from ((slice(0, len(layers)), slice(at, at + width)) for at in range(0, panels, width))
+        return
+    starts, passed = [0], 0
+    for index, layer in enumerate(layers):
+        if passed and passed + layer > blocks:
+            starts, passed = [*starts, index], 0
+        passed += layer
+    for panel in range(panels):
+        for start, end in zip(starts, [*starts[1:], len(layers)], strict=True):
+            yield slice(start, end), slice(panel, panel + 1)
+
+
+def make_plan(run: Run, device: torch.device) -> Plan:
+    precision = pick_precision(run.precision, device)
+    blocks = budget(run.memory, device) / image_bytes(run, device, precision)
+    truncated = run.objective == "patch" and FAMILIES[run.probe.stack.family].causal
+    groups = []
+    # What comes after a patch reaches it in no causal stack: each panel is as long as its own patch needs.
+    for rows, columns in split(run.layers, 1 if truncated else len(run.panels), blocks):
+        if not truncated:
+            groups.append(Group(rows, columns, None))
+            continue
+        for panel, patch in enumerate(run.panels):
+            groups.append(Group(rows, slice(panel, panel + 1), run.probe.first_patch + patch + 1))
+    return Plan(device, precision, tuple(groups))
