@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 
 import torch
@@ -13,31 +14,19 @@ from lmrep.errors import InputError
 from lmrep.spec import Weights
 
 
-def fresh_gpt2(weights: Weights) -> nn.ModuleList:
-    """transformers' GPT-2 blocks, freshly initialised."""
-    from transformers import GPT2Config, GPT2Model
-
-    return GPT2Model(
-        GPT2Config(
-            vocab_size=1, n_positions=1, n_embd=weights.width, n_layer=weights.depth, n_head=weights.heads,
-            bos_token_id=None, eos_token_id=None,
-        )
-    ).h  # fmt: skip
+def init_gpt2(weight: Tensor, part: str, depth: int, rng: torch.Generator) -> None:
+    """As transformers' GPT2PreTrainedModel: what is added to the stream is smaller the more blocks add to it."""
+    nn.init.normal_(weight, std=0.02 / sqrt(2 * depth) if part in ("proj", "fc2") else 0.02, generator=rng)
 
 
-def fresh_vit(weights: Weights) -> nn.ModuleList:
-    """timm's VisionTransformer blocks, freshly initialised."""
-    from timm.models.vision_transformer import VisionTransformer
-
-    return VisionTransformer(
-        img_size=weights.size, patch_size=weights.patch, embed_dim=weights.width, depth=weights.depth,
-        num_heads=weights.heads, num_classes=0,
-    ).blocks  # fmt: skip
+def init_vit(weight: Tensor, part: str, depth: int, rng: torch.Generator) -> None:
+    """As timm's VisionTransformer."""
+    nn.init.trunc_normal_(weight, std=0.02, generator=rng)
 
 
 @dataclass(frozen=True)
 class Family:
-    fresh: Callable[[Weights], nn.ModuleList]  # as the family's own library initialises its blocks
+    init: Callable[[Tensor, str, int, torch.Generator], None]  # a product's weights, as the family's library does
     prefix: str  # of a block's number in the file
     names: Mapping[str, str]  # a part of Block -> the file's name for it
     causal: bool
@@ -50,7 +39,7 @@ class Family:
 
 FAMILIES = {
     "gpt2": Family(
-        fresh_gpt2,
+        init_gpt2,
         "h.",
         {
             "norm1": "ln_1", "qkv": "attn.c_attn", "proj": "attn.c_proj",
@@ -66,7 +55,7 @@ FAMILIES = {
         not_weights=(".attn.bias", ".attn.masked_bias"),
     ),
     "vit": Family(
-        fresh_vit,
+        init_vit,
         "blocks.",
         {
             "norm1": "norm1", "qkv": "attn.qkv", "proj": "attn.proj",
@@ -101,35 +90,28 @@ def check_shapes(weights: Weights, found: Mapping[str, Tensor], expected: Mappin
             )
 
 
-def make_blocks(weights: Weights, state: Mapping[str, Tensor], depth: int) -> nn.ModuleList:
-    """The first `depth` blocks from float32 tensors under the file's names ('0.attn.qkv.weight'), all checked."""
+def empty_blocks(weights: Weights, depth: int) -> nn.ModuleList:
+    """Blocks that have shapes only."""
     family = FAMILIES[weights.family]
-    with torch.device("meta"):  # shapes only: the state brings the numbers
+    with torch.device("meta"):
         block = (weights.width, weights.heads, family.causal, family.gelu, family.epsilon)
-        blocks = nn.ModuleList(Block(*block) for _ in range(depth))
+        return nn.ModuleList(Block(*block) for _ in range(depth))
 
-    def turned(tensor: Tensor) -> Tensor:
-        return tensor.t() if family.transposed else tensor
 
-    def their_name(name: str) -> str:
-        index, part, kind = name.split(".")
-        return f"{index}.{family.names[part]}.{kind}"
-
-    expected = blocks.state_dict()
-    check_shapes(weights, state, {their_name(name): turned(tensor).shape for name, tensor in expected.items()})
-    ours = {name: turned(state[their_name(name)]).contiguous() for name in expected}
-    for name, tensor in ours.items():
-        if ".qkv." in name:  # the scores' scale goes into the queries, the first third of the rows
+def filled(blocks: nn.ModuleList, weights: Weights, state: dict[str, Tensor]) -> nn.ModuleList:
+    """The blocks with the numbers of `state`, frozen; the scale of the scores goes into the queries."""
+    for name, tensor in state.items():
+        if ".qkv." in name:  # the first third of its rows makes the queries
             scale = torch.ones(len(tensor), *[1] * (tensor.ndim - 1))
             scale[: weights.width] = (weights.width // weights.heads) ** -0.5
-            ours[name] = tensor * scale
-    blocks.load_state_dict(ours, strict=True, assign=True)
+            state[name] = tensor * scale
+    blocks.load_state_dict(state, strict=True, assign=True)
     return blocks.eval().requires_grad_(False)
 
 
 def trained_blocks(weights: Weights, path: Path, depth: int) -> nn.ModuleList:
     """The first `depth` blocks of a weight file. Raises InputError where it is not what the config says."""
-    family = FAMILIES[weights.family]
+    family, blocks = FAMILIES[weights.family], empty_blocks(weights, depth)
 
     def wanted(key: str) -> str | None:
         name = key.removeprefix(family.outer)
@@ -138,11 +120,27 @@ def trained_blocks(weights: Weights, path: Path, depth: int) -> nn.ModuleList:
         name = name.removeprefix(family.prefix)
         return name if int(name.split(".")[0]) < depth else None
 
-    return make_blocks(weights, read_tensors(weights, path, wanted), depth)
+    def turned(tensor: Tensor) -> Tensor:
+        return tensor.t() if family.transposed else tensor
+
+    def their_name(name: str) -> str:
+        index, part, kind = name.split(".")
+        return f"{index}.{family.names[part]}.{kind}"
+
+    theirs, expected = read_tensors(weights, path, wanted), blocks.state_dict()
+    check_shapes(weights, theirs, {their_name(name): turned(tensor).shape for name, tensor in expected.items()})
+    ours = {name: turned(theirs[their_name(name)]).contiguous() for name in expected}
+    return filled(blocks, weights, ours)
 
 
 def fresh_blocks(weights: Weights, seed: int, depth: int) -> nn.ModuleList:
-    """The first `depth` blocks as the family's library initialises them, from `seed` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make_blocks(weights, FAMILIES[weights.family].fresh(weights)[:depth].state_dict(), depth)
+    """The first `depth` blocks as the family's library would initialise them, from `seed` alone."""
+    family, blocks = FAMILIES[weights.family], empty_blocks(weights, depth)
+    rng, state = torch.Generator().manual_seed(seed), {}
+    for name, tensor in blocks.state_dict().items():
+        _, part, kind = name.split(".")
+        norm = part.startswith("norm")
+        state[name] = torch.ones(tensor.shape) if norm and kind == "weight" else torch.zeros(tensor.shape)
+        if not norm and kind == "weight":
+            family.init(state[name], part, weights.depth, rng)
+    return filled(blocks, weights, state)

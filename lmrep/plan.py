@@ -1,6 +1,6 @@
 """How a run is computed on the machine at hand: where, in which precision, and in how many passes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from lmrep.spec import Run
 CPU_MEMORY = 2000  # MB, of a budget that is left to us: more brought nothing (benchmarks/speed.md)
 GPU_SHARE = 0.5  # likewise, of the card's whole memory: how much is free would differ from one day to the next
 MEGABYTE = 10**6
+SPARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple
     """
     width = min(int(blocks // sum(layers)), panels)
     if width:
-        yield from ((slice(0, len(layers)), slice(at, at + width)) for at in range(0, panels, width))
+        yield from ((slice(0, len(layers)), slice(at, min(at + width, panels))) for at in range(0, panels, width))
         return
     starts, passed = [0], 0
     for index, layer in enumerate(layers):
@@ -92,16 +93,29 @@ def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple
             yield slice(start, end), slice(panel, panel + 1)
 
 
+def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
+    """Slices of panels that need about as many tokens, so that at most SPARE more than needed are computed.
+
+    One panel a pass would compute none for nothing, and take longer: passes of a few images are mostly overhead.
+    """
+    start = 0
+    for end in range(1, len(tokens) + 1):
+        wider = tokens[start : end + 1]
+        if end == len(tokens) or len(wider) * max(wider) > (1 + SPARE) * sum(wider):
+            yield slice(start, end)
+            start = end
+
+
 def make_plan(run: Run, device: torch.device) -> Plan:
+    """The passes of a run. In a causal stack, what comes after a patch that is maximised is left out of its pass."""
     precision = pick_precision(run.precision, device)
     blocks = budget(run.memory, device) / image_bytes(run, device, precision)
-    truncated = run.objective == "patch" and FAMILIES[run.probe.stack.family].causal
+    shared = [(slice(0, len(run.panels)), None)]
+    if run.objective == "patch" and FAMILIES[run.probe.stack.family].causal:
+        tokens = [run.probe.first_patch + patch + 1 for patch in run.panels]
+        shared = [(panels, max(tokens[panels])) for panels in neighbours(tokens)]
     groups = []
-    # What comes after a patch reaches it in no causal stack: each panel is as long as its own patch needs.
-    for rows, columns in split(run.layers, 1 if truncated else len(run.panels), blocks):
-        if not truncated:
-            groups.append(Group(rows, columns, None))
-            continue
-        for panel, patch in enumerate(run.panels):
-            groups.append(Group(rows, slice(panel, panel + 1), run.probe.first_patch + patch + 1))
+    for panels, needed in shared:
+        for layers, part in split(run.layers, panels.stop - panels.start, blocks):
+            groups.append(Group(layers, slice(panels.start + part.start, panels.start + part.stop), needed))
     return Plan(device, precision, tuple(groups))

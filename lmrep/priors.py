@@ -9,7 +9,6 @@ import hashlib
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.transforms.functional import gaussian_blur
 
 from lmrep.spec import Octave
 
@@ -52,6 +51,8 @@ def window(octave: Octave, size: int, seed: int, step: int) -> tuple[slice, slic
 
 def blur(images: Tensor, sigma: float) -> Tensor:
     """A 3 x 3 Gaussian of `sigma` px over images [image, 3, height, width]; edges are reflected."""
+    from torchvision.transforms.functional import gaussian_blur  # takes a second to import, and few runs blur
+
     return gaussian_blur(images, [BLUR_KERNEL, BLUR_KERNEL], [sigma, sigma])
 
 

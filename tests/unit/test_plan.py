@@ -51,18 +51,20 @@ def test_the_bytes_counted_are_those_that_autograd_keeps(gpt2_probe, precision):
     out.sum().backward()
 
 
-def test_gpt2s_patches_go_alone_as_far_as_they_need():
-    run = tiny.tiny_run("patch", (0, 5))
-    assert [group.tokens for group in make_plan(run, CPU).groups] == [2, 7]
-    assert [group.panels for group in make_plan(run, CPU).groups] == [slice(0, 1), slice(1, 2)]
+def test_gpt2s_patches_go_as_far_as_they_need():
+    run = tiny.tiny_run("patch", (0, 11, 12, 3))
+    assert [group.tokens for group in make_plan(run, CPU).groups] == [2, 14, 5]
+    assert [group.panels for group in make_plan(run, CPU).groups] == [slice(0, 1), slice(1, 3), slice(3, 4)]
+    apart = make_plan(replace(run, memory=0.2), CPU).groups
+    assert [group.panels for group in apart] == [slice(panel, panel + 1) for panel in range(4)]
     assert [group.tokens for group in make_plan(replace(run, probe=VIT), CPU).groups] == [None]
     assert [group.tokens for group in make_plan(tiny.tiny_run("neuron", (0, 5)), CPU).groups] == [None]
 
 
 def test_what_comes_after_a_patch_changes_no_result(tiny_files):
     files, _ = tiny_files
-    run = tiny.tiny_run("patch", (0, 5))
-    whole = Plan(CPU, torch.float32, (Group(slice(0, 3), slice(0, 2), None),))
+    run = tiny.tiny_run("patch", (0, 11, 12, 3))
+    whole = Plan(CPU, torch.float32, (Group(slice(0, 3), slice(0, 4), None),))
     long, _ = perform(run, files, None, whole)
     short, _ = perform(run, files, None, make_plan(run, CPU))
     for name in long:

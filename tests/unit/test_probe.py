@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lmrep.errors import InputError
-from lmrep.families import trained_blocks
+from lmrep.families import FAMILIES, fresh_blocks, trained_blocks
 from lmrep.probe import load_probe
 from lmrep.spec import Probe
 
@@ -117,6 +117,31 @@ def test_untrained_blocks_come_from_their_seed_alone(tiny_files):
     assert torch.equal(outputs(1), outputs(1, depth=2))
     assert not torch.equal(outputs(1), outputs(2))
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_untrained_blocks_are_drawn_as_their_library_draws_them():
+    from timm.models.vision_transformer import VisionTransformer
+    from transformers import GPT2Config, GPT2Model
+
+    gpt2 = replace(tiny.GPT2, width=96, depth=4)
+    vit = replace(tiny.VIT, width=96, depth=4)
+    config = GPT2Config(
+        n_embd=96, n_layer=4, n_head=3, vocab_size=2, n_positions=2, bos_token_id=None, eos_token_id=None
+    )
+    theirs = {
+        gpt2: GPT2Model(config).h,
+        vit: VisionTransformer(img_size=16, patch_size=4, embed_dim=96, depth=4, num_heads=3, num_classes=0).blocks,
+    }
+    for weights, blocks in theirs.items():
+        state = blocks.state_dict()
+        names = FAMILIES[weights.family].names
+        for name, ours in fresh_blocks(weights, 0, 4).state_dict().items():
+            index, part, kind = name.split(".")
+            tensor = state[f"{index}.{names[part]}.{kind}"]
+            if part == "qkv":
+                ours[:96] *= 32**0.5  # the scale of the scores
+            assert ours.std().item() == pytest.approx(tensor.std().item(), rel=0.04)
+            assert ours.mean().item() == pytest.approx(tensor.mean().item(), abs=1e-3)
 
 
 @pytest.mark.parametrize(
