@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from lmrep.errors import InputError
 from lmrep.runfile import ArrayFile
@@ -24,6 +23,8 @@ def ssim(image: np.ndarray, target: np.ndarray) -> float:
     Wang, Bovik, Sheikh and Simoncelli (2004): a Gaussian window of sigma 1.5 px, biased variances, mean over
     pixels and channels, by scikit-image.
     """
+    from skimage.metrics import structural_similarity  # takes a second to import, for tables that have none
+
     return float(
         structural_similarity(
             np.clip(image, 0, 1), np.clip(target, 0, 1), data_range=1, channel_axis=0,
@@ -34,6 +35,8 @@ def ssim(image: np.ndarray, target: np.ndarray) -> float:
 
 def psnr(image: np.ndarray, target: np.ndarray) -> float:
     """Peak signal-to-noise ratio, dB, of two images clipped to [0, 1]; infinite for equal ones."""
+    from skimage.metrics import peak_signal_noise_ratio
+
     with np.errstate(divide="ignore"):
         return float(peak_signal_noise_ratio(np.clip(target, 0, 1), np.clip(image, 0, 1), data_range=1))
 

@@ -6,8 +6,12 @@ Kept apart from `study`, which reads the config, so that a new figure or key rer
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-LAYER_FLOPS_PER_PASS = 2  # a multiply and an add
-PASSES = 2  # forward, and backward to the input: the weights' own gradients are never computed
+
+def block_flops(width: int, tokens: int) -> float:
+    """Floating-point operations of one image's way through a block and back, to its input and not to the weights."""
+    weights = 2 * 12 * width**2 * tokens  # a multiply and an add, by 12 width^2 weights
+    scores_and_values = 2 * 2 * width * tokens**2
+    return float(2 * weights + 3 * scores_and_values)  # on the way back, one product as before, and two
 
 
 @dataclass(frozen=True)
@@ -111,10 +115,9 @@ class Run:
 
     @property
     def flops(self) -> float:
-        """Floating-point operations of all its steps: matrix products and attention, forward and backward."""
-        width, tokens = self.probe.stack.width, self.probe.tokens
-        block = LAYER_FLOPS_PER_PASS * tokens * (12 * width**2 + 2 * tokens * width)
-        return float(PASSES * block * sum(self.layers) * len(self.panels) * self.descent.steps)
+        """Floating-point operations of all its steps."""
+        images = sum(self.layers) * len(self.panels) * self.descent.steps
+        return images * block_flops(self.probe.stack.width, self.probe.tokens)
 
     def settings(self) -> dict:
         """Everything its result depends on but the code, as plain JSON values."""

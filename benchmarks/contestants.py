@@ -1,0 +1,134 @@
+"""The loops that benchmarks/speed.py times: the author's, lucent's and ours. Each is one step on some images."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lmrep import objectives
+from lmrep.optimise import descend
+from lmrep.probe import Probe
+from lmrep.spec import Descent, Octave, Weights
+
+PIXELS, PATCH = 224, 16
+RATE = 1e-3
+STEP = Descent(("normal", 0.7, 0.05), (Octave(PIXELS, 1, (RATE, RATE)),))
+
+
+def library_blocks(weights: Weights) -> nn.ModuleList:
+    """The blocks of transformers or timm, with random weights that ask for gradients, as the author had them."""
+    if weights.family == "gpt2":
+        from transformers import GPT2Config, GPT2Model
+
+        return GPT2Model(
+            GPT2Config(
+                n_embd=weights.width, n_layer=weights.depth, n_head=weights.heads, vocab_size=1, n_positions=1,
+                bos_token_id=None, eos_token_id=None,
+            )
+        ).eval().h  # fmt: skip
+    from timm.models.vision_transformer import VisionTransformer
+
+    return VisionTransformer(embed_dim=weights.width, depth=weights.depth, num_heads=weights.heads).eval().blocks
+
+
+def authors_step(weights: Weights, layers: Sequence[int], device: torch.device) -> Callable[[], int]:
+    """One step of the author's loop for an image of each layer: alone, float32, with gradients of all weights.
+
+    As the article's method is told: the stem's convolution and the class token, the library's blocks up to the layer,
+    the L1 distance to the target's output, `backward`, and a step on the input.
+    """
+    blocks = library_blocks(replace(weights, depth=max(layers))).to(device)
+    stem = nn.Conv2d(3, weights.width, PATCH, PATCH).to(device)
+    first = nn.Parameter(torch.zeros(1, 1, weights.width, device=device))
+
+    def output(image: Tensor, layer: int) -> Tensor:
+        tokens = torch.cat([first.expand(len(image), -1, -1), stem(image).flatten(2).transpose(1, 2)], dim=1)
+        for block in blocks[:layer]:
+            tokens = block(tokens)
+        return tokens
+
+    with torch.no_grad():
+        targets = {layer: output(torch.rand(1, 3, PIXELS, PIXELS, device=device), layer) for layer in layers}
+    images = {layer: torch.rand(1, 3, PIXELS, PIXELS, device=device) for layer in layers}
+
+    def step() -> int:
+        for layer in layers:
+            image = images[layer].requires_grad_()
+            (output(image, layer) - targets[layer]).abs().sum().backward()
+            images[layer] = (image - RATE * image.grad).detach()
+            for module in (blocks, stem):
+                module.zero_grad()
+            first.grad = None
+        return len(layers)
+
+    return step
+
+
+def lucents_step(weights: Weights, layer: int, count: int, device: torch.device) -> Callable[[], int]:
+    """One step of lucent's `render_vis` on the whole timm ViT, `count` images in a batch, the same L1 objective.
+
+    Its images are plain pixels, without its transforms and its preprocessing, and its optimiser plain descent: what
+    is left is what it does at every step in any case.
+    """
+    import warnings
+
+    from lucent.optvis import render
+    from timm.models.vision_transformer import VisionTransformer
+
+    model = VisionTransformer(embed_dim=weights.width, depth=weights.depth, num_heads=weights.heads).eval().to(device)
+    pixels = torch.rand(count, 3, PIXELS, PIXELS, device=device, requires_grad=True)
+    goal = torch.randn(count, (PIXELS // PATCH) ** 2 + 1, weights.width, device=device)
+
+    def step() -> int:
+        for module in model.modules():
+            module._forward_hooks.clear()  # render_vis leaves its own behind, a set at each call
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # lucent swallows a failing model, with a warning
+            render.render_vis(
+                model, lambda hook: (hook(f"blocks_{layer - 1}") - goal).abs().sum(),
+                param_f=lambda: ([pixels], lambda: pixels), optimizer=lambda p: torch.optim.SGD(p, lr=RATE),
+                transforms=[], preprocess=False, thresholds=(1,), progress=False, show_image=False,
+            )  # fmt: skip
+        return count
+
+    return step
+
+
+def our_step(probe: Probe, layers: Sequence[int], panels: int, steps: int = 1) -> Callable[[], int]:
+    """`steps` steps of `descend`, `panels` images of each layer in one pass, the L1 objective."""
+    device = probe.stem.kernels.device
+    images = torch.rand(len(layers), panels, 3, PIXELS, PIXELS, device=device)
+    with torch.no_grad():
+        outputs = probe(torch.rand(panels, 3, PIXELS, PIXELS, device=device), layers)
+    goals = [objectives.match(output) for output in outputs]
+    descent = replace(STEP, octaves=(replace(STEP.octaves[0], steps=steps),))
+
+    def step() -> int:
+        descend(probe, images, layers, goals, descent, seed=0)
+        return len(layers) * panels * steps
+
+    return step
+
+
+def bare_products(weights: Weights, count: int, precision: torch.dtype, device: torch.device) -> Callable[[], float]:
+    """The products of a block with `count` images, forward and back to its input; returns their operations."""
+    rows, width = count * ((PIXELS // PATCH) ** 2 + 1), weights.width
+    shapes = [(width, 3 * width), (width, width), (width, 4 * width), (4 * width, width)]
+    pairs = []
+    for wide, high in shapes:
+        matrix = torch.randn(high, wide, device=device, dtype=precision)
+        pairs.append((torch.randn(rows, wide, device=device, dtype=precision), matrix))
+        pairs.append((torch.randn(rows, high, device=device, dtype=precision), matrix.T))
+
+    def products() -> float:
+        for rows_of, matrix in pairs:
+            F.linear(rows_of, matrix)
+        return sum(2.0 * len(rows_of) * matrix.numel() for rows_of, matrix in pairs)
+
+    return products

@@ -1,0 +1,209 @@
+"""How fast a step is: the author's loop, lucent's and ours in turn, against the machine's own matrix products.
+
+    python benchmarks/speed.py                  # on a GPU where there is one; some 10 minutes on 2 CPU cores
+    python benchmarks/speed.py --article 1000   # and all runs of config.yaml, with this many steps of each
+
+Random weights of the real shapes, GPT-2 and ViT-B/16 on 224 px. Every round times each contestant once, one after the
+other; the table gives medians over rounds, and of ratios the median of each round's. An image-step is one step of one
+image. What a contestant does is told in benchmarks/contestants.py. lucent is timed where it can be imported
+(`pip install torch-lucent`). Prints Markdown.
+"""
+
+import argparse
+import datetime
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from contestants import authors_step, bare_products, lucents_step, our_step
+from safetensors.torch import save_file
+
+from lmrep.experiment import perform
+from lmrep.plan import has_bfloat16, make_plan, pick_device
+from lmrep.probe import Probe, load_probe
+from lmrep.spec import Run, block_flops
+from lmrep.study import make_study
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCKS = (1, 4, 12)
+MIX = (1, 4, 8, 12)  # the blocks of the article's feature pictures
+FLOAT32, BFLOAT16 = torch.float32, torch.bfloat16
+NAMES = {FLOAT32: "ours, float32", BFLOAT16: "ours, bfloat16"}
+
+
+class Times:
+    """Seconds by contestant and round."""
+
+    def __init__(self, device: torch.device):
+        self.device, self.seconds = device, {}
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def run(self, contestants: dict[tuple, Callable[[], float]], rounds: int) -> None:
+        """Times every contestant once a round; what it returns (image-steps, operations) divides its seconds."""
+        for step in contestants.values():  # the first time is slower, and not counted
+            step()
+        for number in range(rounds):
+            for name, step in contestants.items():
+                self.wait()
+                start = time.perf_counter()
+                done = step()
+                self.wait()
+                self.seconds.setdefault(name, []).append((time.perf_counter() - start) / done)
+            print(f"round {number + 1} of {rounds}", file=sys.stderr)
+
+    def median(self, name: tuple) -> float:
+        return statistics.median(self.seconds[name])
+
+    def ratio(self, slow: tuple, fast: tuple) -> float:
+        return statistics.median(a / b for a, b in zip(self.seconds[slow], self.seconds[fast], strict=True))
+
+
+def write_stem(run: Run, folder: str) -> Path:
+    """A weight file of a stem with random numbers, as `load_probe` reads it."""
+    stem, path = run.probe.stem, Path(folder) / f"{run.probe.stem.name}.safetensors"
+    shapes = {
+        "patch_embed.proj.weight": (stem.width, 3, stem.patch, stem.patch), "patch_embed.proj.bias": (stem.width,),
+        "cls_token": (1, 1, stem.width), "pos_embed": (1, stem.patches + 1, stem.width),
+    }  # fmt: skip
+    save_file({name: torch.randn(shape) * 0.02 for name, shape in shapes.items()}, path)
+    return path
+
+
+def speed_table(probes: dict[str, Probe], device: torch.device, images: int, rounds: int, precisions: list) -> None:
+    times, contestants = Times(device), {}
+    lucent = find_spec("lucent") is not None
+    for name, probe in probes.items():
+        stack = probe.spec.stack
+        for layers in (*((block,) for block in BLOCKS), MIX):
+            contestants[name, layers, "author"] = authors_step(stack, layers, device)
+            if lucent and stack.family == "vit" and len(layers) == 1:
+                contestants[name, layers, "lucent"] = lucents_step(stack, layers[0], images, device)
+            for precision in precisions:
+                step = our_step(probe.in_precision(precision), layers, images // len(layers))
+                contestants[name, layers, precision] = step
+    for precision in precisions:
+        contestants["products", precision] = bare_products(probe.spec.stack, images, precision, device)
+    times.run(contestants, rounds)
+    print("\n## Milliseconds an image-step\n")
+    heads = ["author's loop", "lucent", *(NAMES[p] for p in precisions)]
+    heads += [f"{other} / {NAMES[p]}" for p in precisions for other in ("author", "lucent")]
+    heads += [f"share of {str(p).removeprefix('torch.')} products" for p in precisions]
+    print(f"| stack | blocks | {' | '.join(heads)} |\n|---|---|{'---|' * len(heads)}")
+    for name, probe in probes.items():
+        for layers in (*((block,) for block in BLOCKS), MIX):
+            row = []
+            for who in ("author", "lucent", *precisions):
+                row.append(f"{1e3 * times.median(key):.1f}" if (key := (name, layers, who)) in contestants else "-")
+            for precision in precisions:
+                for who in ("author", "lucent"):
+                    there = (name, layers, who) in contestants
+                    ratio = times.ratio((name, layers, who), (name, layers, precision)) if there else 0
+                    row.append(f"{ratio:.1f}" if there else "-")
+            work = block_flops(probe.spec.stack.width, probe.spec.tokens) * sum(layers) / len(layers)
+            for precision in precisions:
+                row.append(f"{work * times.ratio(('products', precision), (name, layers, precision)):.0%}")
+            print(f"| {name} | {' '.join(map(str, layers))} | {' | '.join(row)} |")
+    for precision in precisions:
+        rate = 1 / times.median(("products", precision)) / 1e9
+        print(f"\nThe machine's {precision} products of a block, {images} images: {rate:.0f} GFLOP/s.")
+
+
+def cost_table(probe: Probe, device: torch.device, rounds: int) -> None:
+    """What panels, steps and layers cost, against what they should if cost is linear in all three."""
+    times = Times(device)
+    contestants = {("panels", panels): our_step(probe, MIX, panels) for panels in (4, 8, 16)}
+    contestants |= {("steps", steps): our_step(probe, MIX, 4, steps) for steps in (2, 4)}
+    contestants |= {("alone", layer): our_step(probe, (layer,), 4 * len(MIX)) for layer in MIX}
+    times.run(contestants, rounds)
+    one, layers = times.median(("panels", 4)), " ".join(map(str, MIX))
+    print(f"\n## Cost, {probe.spec.label}, blocks {layers} in one pass, against 4 panels and one step\n")
+    print("| | an image-step's time, in parts |\n|---|---|")
+    for kind, number in contestants:
+        if kind != "alone" and (kind, number) != ("panels", 4):
+            parts = 1 / times.ratio(("panels", 4), (kind, number))
+            print(f"| {number} {kind} | {parts:.2f} |")
+    alone = sum(times.median(("alone", layer)) for layer in MIX) / len(MIX)
+    print(f"| the mean of the blocks alone, {4 * len(MIX)} images each | {alone / one:.2f} |")
+
+
+def peak(device: torch.device) -> float:
+    """GB, the most that this process (CPU) or its tensors (GPU) have held."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def article_table(study, folder: str, device: torch.device, steps: int) -> None:
+    """Every run of the article, with fresh blocks and random targets, `steps` steps of an octave at most."""
+    print(f"\n## The article's runs, at most {steps} steps of each octave\n")
+    print("| run | precision | passes | s | s for all steps | peak memory so far, GB |\n|---|---|---|---|---|---|")
+    total = 0.0
+    for run in study.runs.values():
+        octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
+        short = replace(run, weights="untrained", descent=replace(run.descent, octaves=octaves))
+        size = run.probe.stem.size
+        targets = np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32)
+        files = {run.probe.stem.name: write_stem(run, folder)}
+        plan = make_plan(short, device)
+        start = time.perf_counter()
+        _, facts = perform(short, files, targets if run.objective == "match" else None, plan)
+        seconds = time.perf_counter() - start
+        whole = seconds * run.descent.steps / short.descent.steps
+        total += whole
+        row = [run.name, facts["precision"], len(plan.groups), f"{seconds:.1f}", f"{whole:.0f}", f"{peak(device):.1f}"]
+        print(f"| {' | '.join(map(str, row))} |", flush=True)
+    print(f"\nAll runs, all steps, one after the other: {total:.0f} s.")
+
+
+def machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return f"{model}, {torch.get_num_threads()} threads"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--images", type=int, default=16, help="in a pass of ours and of lucent's")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", default="auto", help="MB, of the article's runs")
+    parser.add_argument("--article", type=int, default=0, help="steps of each octave of the article's runs; 0: none")
+    arguments = parser.parse_args()
+    device = pick_device(arguments.device)
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    config["memory"] = arguments.memory if arguments.memory == "auto" else float(arguments.memory)
+    study = make_study(config)
+    precisions = [FLOAT32] + [BFLOAT16] * has_bfloat16(device)
+    names = ("torch", "timm", "transformers")
+    versions = ", ".join(f"{name} {version(name)}" for name in names)
+    print(f"{datetime.date.today()}, {machine(device)}; {versions}; {arguments.rounds} rounds.")
+    with tempfile.TemporaryDirectory() as folder:
+        probes = {}
+        for name in ("gpt2", "vit_base"):
+            run = next(run for run in study.runs.values() if run.probe.name == name)
+            probes[run.probe.label] = load_probe(run.probe, write_stem(run, folder), None, max(MIX), device)
+        speed_table(probes, device, arguments.images, arguments.rounds, precisions)
+        cost_table(probes["GPT-2"].in_precision(precisions[-1]), device, arguments.rounds)
+        del probes
+        if arguments.article:
+            article_table(study, folder, device, arguments.article)
+
+
+if __name__ == "__main__":
+    main()
