@@ -23,7 +23,7 @@ def attention(queries: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Te
     scores = (queries @ keys.mT).float()
     if causal:
         tokens = scores.shape[-1]
-        scores = scores + torch.full((tokens, tokens), -torch.inf).triu(1)
+        scores += torch.full((tokens, tokens), -torch.inf).triu(1)
     return scores.softmax(dim=-1).to(values.dtype) @ values
 
 

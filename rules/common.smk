@@ -90,6 +90,14 @@ def probe_weights(run):
 
 # Inputs and params of the rules, stage by stage.
 
+# Runs wait for these, and a scheduler should have the longest to choose from.
+FETCH_FIRST = len(study.runs)
+
+
+def longest_first(wildcards):
+    """The more a run costs, the earlier it should start: a long one that starts last leaves the other cores idle."""
+    return sorted(study.runs.values(), key=lambda run: run.flops).index(study.runs[wildcards.run])
+
 
 def local_source(wildcards):
     return study.weights[wildcards.weights].path or []

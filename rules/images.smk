@@ -10,7 +10,7 @@ rule fetch_image:
         f"{LOGS}/fetch_image/{{image}}.log",
     benchmark:
         f"{BENCHMARKS}/fetch_image/{{image}}.tsv"
-    priority: 1  # before any run: a scheduler that can choose starts the largest first
+    priority: FETCH_FIRST
     threads: 1
     resources:
         mem_mb=2000,

@@ -11,6 +11,7 @@ rule optimise_run:
         f"{LOGS}/optimise_run/{{run}}.log",
     benchmark:
         f"{BENCHMARKS}/optimise_run/{{run}}.tsv"
+    priority: longest_first
     threads: study.threads
     resources:
         mem_mb=8000,

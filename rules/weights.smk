@@ -10,7 +10,7 @@ rule fetch_weights:
         f"{LOGS}/fetch_weights/{{weights}}.log",
     benchmark:
         f"{BENCHMARKS}/fetch_weights/{{weights}}.tsv"
-    priority: 1  # before any run: a scheduler that can choose starts the largest first
+    priority: FETCH_FIRST
     threads: 1
     resources:
         mem_mb=1000,

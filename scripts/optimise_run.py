@@ -14,7 +14,7 @@ import torch
 from lmrep.errors import InputError, job_log
 from lmrep.experiment import perform
 from lmrep.images import load_target
-from lmrep.plan import make_plan, pick_device
+from lmrep.plan import keep_freed_memory, make_plan, pick_device
 from lmrep.progress import progress
 from lmrep.runfile import write_arrays
 from lmrep.spec import run_from_settings
@@ -22,6 +22,7 @@ from lmrep.spec import run_from_settings
 snakemake = globals()["snakemake"]
 # Not snakemake.threads, which --cores caps: sums are split, and rounded, by the number of threads.
 torch.set_num_threads(snakemake.params.threads)
+keep_freed_memory()
 torch.use_deterministic_algorithms(True)
 run = run_from_settings(json.loads(snakemake.params.settings))
 fits = json.loads(snakemake.params.fits)
