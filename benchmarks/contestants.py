@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,11 +15,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lmrep import objectives
 from lmrep.optimise import descend
 from lmrep.probe import Probe
-from lmrep.spec import Descent, Octave, Weights
+from lmrep.spec import Descent, Octave, Run, Weights
 
 PIXELS, PATCH = 224, 16
 RATE = 1e-3
 STEP = Descent(("normal", 0.7, 0.05), (Octave(PIXELS, 1, (RATE, RATE)),))
+
+
+def write_stem(run: Run, folder: str) -> Path:
+    """A weight file of a stem with random numbers, as `load_probe` reads it."""
+    stem, path = run.probe.stem, Path(folder) / f"{run.probe.stem.name}.safetensors"
+    shapes = {
+        "patch_embed.proj.weight": (stem.width, 3, stem.patch, stem.patch), "patch_embed.proj.bias": (stem.width,),
+        "cls_token": (1, 1, stem.width), "pos_embed": (1, stem.patches + 1, stem.width),
+    }  # fmt: skip
+    save_file({name: torch.randn(shape) * 0.02 for name, shape in shapes.items()}, path)
+    return path
 
 
 def library_blocks(weights: Weights) -> nn.ModuleList:

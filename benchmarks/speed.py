@@ -1,7 +1,8 @@
 """How fast a step is: the author's loop, lucent's and ours in turn, against the machine's own matrix products.
 
-    python benchmarks/speed.py                  # on a GPU where there is one; some 10 minutes on 2 CPU cores
-    python benchmarks/speed.py --article 1000   # and all runs of config.yaml, with this many steps of each
+    python benchmarks/speed.py                                # on a GPU where there is one; 20 minutes on 2 CPU cores
+    python benchmarks/speed.py --steps 1000                   # and the article's runs in full, on a GPU
+    python benchmarks/speed.py --tables article --memory 6000 # within a budget
 
 Random weights of the real shapes, GPT-2 and ViT-B/16 on 224 px. Every round times each contestant once, one after the
 other; the table gives medians over rounds, and of ratios the median of each round's. An image-step is one step of one
@@ -18,26 +19,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
 import yaml
-from contestants import authors_step, bare_products, lucents_step, our_step
-from safetensors.torch import save_file
+from contestants import authors_step, bare_products, lucents_step, our_step, write_stem
 
 from lmrep.experiment import perform
-from lmrep.plan import has_bfloat16, make_plan, pick_device
+from lmrep.plan import has_bfloat16, keep_freed_memory, make_plan, pick_device
 from lmrep.probe import Probe, load_probe
 from lmrep.spec import Run, block_flops
-from lmrep.study import make_study
+from lmrep.study import Study, make_study
 
 ROOT = Path(__file__).resolve().parents[1]
+TABLES = ("speed", "cost", "memory", "article")
 BLOCKS = (1, 4, 12)
 MIX = (1, 4, 8, 12)  # the blocks of the article's feature pictures
+LUCENT = find_spec("lucent") is not None
 FLOAT32, BFLOAT16 = torch.float32, torch.bfloat16
 NAMES = {FLOAT32: "ours, float32", BFLOAT16: "ours, bfloat16"}
 
@@ -72,25 +76,13 @@ class Times:
         return statistics.median(a / b for a, b in zip(self.seconds[slow], self.seconds[fast], strict=True))
 
 
-def write_stem(run: Run, folder: str) -> Path:
-    """A weight file of a stem with random numbers, as `load_probe` reads it."""
-    stem, path = run.probe.stem, Path(folder) / f"{run.probe.stem.name}.safetensors"
-    shapes = {
-        "patch_embed.proj.weight": (stem.width, 3, stem.patch, stem.patch), "patch_embed.proj.bias": (stem.width,),
-        "cls_token": (1, 1, stem.width), "pos_embed": (1, stem.patches + 1, stem.width),
-    }  # fmt: skip
-    save_file({name: torch.randn(shape) * 0.02 for name, shape in shapes.items()}, path)
-    return path
-
-
 def speed_table(probes: dict[str, Probe], device: torch.device, images: int, rounds: int, precisions: list) -> None:
     times, contestants = Times(device), {}
-    lucent = find_spec("lucent") is not None
     for name, probe in probes.items():
         stack = probe.spec.stack
         for layers in (*((block,) for block in BLOCKS), MIX):
             contestants[name, layers, "author"] = authors_step(stack, layers, device)
-            if lucent and stack.family == "vit" and len(layers) == 1:
+            if LUCENT and stack.family == "vit" and len(layers) == 1:
                 contestants[name, layers, "lucent"] = lucents_step(stack, layers[0], images, device)
             for precision in precisions:
                 step = our_step(probe.in_precision(precision), layers, images // len(layers))
@@ -147,24 +139,59 @@ def peak(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def article_table(study, folder: str, device: torch.device, steps: int) -> None:
-    """Every run of the article, with fresh blocks and random targets, `steps` steps of an octave at most."""
-    print(f"\n## The article's runs, at most {steps} steps of each octave\n")
-    print("| run | precision | passes | s | s for all steps | peak memory so far, GB |\n|---|---|---|---|---|---|")
+def alone(function: Callable, *arguments):
+    """What a function returns in a process of its own, so that peaks of memory are its own too."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def peak_of_step(who: str, run: Run, images: int, device: torch.device) -> float:
+    block = BLOCKS[-1]
+    if who == "author":
+        step = authors_step(run.probe.stack, (block,), device)
+    elif who == "lucent":
+        step = lucents_step(run.probe.stack, block, images, device)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            probe = load_probe(run.probe, write_stem(run, folder), None, block, device)
+        step = our_step(probe.in_precision(getattr(torch, who)), (block,), images)
+    step()
+    return peak(device)
+
+
+def memory_table(run: Run, device: torch.device, images: int, precisions: list) -> None:
+    contestants = ["author", *["lucent"] * LUCENT, *(str(precision).removeprefix("torch.") for precision in precisions)]
+    print(f"\n## Peak memory of a step, {run.probe.label}, block {BLOCKS[-1]}: GB of the process, or of the GPU\n")
+    print("| contestant | images | GB |\n|---|---|---|")
+    for who in contestants:
+        print(f"| {who} | {1 if who == 'author' else images} | {alone(peak_of_step, who, run, images, device):.1f} |")
+
+
+def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
+    """Seconds, passes, precision and peak of a run with fresh blocks, `steps` steps of each octave at most."""
+    keep_freed_memory()
+    octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
+    run = replace(run, weights="untrained", descent=replace(run.descent, octaves=octaves))
+    size = run.probe.stem.size
+    targets = np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32)
+    plan = make_plan(run, device)
+    with tempfile.TemporaryDirectory() as folder:
+        files = {run.probe.stem.name: write_stem(run, folder)}
+        start = time.perf_counter()
+        _, facts = perform(run, files, targets if run.objective == "match" else None, plan)
+        seconds = time.perf_counter() - start
+    return seconds, run.descent.steps, len(plan.groups), facts["precision"], peak(device)
+
+
+def article_table(study: Study, device: torch.device, steps: int) -> None:
+    print(f"\n## The article's runs, at most {steps} steps of each octave, fresh blocks and random targets\n")
+    print("| run | precision | passes | steps | s | s for all steps | peak memory, GB |\n|---|---|---|---|---|---|---|")
     total = 0.0
     for run in study.runs.values():
-        octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
-        short = replace(run, weights="untrained", descent=replace(run.descent, octaves=octaves))
-        size = run.probe.stem.size
-        targets = np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32)
-        files = {run.probe.stem.name: write_stem(run, folder)}
-        plan = make_plan(short, device)
-        start = time.perf_counter()
-        _, facts = perform(short, files, targets if run.objective == "match" else None, plan)
-        seconds = time.perf_counter() - start
-        whole = seconds * run.descent.steps / short.descent.steps
+        seconds, done, passes, precision, memory = alone(perform_article, run, device, steps)
+        whole = seconds * run.descent.steps / done
         total += whole
-        row = [run.name, facts["precision"], len(plan.groups), f"{seconds:.1f}", f"{whole:.0f}", f"{peak(device):.1f}"]
+        row = [run.name, precision, passes, done, f"{seconds:.1f}", f"{whole:.0f}", f"{memory:.1f}"]
         print(f"| {' | '.join(map(str, row))} |", flush=True)
     print(f"\nAll runs, all steps, one after the other: {total:.0f} s.")
 
@@ -183,9 +210,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=16, help="in a pass of ours and of lucent's")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="auto", help="MB, of the article's runs")
-    parser.add_argument("--article", type=int, default=0, help="steps of each octave of the article's runs; 0: none")
+    parser.add_argument("--steps", type=int, default=1, help="of each octave of the article's runs, at most")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     arguments = parser.parse_args()
     device = pick_device(arguments.device)
+    keep_freed_memory()
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["memory"] = arguments.memory if arguments.memory == "auto" else float(arguments.memory)
     study = make_study(config)
@@ -198,11 +227,14 @@ def main() -> None:
         for name in ("gpt2", "vit_base"):
             run = next(run for run in study.runs.values() if run.probe.name == name)
             probes[run.probe.label] = load_probe(run.probe, write_stem(run, folder), None, max(MIX), device)
-        speed_table(probes, device, arguments.images, arguments.rounds, precisions)
-        cost_table(probes["GPT-2"].in_precision(precisions[-1]), device, arguments.rounds)
-        del probes
-        if arguments.article:
-            article_table(study, folder, device, arguments.article)
+        if "speed" in arguments.tables:
+            speed_table(probes, device, arguments.images, arguments.rounds, precisions)
+        if "cost" in arguments.tables:
+            cost_table(probes["GPT-2"].in_precision(precisions[-1]), device, arguments.rounds)
+    if "memory" in arguments.tables:
+        memory_table(study.runs["vit_base_match"], device, arguments.images, precisions)
+    if "article" in arguments.tables:
+        article_table(study, device, arguments.steps)
 
 
 if __name__ == "__main__":

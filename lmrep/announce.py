@@ -13,7 +13,7 @@ from lmrep.spec import Image, Run, Weights
 from lmrep.study import Study
 from lmrep.weights import hub_url, is_at_hand
 
-SECONDS_TO_START = 8  # of a run: imports and weights, before its first step
+SECONDS_TO_START = 3  # of a run: imports and weights, before its first step
 SECONDS_FOR_HOST = 10  # to answer a connection, before the network counts as missing
 
 

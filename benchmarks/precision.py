@@ -1,0 +1,120 @@
+"""What bfloat16 changes: SSIM at every block of the runs of a study, against float32.
+
+    python benchmarks/precision.py miniature.yaml
+    python benchmarks/precision.py config.yaml --fresh --runs gpt2_match --steps 300 --layers 1 4 12
+
+Each run is made in float32 and in bfloat16; where they differ by more than 0.01, also in float32 from a start that
+differs by normal noise of 1e-5 of a pixel's range: a picture that this changes as much is settled by no precision.
+The table gives, by block, the largest difference over panels: for reconstructions of the SSIM to the target, else
+1 - SSIM of the two pictures. Needs the weights and images of the study, as a build leaves them; --fresh takes random
+weights, and a photograph that ships with scikit-image, in their place. Prints Markdown.
+"""
+
+import argparse
+import os
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import torch
+import yaml
+from contestants import write_stem
+
+from lmrep import experiment
+from lmrep.images import load_target
+from lmrep.metrics import ssim
+from lmrep.plan import keep_freed_memory, make_plan
+from lmrep.priors import generator, normal, start_noise
+from lmrep.spec import Run
+from lmrep.study import Study, make_study
+
+NUDGE, LIMIT = 1e-5, 0.01
+
+
+def nudged_noise(start: tuple, size: int, seed: int, panel: int) -> torch.Tensor:
+    return start_noise(start, size, seed, panel) + normal((3, size, size), 0.0, NUDGE, generator(seed, "nudge", panel))
+
+
+def shipped_photograph(size: int) -> np.ndarray:
+    from skimage import data, transform
+
+    return transform.resize(data.chelsea()[:, 75:375], (size, size)).transpose(2, 0, 1).astype(np.float32)
+
+
+def make_images(study: Study, fresh: bool, variant: tuple[Run, str, bool]) -> tuple[np.ndarray, np.ndarray | None]:
+    """The images [layer, panel, 3, size, size] of a run in one precision, and its targets."""
+    run, precision, nudged = variant
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    run, size = replace(run, precision=precision), run.probe.stem.size
+    beside, targets = "" if study.name == "article" else f"/{study.name}", None
+    if run.objective == "match" and fresh:
+        targets = np.stack([shipped_photograph(size)] * len(run.panels))
+    elif run.objective == "match":
+        paths = [Path(f"resources/images{beside}/{image}.png") for image in run.panels]
+        fits = [study.images[image].fit for image in run.panels]
+        targets = np.stack([load_target(path, size, fit) for path, fit in zip(paths, fits, strict=True)])
+    with tempfile.TemporaryDirectory() as folder:
+        names = (run.probe.stem.name, run.probe.stack.name)
+        files = {name: Path(f"resources/weights{beside}/{name}.safetensors") for name in names}
+        if fresh:
+            torch.manual_seed(0)
+            files, run = {run.probe.stem.name: write_stem(run, folder)}, replace(run, weights="untrained")
+        with patch.object(experiment, "start_noise", nudged_noise if nudged else start_noise):
+            arrays, _ = experiment.perform(run, files, targets, make_plan(run, torch.device("cpu")))
+    return arrays["images"], targets
+
+
+def difference(ours: np.ndarray, others: np.ndarray, targets: np.ndarray | None) -> str:
+    """By block, the largest over panels."""
+    blocks = []
+    for one, other in zip(ours, others, strict=True):
+        if targets is None:
+            found = [1 - ssim(a, np.clip(b, 0, 1)) for a, b in zip(one, other, strict=True)]
+        else:
+            found = [abs(ssim(a, t) - ssim(b, t)) for a, b, t in zip(one, other, targets, strict=True)]
+        blocks.append(max(found))
+    return " ".join(f"{found:.3f}" for found in blocks)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    parser.add_argument("--runs", nargs="*", help="all, if not told")
+    parser.add_argument("--steps", type=int, help="of each octave, at most")
+    parser.add_argument("--layers", nargs="*", type=int)
+    parser.add_argument("--panels", type=int, help="the first of each run")
+    parser.add_argument("--fresh", action="store_true")
+    arguments = parser.parse_args()
+    study = make_study(yaml.safe_load(Path(arguments.config).read_text()))
+    runs = []
+    for name in arguments.runs or study.runs:
+        run, steps = study.runs[name], arguments.steps or 10**9
+        octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
+        layers, panels = tuple(arguments.layers or run.layers), run.panels[: arguments.panels]
+        runs.append(replace(run, layers=layers, panels=panels, descent=replace(run.descent, octaves=octaves)))
+    runs.sort(key=lambda run: -run.flops)
+    print("| run | blocks | bfloat16 | float32, start moved by 1e-5 |\n|---|---|---|---|")
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        make = partial(make_images, study, arguments.fresh)
+        pairs = [
+            (run, pool.submit(make, (run, "float32", False)), pool.submit(make, (run, "bfloat16", False)))
+            for run in runs
+        ]
+        rows = []
+        for run, exact, rounded in pairs:
+            (ours, targets), (others, _) = exact.result(), rounded.result()
+            found = difference(others, ours, targets)
+            again = pool.submit(make, (run, "float32", True)) if max(map(float, found.split())) > LIMIT else None
+            rows.append((run, ours, targets, found, again))
+        for run, ours, targets, found, again in rows:
+            moved = difference(again.result()[0], ours, targets) if again else "-"
+            print(f"| {run.name} | {' '.join(map(str, run.layers))} | {found} | {moved} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
