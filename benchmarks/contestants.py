@@ -19,7 +19,6 @@ from lmrep.spec import Descent, Octave, Run, Weights
 
 PIXELS, PATCH = 224, 16
 RATE = 1e-3
-STEP = Descent(("normal", 0.7, 0.05), (Octave(PIXELS, 1, (RATE, RATE)),))
 
 
 def write_stem(run: Run, folder: str) -> Path:
@@ -114,12 +113,12 @@ def lucents_step(weights: Weights, layer: int, count: int, device: torch.device)
 
 def our_step(probe: Probe, layers: Sequence[int], panels: int, steps: int = 1) -> Callable[[], int]:
     """`steps` steps of `descend`, `panels` images of each layer in one pass, the L1 objective."""
-    device = probe.stem.kernels.device
-    images = torch.rand(len(layers), panels, 3, PIXELS, PIXELS, device=device)
+    device, size = probe.stem.kernels.device, probe.spec.stem.size
+    images = torch.rand(len(layers), panels, 3, size, size, device=device)
     with torch.no_grad():
-        outputs = probe(torch.rand(panels, 3, PIXELS, PIXELS, device=device), layers)
+        outputs = probe(torch.rand(panels, 3, size, size, device=device), layers)
     goals = [objectives.match(output) for output in outputs]
-    descent = replace(STEP, octaves=(replace(STEP.octaves[0], steps=steps),))
+    descent = Descent(("normal", 0.7, 0.05), (Octave(size, steps, (RATE, RATE)),))
 
     def step() -> int:
         descend(probe, images, layers, goals, descent, seed=0)

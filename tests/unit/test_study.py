@@ -103,7 +103,8 @@ def test_cost_is_linear_in_panels_and_steps_and_sums_the_blocks_passed(miniature
     runs = study_of(miniature).runs
     neurons = runs["gpt2_neurons"]
     tokens, width = 122, 108
-    block = 2 * 2 * tokens * (12 * width**2 + 2 * tokens * width)
+    linears = 2 * (2 * tokens * 12 * width**2)  # forward, and back to the input
+    block = linears + 6 * (2 * tokens**2 * width)  # attention: two products forward, four back
     assert neurons.flops == block * 16 * sum(neurons.layers) * neurons.descent.steps
 
 
@@ -133,6 +134,10 @@ def set_in(config, keys, value):
         (("descents", "match", "octaves"), [{"size": 66, "steps": 9, "rate": 1}], "octaves.0.rate: 1 is not of type"),
         (("descents", "match", "start"), {"normal": [0.5]}, "start.normal: [0.5] is too short"),
         (("weights", "gpt2_mini", "sha256"), "abc", "weights.gpt2_mini.sha256: 'abc' does not match"),
+        (("precision",), "float16", "precision: 'float16' is not one of"),
+        (("runs", "gpt2_match", "precision"), "half", "runs.gpt2_match.precision: 'half' is not one of"),
+        (("memory",), "much", "memory: 'auto' was expected"),
+        (("memory",), 0, "memory: 0 is less than or equal to the minimum"),
         (("formats",), ["gif"], "formats.0: 'gif' is not one of"),
         (("study",), "gallery", "study: 'gallery' should not be valid"),
         (("seed",), 2**64, "seed: 18446744073709551616 is greater than the maximum"),

@@ -1,0 +1,78 @@
+"""What fused attention, torch.compile and CUDA graphs bring to a step, start-up counted.
+
+    python benchmarks/kernels.py
+
+Block 4 behind a random stem, GPT-2's size on 224 px and the miniature's on 66 px, in every precision of the device;
+each variant once a round, in turn. Prints Markdown.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from unittest.mock import patch
+
+import torch
+import yaml
+from contestants import our_step, write_stem
+from speed import BFLOAT16, FLOAT32, ROOT, Times, machine
+from torch import nn
+from torch.nn import functional as F
+
+from lmrep import block
+from lmrep.plan import has_bfloat16, keep_freed_memory, pick_device
+from lmrep.probe import Probe, load_probe
+from lmrep.study import make_study
+
+BLOCK, IMAGES, ROUNDS = 4, 16, 7
+
+
+def fused(queries, keys, values, causal):
+    return F.scaled_dot_product_attention(queries, keys, values, is_causal=causal, scale=1.0)
+
+
+def with_fused_attention(step: Callable[[], int]) -> Callable[[], int]:
+    def patched() -> int:
+        with patch.object(block, "attention", fused):
+            return step()
+
+    return patched
+
+
+def compiled(probe: Probe, mode: str) -> Probe:
+    return Probe(probe.spec, probe.stem, nn.ModuleList(torch.compile(b, mode=mode) for b in probe.blocks))
+
+
+def main() -> None:
+    device = pick_device("auto")
+    keep_freed_memory()
+    print(f"{machine(device)}, torch {torch.__version__}, block {BLOCK}, {IMAGES} images.\n")
+    print("| study | precision | variant | ms an image-step | against ours | s to start |\n|---|---|---|---|---|---|")
+    for config in ("config.yaml", "miniature.yaml"):
+        run = make_study(yaml.safe_load((ROOT / config).read_text())).runs["gpt2_match"]
+        with tempfile.TemporaryDirectory() as folder:
+            whole = load_probe(run.probe, write_stem(run, folder), None, BLOCK, device)
+        for precision in [FLOAT32] + [BFLOAT16] * has_bfloat16(device):
+            probe = whole.in_precision(precision)
+            step = our_step(probe, (BLOCK,), IMAGES)
+            variants = {"ours": step, "torch's fused attention": with_fused_attention(step)}
+            variants["torch.compile"] = our_step(compiled(probe, "default"), (BLOCK,), IMAGES)
+            if device.type == "cuda":
+                graphs = our_step(compiled(probe, "reduce-overhead"), (BLOCK,), IMAGES)
+                variants["torch.compile with CUDA graphs"] = graphs
+            started = {}
+            for name, variant in variants.items():
+                start = time.perf_counter()
+                variant()
+                started[name] = time.perf_counter() - start
+            times = Times(device)
+            times.run({(name,): variant for name, variant in variants.items()}, ROUNDS)
+            for name in variants:
+                ratio = times.ratio((name,), ("ours",))
+                cells = [f"{1e3 * times.median((name,)):.2f}", f"{ratio:.2f}", f"{started[name]:.1f}"]
+                print(
+                    f"| {config} | {str(precision).removeprefix('torch.')} | {name} | {' | '.join(cells)} |", flush=True
+                )
+
+
+if __name__ == "__main__":
+    main()
