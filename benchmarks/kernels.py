@@ -6,9 +6,11 @@ Block 4 behind a random stem, GPT-2's size on 224 px and the miniature's on 66 p
 each variant once a round, in turn. Prints Markdown.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from unittest.mock import patch
 
 import torch
@@ -19,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lmrep import block
-from lmrep.plan import has_bfloat16, keep_freed_memory, pick_device
+from lmrep.plan import has_bfloat16, pick_device, settle
 from lmrep.probe import Probe, load_probe
 from lmrep.study import make_study
 
@@ -43,8 +45,10 @@ def compiled(probe: Probe, mode: str) -> Probe:
 
 
 def main() -> None:
+    # Else a second call finds what the first has compiled.
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()
     device = pick_device("auto")
-    keep_freed_memory()
+    settle(torch.get_num_threads())
     print(f"{machine(device)}, torch {torch.__version__}, block {BLOCK}, {IMAGES} images.\n")
     print("| study | precision | variant | ms an image-step | against ours | s to start |\n|---|---|---|---|---|---|")
     for config in ("config.yaml", "miniature.yaml"):
@@ -53,16 +57,21 @@ def main() -> None:
             whole = load_probe(run.probe, write_stem(run, folder), None, BLOCK, device)
         for precision in [FLOAT32] + [BFLOAT16] * has_bfloat16(device):
             probe = whole.in_precision(precision)
-            step = our_step(probe, (BLOCK,), IMAGES)
-            variants = {"ours": step, "torch's fused attention": with_fused_attention(step)}
-            variants["torch.compile"] = our_step(compiled(probe, "default"), (BLOCK,), IMAGES)
+            ours = partial(our_step, probe, (BLOCK,), IMAGES)
+            variants = {
+                "ours": ours,
+                "torch.compile": lambda p=probe: our_step(compiled(p, "default"), (BLOCK,), IMAGES),
+            }
             if device.type == "cuda":
-                graphs = our_step(compiled(probe, "reduce-overhead"), (BLOCK,), IMAGES)
-                variants["torch.compile with CUDA graphs"] = graphs
+                graphs = partial(compiled, probe, "reduce-overhead")
+                variants["torch.compile with CUDA graphs"] = lambda g=graphs: our_step(g(), (BLOCK,), IMAGES)
+            else:
+                variants["torch's fused attention"] = lambda make=ours: with_fused_attention(make())
             started = {}
-            for name, variant in variants.items():
+            for name, make in variants.items():
                 start = time.perf_counter()
-                variant()
+                variants[name] = make()
+                variants[name]()
                 started[name] = time.perf_counter() - start
             times = Times(device)
             times.run({(name,): variant for name, variant in variants.items()}, ROUNDS)

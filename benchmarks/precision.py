@@ -27,7 +27,7 @@ from contestants import write_stem
 from lmrep import experiment
 from lmrep.images import load_target
 from lmrep.metrics import ssim
-from lmrep.plan import keep_freed_memory, make_plan
+from lmrep.plan import make_plan, settle
 from lmrep.priors import generator, normal, start_noise
 from lmrep.spec import Run
 from lmrep.study import Study, make_study
@@ -48,8 +48,7 @@ def shipped_photograph(size: int) -> np.ndarray:
 def make_images(study: Study, fresh: bool, variant: tuple[Run, str, bool]) -> tuple[np.ndarray, np.ndarray | None]:
     """The images [layer, panel, 3, size, size] of a run in one precision, and its targets."""
     run, precision, nudged = variant
-    torch.set_num_threads(1)
-    keep_freed_memory()
+    settle(1)
     run, size = replace(run, precision=precision), run.probe.stem.size
     beside, targets = "" if study.name == "article" else f"/{study.name}", None
     if run.objective == "match" and fresh:
@@ -95,7 +94,7 @@ def main() -> None:
     for name in arguments.runs or study.runs:
         run, steps = study.runs[name], arguments.steps or 10**9
         octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
-        layers, panels = tuple(arguments.layers or run.layers), run.panels[: arguments.panels]
+        layers, panels = tuple(sorted(set(arguments.layers or run.layers))), run.panels[: arguments.panels]
         runs.append(replace(run, layers=layers, panels=panels, descent=replace(run.descent, octaves=octaves)))
     runs.sort(key=lambda run: -run.flops)
     print("| run | blocks | bfloat16 | float32, start moved by 1e-5 |\n|---|---|---|---|")

@@ -13,7 +13,6 @@ image. What a contestant does is told in benchmarks/contestants.py. lucent is ti
 import argparse
 import datetime
 import platform
-import resource
 import statistics
 import sys
 import tempfile
@@ -32,7 +31,7 @@ import yaml
 from contestants import authors_step, bare_products, lucents_step, our_step, write_stem
 
 from lmrep.experiment import perform
-from lmrep.plan import has_bfloat16, keep_freed_memory, make_plan, pick_device
+from lmrep.plan import has_bfloat16, make_plan, pick_device, settle
 from lmrep.probe import Probe, load_probe
 from lmrep.spec import Run, block_flops
 from lmrep.study import Study, make_study
@@ -80,12 +79,13 @@ def speed_table(probes: dict[str, Probe], device: torch.device, images: int, rou
     times, contestants = Times(device), {}
     for name, probe in probes.items():
         stack = probe.spec.stack
+        ours = {precision: probe.in_precision(precision) for precision in precisions}
         for layers in (*((block,) for block in BLOCKS), MIX):
             contestants[name, layers, "author"] = authors_step(stack, layers, device)
             if LUCENT and stack.family == "vit" and len(layers) == 1:
                 contestants[name, layers, "lucent"] = lucents_step(stack, layers[0], images, device)
             for precision in precisions:
-                step = our_step(probe.in_precision(precision), layers, images // len(layers))
+                step = our_step(ours[precision], layers, images // len(layers))
                 contestants[name, layers, precision] = step
     for precision in precisions:
         contestants["products", precision] = bare_products(probe.spec.stack, images, precision, device)
@@ -136,7 +136,9 @@ def peak(device: torch.device) -> float:
     """GB, the most that this process (CPU) or its tensors (GPU) have held."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    # Not getrusage, whose peak a process takes over from the one that started it.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e9
 
 
 def alone(function: Callable, *arguments):
@@ -169,7 +171,7 @@ def memory_table(run: Run, device: torch.device, images: int, precisions: list) 
 
 def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
     """Seconds, passes, precision and peak of a run with fresh blocks, `steps` steps of each octave at most."""
-    keep_freed_memory()
+    settle(torch.get_num_threads())
     octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
     run = replace(run, weights="untrained", descent=replace(run.descent, octaves=octaves))
     size = run.probe.stem.size
@@ -214,7 +216,7 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     arguments = parser.parse_args()
     device = pick_device(arguments.device)
-    keep_freed_memory()
+    settle(torch.get_num_threads())
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["memory"] = arguments.memory if arguments.memory == "auto" else float(arguments.memory)
     study = make_study(config)

@@ -41,7 +41,9 @@ class Block(nn.Module):
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def in_precision(self, precision: torch.dtype) -> "Block":
-        """A copy whose products are in `precision`: their weights are converted here, and not at every step."""
+        """With products in `precision`, a copy if they are not: weights are converted here, and not at every step."""
+        if self.qkv.weight.dtype == precision:
+            return self
         twin = copy.deepcopy(self)
         for product in (twin.qkv, twin.proj, twin.fc1, twin.fc2):
             product.to(precision)

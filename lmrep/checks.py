@@ -86,6 +86,8 @@ def check_run(run: Run, images: dict[str, Image]) -> None:
             raise InputError(f"{key}.neurons: '{stack.name}' has neurons 0 to {stack.width - 1}, not {panel}")
         elif run.objective == "patch" and not 0 <= panel < stem.patches:
             raise InputError(f"{key}.patches: '{stem.name}' has patches 0 to {stem.patches - 1}, not {panel}")
+    if run.memory != "auto" and not isfinite(run.memory):
+        raise InputError(f"memory: expected MB or auto, not {run.memory}")
     if not all(map(isfinite, numbers(run.settings()))):
         raise InputError(f"{key}: expected finite numbers in its descent")
     kind, first, second = run.descent.start

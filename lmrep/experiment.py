@@ -20,12 +20,12 @@ from lmrep.spec import Run
 SHIFT = 1 / 18
 
 
-def make_objectives(run: Run, panels: slice, target_outputs: list[Tensor]) -> list[objectives.Objective]:
+def make_objectives(run: Run, plan: Plan, panels: slice, target_outputs: list[Tensor]) -> list[objectives.Objective]:
     """One for each of `target_outputs`, the outputs [panel, token, width] of a group's photographs at its layers."""
     if run.objective == "match":
         return [objectives.match(outputs) for outputs in target_outputs]
     kind = {"neuron": objectives.neuron, "patch": objectives.patch}[run.objective]
-    return [kind(run.panels[panels], run.probe.first_patch, run.descent.constant)] * len(target_outputs)
+    return [kind(run.panels[panels], run.probe.first_patch, run.descent.constant, plan.device)] * len(target_outputs)
 
 
 def distances(probe: Probe, images: Tensor, layers: list[int], target_outputs: list[Tensor]) -> Tensor:
@@ -50,7 +50,7 @@ def descend_in_groups(
         blocks = list(run.layers[rows])
         # In the descent's own precision, so that what rounding does to both outputs cancels.
         goal_outputs = [torch.empty(0)] * len(blocks) if targets is None else quick(targets[columns], blocks)
-        goals = make_objectives(run, columns, goal_outputs)
+        goals = make_objectives(run, plan, columns, goal_outputs)
         begin = start[columns].expand(len(blocks), -1, -1, -1, -1)
         first_step = done * run.descent.steps
 

@@ -118,7 +118,8 @@ def trained_blocks(weights: Weights, path: Path, depth: int) -> nn.ModuleList:
         if not name.startswith(family.prefix) or name.endswith(family.not_weights):
             return None
         name = name.removeprefix(family.prefix)
-        return name if int(name.split(".")[0]) < depth else None
+        index = name.split(".")[0]
+        return name if not index.isdigit() or int(index) < depth else None
 
     def turned(tensor: Tensor) -> Tensor:
         return tensor.t() if family.transposed else tensor

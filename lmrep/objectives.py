@@ -10,25 +10,28 @@ import torch
 from torch import Tensor
 
 Objective = Callable[[Tensor], Tensor]
+Device = torch.device | str  # that of the outputs: an index made here is not sent there at every step
 
 
-def neuron(neurons: Sequence[int], first_patch: int, constant: float) -> Objective:
+def neuron(neurons: Sequence[int], first_patch: int, constant: float, device: Device = "cpu") -> Objective:
     """sum(C - activation) of panel p's neuron `neurons[p]` over all patches."""
 
+    index = torch.tensor(neurons, device=device)[:, None, None]
+
     def loss(outputs: Tensor) -> Tensor:
-        index = torch.tensor(neurons, device=outputs.device)[:, None, None]
         patches = outputs[:, first_patch:]
         return (constant - patches.gather(2, index.expand(-1, patches.shape[1], 1))).sum(dim=(1, 2))
 
     return loss
 
 
-def patch(patches: Sequence[int], first_patch: int, constant: float) -> Objective:
+def patch(patches: Sequence[int], first_patch: int, constant: float, device: Device = "cpu") -> Objective:
     """sum(C - activation) of all neurons of panel p's patch `patches[p]`."""
 
+    panels = torch.arange(len(patches), device=device)
+    tokens = torch.tensor(patches, device=device) + first_patch
+
     def loss(outputs: Tensor) -> Tensor:
-        panels = torch.arange(len(patches), device=outputs.device)
-        tokens = torch.tensor(patches, device=outputs.device) + first_patch
         return (constant - outputs[panels, tokens]).sum(dim=1)
 
     return loss

@@ -1,18 +1,20 @@
 """How a run is computed on the machine at hand: where, in which precision, and in how many passes."""
 
 import ctypes
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import torch
 
 from lmrep.errors import InputError
 from lmrep.families import FAMILIES
-from lmrep.spec import Run
+from lmrep.spec import Run, Weights
 
-CPU_MEMORY = 2000  # MB, of a budget that is left to us: more brought nothing (benchmarks/speed.md)
-GPU_SHARE = 0.5  # likewise, of the card's whole memory: how much is free would differ from one day to the next
+CPU_MEMORY = 2000  # MB, of a budget that is left to us: passes of more images are no faster
+GPU_SHARE = 0.5  # of the card's whole memory: how much is free would differ from one day to the next
 MEGABYTE = 10**6
 SPARE = 0.1
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -49,8 +51,20 @@ def keep_freed_memory() -> None:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
-        for option in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
-            mallopt(option, 2**31 - 1)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        # Older ones take no more than 32 MiB, and having been asked once no longer adapt by themselves.
+        mallopt(M_MMAP_THRESHOLD, 2**31 - 1) or mallopt(M_MMAP_THRESHOLD, 2**25)
+
+
+def settle(threads: int) -> None:
+    """Has torch make the same bytes every time, on `threads` CPU cores: their number splits, and rounds, sums."""
+    # Read by CUDA's matrix library when it starts: its deterministic mode needs it.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    # Else that mode also fills all new memory, to show reads of what was never written: a tenth of the time here.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    keep_freed_memory()
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -58,7 +72,7 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     found = torch.cpu.get_capabilities()
-    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "arm_bf16"))
+    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
@@ -77,9 +91,8 @@ def budget(memory: float | str, device: torch.device) -> float:
     return CPU_MEMORY * MEGABYTE
 
 
-def image_bytes(run: Run, device: torch.device, precision: torch.dtype) -> int:
+def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: torch.dtype) -> int:
     """Bytes that an image's way through one block keeps for the way back, as `Block` and autograd do."""
-    stack, tokens = run.probe.stack, run.probe.tokens
     float32, product = 4, precision.itemsize
     norms, attended, hidden = 2 * stack.width * float32, 3 * stack.width * product, 4 * stack.width * product
     if device.type == "cuda":  # its fused attention keeps its output and a sum, in place of the weights
@@ -96,6 +109,7 @@ def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple
     """
     width = min(int(blocks // sum(layers)), panels)
     if width:
+        width = ceil(panels / ceil(panels / width))  # 8 and 8 rather than 15 and 1
         yield from ((slice(0, len(layers)), slice(at, min(at + width, panels))) for at in range(0, panels, width))
         return
     starts, passed = [0], 0
@@ -109,9 +123,10 @@ def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple
 
 
 def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
-    """Slices of panels that need about as many tokens, so that at most SPARE more than needed are computed.
+    """Slices of panels that need about as many tokens: at most SPARE more than needed are computed.
 
-    One panel a pass would compute none for nothing, and take longer: passes of a few images are mostly overhead.
+    Panels share a pass with their neighbours in the config only. One a pass would compute no token for nothing, and
+    take longer: passes of a few images are mostly overhead.
     """
     start = 0
     for end in range(1, len(tokens) + 1):
@@ -124,13 +139,14 @@ def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
 def make_plan(run: Run, device: torch.device) -> Plan:
     """The passes of a run. In a causal stack, what comes after a patch that is maximised is left out of its pass."""
     precision = pick_precision(run.precision, device)
-    blocks = budget(run.memory, device) / image_bytes(run, device, precision)
     shared = [(slice(0, len(run.panels)), None)]
     if run.objective == "patch" and FAMILIES[run.probe.stack.family].causal:
         tokens = [run.probe.first_patch + patch + 1 for patch in run.panels]
         shared = [(panels, max(tokens[panels])) for panels in neighbours(tokens)]
     groups = []
     for panels, needed in shared:
+        image = image_bytes(run.probe.stack, needed or run.probe.tokens, device, precision)
+        blocks = budget(run.memory, device) / image
         for layers, part in split(run.layers, panels.stop - panels.start, blocks):
             groups.append(Group(layers, slice(panels.start + part.start, panels.start + part.stop), needed))
     return Plan(device, precision, tuple(groups))

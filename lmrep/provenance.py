@@ -5,7 +5,7 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-LIBRARIES = ("torch", "transformers", "timm", "torchvision", "numpy", "safetensors")
+LIBRARIES = ("torch", "torchvision", "numpy", "safetensors")
 
 
 def versions() -> dict[str, str]:

@@ -115,7 +115,7 @@ class Run:
 
     @property
     def flops(self) -> float:
-        """Floating-point operations of all its steps."""
+        """Floating-point operations of all its steps, were none of a patch's left out."""
         images = sum(self.layers) * len(self.panels) * self.descent.steps
         return images * block_flops(self.probe.stack.width, self.probe.tokens)
 

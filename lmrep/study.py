@@ -22,6 +22,7 @@ class Study:
     name: str
     device: str
     threads: int
+    memory: float | str
     formats: tuple[str, ...]
     gflops: Mapping[str, float]  # what one core or one GPU was measured to do in a run
     weights: Mapping[str, Weights]
@@ -118,8 +119,8 @@ def make_study(config: Mapping) -> Study:
         probes[name] = Probe(name, **{**raw, "stem": stem, "stack": stack})
     runs = {name: make_run(name, raw, config, probes) for name, raw in config["runs"].items()}
     return Study(
-        config["study"], config["device"], config["threads"], tuple(config["formats"]), config["gflops"],
-        weights, images, probes, runs,
+        config["study"], config["device"], config["threads"], config["memory"], tuple(config["formats"]),
+        config["gflops"], weights, images, probes, runs,
         {name: make_figure(name, raw, runs) for name, raw in config["figures"].items()},
     )  # fmt: skip
 

@@ -44,6 +44,10 @@ try:
 except InputError as error:
     refuse(error)
 
+# A plan counts on a GPU of its own: on this machine one run at a time takes it, unless --resources says gpu=N.
+if workflow.local_exec and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", 1)
+
 RESULTS = f"results/{study.name}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
@@ -92,6 +96,8 @@ def probe_weights(run):
 
 # Runs wait for these, and a scheduler should have the longest to choose from.
 FETCH_FIRST = len(study.runs)
+# MB of a run's job: torch and weights, and on a CPU what its passes keep.
+RUN_MEMORY = 6000 + (2000 if study.memory == "auto" else round(study.memory))
 
 
 def longest_first(wildcards):
@@ -172,8 +178,9 @@ def in_report(kind):
 
 
 def traced_settings(wildcards):
-    """The settings of a diagram's run without its descent: a trace takes no steps."""
-    return as_param(replace(shown_runs(wildcards)[0], descent=Descent(("uniform", 0.0, 0.0), ())).settings())
+    """The settings of a diagram's run without what only steps need: a trace takes none."""
+    still = Descent(("uniform", 0.0, 0.0), ())
+    return as_param(replace(shown_runs(wildcards)[0], descent=still, precision="float32", memory="auto").settings())
 
 
 def maximised(wildcards):

@@ -14,7 +14,7 @@ rule optimise_run:
     priority: longest_first
     threads: study.threads
     resources:
-        mem_mb=8000,
+        mem_mb=RUN_MEMORY,
         runtime=240,
         gpu=0 if study.device == "cpu" else 1,
     params:

@@ -1,12 +1,8 @@
 """Perform one run (rule optimise_run)."""
 
 import json
-import os
 import sys
 from pathlib import Path
-
-# Read by CUDA's matrix library when it starts: its deterministic mode needs it.
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import numpy as np
 import torch
@@ -14,18 +10,13 @@ import torch
 from lmrep.errors import InputError, job_log
 from lmrep.experiment import perform
 from lmrep.images import load_target
-from lmrep.plan import keep_freed_memory, make_plan, pick_device
+from lmrep.plan import make_plan, pick_device, settle
 from lmrep.progress import progress
 from lmrep.runfile import write_arrays
 from lmrep.spec import run_from_settings
 
 snakemake = globals()["snakemake"]
-# Not snakemake.threads, which --cores caps: sums are split, and rounded, by the number of threads.
-torch.set_num_threads(snakemake.params.threads)
-keep_freed_memory()
-torch.use_deterministic_algorithms(True)
-# Else that mode also fills all new memory, to show reads of what was never written: a tenth of the time here.
-torch.utils.deterministic.fill_uninitialized_memory = False
+settle(snakemake.params.threads)  # not snakemake.threads, which --cores caps
 run = run_from_settings(json.loads(snakemake.params.settings))
 fits = json.loads(snakemake.params.fits)
 files = {Path(path).stem: Path(path) for path in snakemake.input.weights}

@@ -47,7 +47,9 @@ def test_the_bytes_counted_are_those_that_autograd_keeps(gpt2_probe, precision):
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         out = block(tokens)
-    assert sum(kept.values()) / 4 == pytest.approx(image_bytes(run, CPU, precision), rel=0.15)
+    assert sum(kept.values()) / 4 == pytest.approx(
+        image_bytes(run.probe.stack, run.probe.tokens, CPU, precision), rel=0.15
+    )
     out.sum().backward()
 
 
@@ -94,6 +96,26 @@ def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch):
         assert pick_precision("auto", CPU) == expected
         assert pick_precision("float32", CPU) == torch.float32
         assert pick_precision("bfloat16", CPU) == torch.bfloat16
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("objective", ["neuron", "patch", "match"])
+def test_a_gpu_gives_the_same_bytes_twice_and_the_cpus_numbers(tiny_files, objective, precision):
+    files, _ = tiny_files
+    panels = ("a", "b") if objective == "match" else (2, 5)
+    targets = np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32) if objective == "match" else None
+    run = tiny.tiny_run(objective, panels, precision=precision)
+    torch.use_deterministic_algorithms(True)
+    try:
+        one, two = (perform(run, files, targets, make_plan(run, torch.device("cuda")))[0] for _ in range(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    here, _ = perform(run, files, targets, make_plan(run, CPU))
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+        if precision == "float32":
+            np.testing.assert_allclose(one[name], here[name], rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -1,4 +1,4 @@
-"""The probe against the libraries whose blocks it borrows."""
+"""The probe against the libraries whose models it takes apart."""
 
 from dataclasses import replace
 
@@ -140,8 +140,10 @@ def test_untrained_blocks_are_drawn_as_their_library_draws_them():
             tensor = state[f"{index}.{names[part]}.{kind}"]
             if part == "qkv":
                 ours[:96] *= 32**0.5  # the scale of the scores
-            assert ours.std().item() == pytest.approx(tensor.std().item(), rel=0.04)
-            assert ours.mean().item() == pytest.approx(tensor.mean().item(), abs=1e-3)
+            # Not the standard deviation: now and then trunc_normal_ draws an infinity, and clamps it to 2.
+            for share in (0.25, 0.5, 0.9):
+                there = tensor.flatten().quantile(share).item()
+                assert ours.flatten().quantile(share).item() == pytest.approx(there, rel=0.06, abs=1e-3)
 
 
 @pytest.mark.parametrize(
