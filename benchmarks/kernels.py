@@ -18,7 +18,6 @@ import yaml
 from contestants import our_step, write_stem
 from speed import BFLOAT16, FLOAT32, ROOT, Times, machine
 from torch import nn
-from torch.nn import functional as F
 
 from lmrep import block
 from lmrep.plan import has_bfloat16, pick_device, settle
@@ -28,13 +27,12 @@ from lmrep.study import make_study
 BLOCK, IMAGES, ROUNDS = 4, 16, 7
 
 
-def fused(queries, keys, values, causal):
-    return F.scaled_dot_product_attention(queries, keys, values, is_causal=causal, scale=1.0)
+def with_the_other_attention(step: Callable[[], int]) -> Callable[[], int]:
+    """The step with torch's fused kernel where ours has its own products, and the other way round."""
+    there = block.fuses_attention
 
-
-def with_fused_attention(step: Callable[[], int]) -> Callable[[], int]:
     def patched() -> int:
-        with patch.object(block, "attention", fused):
+        with patch.object(block, "fuses_attention", lambda device, precision: not there(device, precision)):
             return step()
 
     return patched
@@ -65,8 +63,8 @@ def main() -> None:
             if device.type == "cuda":
                 graphs = partial(compiled, probe, "reduce-overhead")
                 variants["torch.compile with CUDA graphs"] = lambda g=graphs: our_step(g(), (BLOCK,), IMAGES)
-            else:
-                variants["torch's fused attention"] = lambda make=ours: with_fused_attention(make())
+            name = "attention by products" if block.fuses_attention(device, precision) else "torch's fused attention"
+            variants[name] = lambda make=ours: with_the_other_attention(make())
             started = {}
             for name, make in variants.items():
                 start = time.perf_counter()

@@ -11,19 +11,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def fuses_attention(device: torch.device, precision: torch.dtype) -> bool:
+    """Whether attention is torch's fused kernel, which on a CPU is slow in bfloat16 (benchmarks/speed.md)."""
+    return device.type == "cuda" or precision == torch.float32
+
+
 def attention(queries: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Tensor:
     """softmax(queries keys^T) values, each [image, head, token, channel]; the queries are scaled already.
 
     `causal`: a token sees itself and those before it.
     """
-    if queries.is_cuda:
+    if fuses_attention(queries.device, queries.dtype):
         return F.scaled_dot_product_attention(queries, keys, values, is_causal=causal, scale=1.0)
-    # On a CPU, with hundreds of tokens, several times faster than torch's fused kernel in bfloat16, and no slower in
-    # float32. The softmax is float32 throughout: mixed types take a slow way there.
+    # The softmax is float32 throughout: mixed types take a slow way there.
     scores = (queries @ keys.mT).float()
     if causal:
         tokens = scores.shape[-1]
-        scores += torch.full((tokens, tokens), -torch.inf).triu(1)
+        scores += torch.full((tokens, tokens), -torch.inf, device=scores.device).triu(1)
     return scores.softmax(dim=-1).to(values.dtype) @ values
 
 

@@ -9,6 +9,7 @@ from math import ceil
 
 import torch
 
+from lmrep.block import fuses_attention
 from lmrep.errors import InputError
 from lmrep.families import FAMILIES
 from lmrep.spec import Run, Weights
@@ -95,10 +96,10 @@ def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: to
     """Bytes that an image's way through one block keeps for the way back, as `Block` and autograd do."""
     float32, product = 4, precision.itemsize
     norms, attended, hidden = 2 * stack.width * float32, 3 * stack.width * product, 4 * stack.width * product
-    if device.type == "cuda":  # its fused attention keeps its output and a sum, in place of the weights
+    if fuses_attention(device, precision):  # keeps its output and a sum, in place of the weights
         weights = stack.width * product + stack.heads * float32
     else:
-        weights = stack.heads * tokens * (float32 + (product if product != float32 else 0))
+        weights = stack.heads * tokens * (float32 + product)
     return tokens * (norms + attended + hidden + weights)
 
 
