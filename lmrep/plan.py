@@ -17,7 +17,7 @@ from lmrep.spec import Run, Weights
 CPU_MEMORY = 2000  # MB, of a budget that is left to us: passes of more images are no faster
 GPU_SHARE = 0.5  # of the card's whole memory: how much is free would differ from one day to the next
 MEGABYTE = 10**6
-SPARE = 0.1
+SPARE = 0.1  # of the tokens of a pass, computed though its panels do not need them
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -124,7 +124,7 @@ def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple
 
 
 def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
-    """Slices of panels that need about as many tokens: at most SPARE more than needed are computed.
+    """Slices of panels that need about as many tokens: at most SPARE more than needed.
 
     Panels share a pass with their neighbours in the config only. One a pass would compute no token for nothing, and
     take longer: passes of a few images are mostly overhead.

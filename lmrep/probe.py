@@ -84,7 +84,7 @@ class Probe(nn.Module):
     def outputs_of_own_layer(self, images: Tensor, layers: Sequence[int], tokens: int | None = None) -> list[Tensor]:
         """Images [layer, panel, 3, size, size] to one output [panel, token, width] a layer, in one pass.
 
-        Every image leaves the batch at the block it is meant for, so that no block works for nothing.
+        Every image leaves the pass at the block it is meant for, so that no block works for nothing.
         `layers` ascends and begins at 1 or later. `tokens`: how many there are from the first, if not all; in a
         causal stack the outputs of these are the same without the rest.
         """

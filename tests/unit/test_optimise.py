@@ -122,7 +122,7 @@ def test_rates_fall_linearly_from_the_first_value_to_the_last():
 
 
 @pytest.mark.parametrize("objective", ["neuron", "patch", "match"])
-def test_small_batches_change_no_result_beyond_rounding(tiny_files, targets, objective):
+def test_small_passes_change_no_result_beyond_rounding(tiny_files, targets, objective):
     files, _ = tiny_files
     panels = ("a", "b") if objective == "match" else (2, 5)
     photographs = targets if objective == "match" else None
