@@ -45,7 +45,8 @@ except InputError as error:
     refuse(error)
 
 # A plan counts on a GPU of its own: on this machine one run at a time takes it, unless --resources says gpu=N.
-if workflow.local_exec and "gpu" not in workflow.global_resources:
+# Only an executor that sends jobs elsewhere has a number of nodes; which one it is, is not known before the rules are.
+if workflow.resource_settings.nodes is None and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", 1)
 
 RESULTS = f"results/{study.name}"
@@ -198,7 +199,7 @@ def announce():
     weights = [study.weights[job.wildcards.weights] for job in jobs if job.rule.name == "fetch_weights"]
     images = [study.images[job.wildcards.image] for job in jobs if job.rule.name == "fetch_image"]
     try:
-        for line in announcement(study, runs, weights, images, workflow.cores, workflow.local_exec):
+        for line in announcement(study, runs, weights, images, workflow.resource_settings.cores, workflow.local_exec):
             print(f"lmrep: {line}", file=sys.stderr)
         check_network(weights, images)
     except InputError as error:
