@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("Snakefile", "config.yaml", "miniature.yaml", "rules", "scripts", "lmrep", "figures/captions",
-           "figures/lmrep.mplstyle", "resources/miniature")  # fmt: skip
+           "figures/lmrep.mplstyle", "resources/miniature", "profiles")  # fmt: skip
 
 
 class Checkout:
