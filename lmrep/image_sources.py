@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import re
 import tempfile
 import zipfile
@@ -15,6 +14,7 @@ from PIL import Image as Picture
 from lmrep.drawings import draw
 from lmrep.errors import OFFLINE_HINT, InputError
 from lmrep.images import decode, one_line, read_bytes
+from lmrep.replacing import replacing
 from lmrep.spec import Image
 
 # Pictures inside scikit-image's wheel; its other ones would be downloaded.
@@ -124,10 +124,6 @@ def fetch_image(image: Image, path: Path) -> tuple[int, int]:
     except InputError as error:
         raise InputError(f"images.{image.name}.{given[0]}: {error}") from None
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(path) as part:
         Picture.fromarray(pixels).save(part, "PNG")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return pixels.shape[1], pixels.shape[0]

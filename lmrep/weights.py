@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from lmrep.errors import OFFLINE_HINT, InputError
 from lmrep.progress import SECONDS_BETWEEN_LINES, Lines
+from lmrep.replacing import replacing
 from lmrep.spec import Weights
 
 ETAG_SECONDS = 8  # that the hub has to answer
@@ -60,17 +61,15 @@ def fetch(weights: Weights, path: Path, lock: Path) -> dict:
     if weights.path and not Path(weights.path).is_file():
         raise InputError(f"weights.{weights.name}.path: {weights.path}: expected a file, found none")
     source = Path(weights.path) if weights.path else _cached(weights) or _from_hub(weights)
-    part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        if not weights.path:
-            with suppress(OSError):  # another file system, or one without hard links: copied below
-                os.link(source.resolve(), part)
-        if not part.exists():
-            shutil.copyfile(source, part)
-        found = _verify(weights, part, lock)
-        os.replace(part, path)
+        with replacing(path) as part:
+            if not weights.path:
+                with suppress(OSError):  # another file system, or one without hard links: copied below
+                    os.link(source.resolve(), part)
+            if not part.exists():
+                shutil.copyfile(source, part)
+            return _verify(weights, part, lock)
     except Mismatch as error:
         if weights.path:
             raise
@@ -78,9 +77,6 @@ def fetch(weights: Weights, path: Path, lock: Path) -> dict:
         raise InputError(f"{error} (deleted from the cache: the next run downloads it anew)") from None
     except OSError as error:
         raise InputError(f"weights.{weights.name}: cannot write {path}: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)  # os.replace leaves it where both names were links to one file
-    return found
 
 
 def _compare(weights: Weights, kind: str, expected: object, found: object, note: str = "") -> None:
@@ -115,9 +111,8 @@ def _recorded(weights: Weights, found: dict, lock: Path) -> str:
         except (ValueError, KeyError, TypeError, AttributeError):
             expected = 'JSON {"repo@revision/file": {"sha256": ..., "bytes": ...}}'
             raise InputError(f"{lock}: expected {expected}; correct it, or delete it to record anew") from None
-        new = lock.with_name(f".{lock.name}.new")
-        new.write_text(text)
-        os.replace(new, lock)
+        with replacing(lock) as part:
+            part.write_text(text)
     return found["sha256"]
 
 

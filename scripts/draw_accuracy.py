@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from lmrep.charts import draw_accuracy
-from lmrep.errors import job_log
+from lmrep.job import job_log
 from lmrep.metrics import ACCURACY_COLUMNS, read_table
 from lmrep.save import save_figure
 

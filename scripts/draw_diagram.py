@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lmrep.diagram import draw_diagram
-from lmrep.errors import job_log
+from lmrep.job import job_log
 from lmrep.runfile import read_arrays
 from lmrep.save import save_figure
 

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from lmrep.errors import job_log
 from lmrep.grids import draw_reconstructions
+from lmrep.job import job_log
 from lmrep.metrics import ACCURACY_COLUMNS, read_table
 from lmrep.runfile import read_arrays
 from lmrep.save import save_figure

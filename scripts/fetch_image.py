@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from lmrep.errors import job_log
 from lmrep.image_sources import SOURCES, fetch_image
+from lmrep.job import job_log
 from lmrep.spec import Image
 
 snakemake = globals()["snakemake"]

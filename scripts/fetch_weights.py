@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from lmrep.errors import job_log
+from lmrep.job import job_log
 from lmrep.spec import Weights
 from lmrep.weights import fetch, hub_url
 

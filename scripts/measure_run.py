@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lmrep.errors import job_log
+from lmrep.job import job_log
 from lmrep.metrics import ACCURACY_COLUMNS, PATCHES_COLUMNS, accuracy, patches, write_table
 from lmrep.runfile import read_arrays
 

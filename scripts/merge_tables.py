@@ -3,7 +3,7 @@
 from itertools import chain
 from pathlib import Path
 
-from lmrep.errors import job_log
+from lmrep.job import job_log
 from lmrep.metrics import ACCURACY_COLUMNS, PATCHES_COLUMNS, read_table, write_table
 
 snakemake = globals()["snakemake"]

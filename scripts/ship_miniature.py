@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from lmrep.errors import job_log
+from lmrep.job import job_log
 from lmrep.model_card import model_card
 
 snakemake = globals()["snakemake"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from lmrep.errors import job_log
 from lmrep.images import load_target
+from lmrep.job import job_log
 from lmrep.runfile import write_arrays
 from lmrep.spec import run_from_settings
 from lmrep.trace import trace

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from lmrep.errors import job_log
+from lmrep.job import job_log
 from lmrep.miniature import train
 from lmrep.progress import progress
 
