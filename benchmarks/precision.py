@@ -64,7 +64,7 @@ def make_images(study: Study, fresh: bool, variant: tuple[Run, str, bool]) -> tu
             torch.manual_seed(0)
             files, run = {run.probe.stem.name: write_stem(run, folder)}, replace(run, weights="untrained")
         with patch.object(experiment, "start_noise", nudged_noise if nudged else start_noise):
-            arrays, _ = experiment.perform(run, files, targets, make_plan(run, torch.device("cpu")))
+            arrays = experiment.perform(run, files, targets, make_plan(run, torch.device("cpu")))
     return arrays["images"], targets
 
 

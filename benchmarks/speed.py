@@ -180,9 +180,9 @@ def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
     with tempfile.TemporaryDirectory() as folder:
         files = {run.probe.stem.name: write_stem(run, folder)}
         start = time.perf_counter()
-        _, facts = perform(run, files, targets if run.objective == "match" else None, plan)
+        perform(run, files, targets if run.objective == "match" else None, plan)
         seconds = time.perf_counter() - start
-    return seconds, run.descent.steps, len(plan.groups), facts["precision"], peak(device)
+    return seconds, run.descent.steps, len(plan.groups), str(plan.precision).removeprefix("torch."), peak(device)
 
 
 def article_table(study: Study, device: torch.device, steps: int) -> None:

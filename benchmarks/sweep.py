@@ -68,7 +68,7 @@ def measure(study: Study, name: str, rate: float, steps: int, fall: float) -> li
         targets = np.stack([load_target(path, size, fit) for path, fit in zip(paths, fits, strict=True)])
     files = {w.name: Path(f"resources/weights{beside}/{w.name}.safetensors") for w in (run.probe.stem, run.probe.stack)}
     try:
-        arrays, _ = perform(run, files, targets, make_plan(run, torch.device("cpu")))
+        arrays = perform(run, files, targets, make_plan(run, torch.device("cpu")))
     except FloatingPointError as error:
         return [name, f"{rate:g}", f"{fall:g}", str(steps), str(error), "", "", "", ""]
     last, ratio = flatness(arrays["loss"])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lmrep import objectives
+from lmrep.checkpoint import Checkpoint
 from lmrep.optimise import descend
 from lmrep.plan import Plan
 from lmrep.priors import generator, normal, start_noise
@@ -36,75 +37,63 @@ def distances(probe: Probe, images: Tensor, layers: list[int], target_outputs: l
 
 @torch.no_grad()
 def descend_in_groups(
-    run: Run, probe: Probe, plan: Plan, start: Tensor, targets: Tensor | None, report: Callable[[int, float], None]
+    run: Run,
+    probe: Probe,
+    plan: Plan,
+    start: Tensor,
+    targets: Tensor | None,
+    report: Callable[[int, float], None],
+    checkpoint: Checkpoint | None,
 ) -> dict[str, Tensor]:
     """The descents of all layers and panels, one group after the other, and what is measured on them in float32."""
     layers, panels = len(run.layers), len(run.panels)
-    size = run.descent.octaves[-1].size
-    images = torch.empty(layers, panels, 3, size, size)
-    losses = torch.empty(run.descent.steps, layers, panels)
-    reached, shifted = torch.empty(layers, panels), torch.empty(layers, panels)
+    size, steps = run.descent.octaves[-1].size, run.descent.steps
+    results = {"images": torch.zeros(layers, panels, 3, size, size), "loss": torch.zeros(steps, layers, panels)}
+    if targets is not None:
+        results |= {name: torch.zeros(layers, panels) for name in ("output_distance", "shifted_output_distance")}
     quick = probe.in_precision(plan.precision)
-    for done, group in enumerate(plan.groups):
+    begun, done = 0, None
+    if checkpoint and checkpoint.state:
+        state = checkpoint.state
+        begun = state.facts["group"]
+        done = tuple(torch.from_numpy(state[name]).to(plan.device) for name in ("group_images", "group_loss"))
+        for name, result in results.items():
+            result.copy_(torch.from_numpy(state[name]))
+    for index, group in enumerate(plan.groups[begun:], start=begun):
         rows, columns = group.layers, group.panels
         blocks = list(run.layers[rows])
         # In the descent's own precision, so that what rounding does to both outputs cancels.
         goal_outputs = [torch.empty(0)] * len(blocks) if targets is None else quick(targets[columns], blocks)
         goals = make_objectives(run, plan, columns, goal_outputs)
         begin = start[columns].expand(len(blocks), -1, -1, -1, -1)
-        first_step = done * run.descent.steps
 
-        def report_group(step: int, loss: float, first_step: int = first_step) -> None:
-            report(first_step + step, loss)
+        def note(images: Tensor, loss: Tensor, index: int = index) -> None:
+            step = index * steps + len(loss)
+            report(step, loss[-1].mean().item())
+            if checkpoint and checkpoint.is_due():
+                state = results | {"group_images": images, "group_loss": loss}
+                checkpoint.write({name: tensor.cpu().numpy() for name, tensor in state.items()}, step, group=index)
 
         with torch.enable_grad():
-            found, history = descend(quick, begin, blocks, goals, run.descent, run.seed, group.tokens, report_group)
-        images[rows, columns], losses[:, rows, columns] = found.cpu(), history.cpu()
+            found, history = descend(quick, begin, blocks, goals, run.descent, run.seed, group.tokens, done, note)
+        done = None
+        results["images"][rows, columns], results["loss"][:, rows, columns] = found.cpu(), history.cpu()
         if targets is not None:
             outputs = probe(targets[columns], blocks)
-            reached[rows, columns] = distances(probe, found, blocks, outputs).cpu()
+            results["output_distance"][rows, columns] = distances(probe, found, blocks, outputs).cpu()
             noise = [
                 normal(tuple(targets.shape[1:]), 0.0, SHIFT, generator(run.seed, "shift", panel))
                 for panel in range(panels)[columns]
             ]
             moved = (targets[columns] + torch.stack(noise).to(targets.device)).expand_as(begin)
-            shifted[rows, columns] = distances(probe, moved, blocks, outputs).cpu()
-    results = {"images": images, "loss": losses.mean(dim=2).T}
-    if targets is not None:
-        results |= {"output_distance": reached, "shifted_output_distance": shifted}
-    return results
+            results["shifted_output_distance"][rows, columns] = distances(probe, moved, blocks, outputs).cpu()
+    return results | {"loss": results["loss"].mean(dim=2).T}
 
 
-def perform(
-    run: Run,
-    files: Mapping[str, Path],
-    targets: np.ndarray | None,
-    plan: Plan,
-    report: Callable[[int, float], None] = lambda step, loss: None,
-) -> tuple[dict[str, np.ndarray], dict]:
-    """A run's arrays and facts, as `runfile.write_arrays` takes them.
-
-    `files`: the weight file of the probe's stem and, if the stack is a trained one, of its stack, by their names.
-    `targets`: for a `match` run the photographs [panel, 3, size, size] in [0, 1], else None.
-    Arrays: `images` [layer, panel, 3, height, width], `initial` [layer, panel, 3, first size, the same], `loss`
-    [layer, step] (mean over panels, before the step); for `match` also `targets`, and `output_distance` and
-    `shifted_output_distance` [layer, panel] (L1, of the result and of the photograph shifted by noise of SHIFT).
-    """
-    stem, stack = run.probe.stem.name, run.probe.stack.name
-    trained = run.weights == "trained"
-    device = plan.device
-    probe = load_probe(run.probe, files[stem], files[stack] if trained else None, max(run.layers), device, run.seed)
-    size = run.descent.octaves[0].size
-    noise = [start_noise(run.descent.start, size, run.seed, panel) for panel in range(len(run.panels))]
-    start = torch.stack(noise)
-    photographs = None if targets is None else torch.from_numpy(targets).to(device)
-    results = descend_in_groups(run, probe, plan, start.to(device), photographs, report)
-    arrays = {name: tensor.numpy() for name, tensor in results.items()}
-    arrays["initial"] = start.expand(len(run.layers), -1, -1, -1, -1).numpy()
-    if targets is not None:
-        arrays["targets"] = targets
-    used = {stem} | ({stack} if trained else set())
-    facts = {
+def describe(run: Run, files: Mapping[str, Path], plan: Plan) -> dict:
+    """The facts of a run's file: what it is, and what made it."""
+    used = {run.probe.stem.name} | ({run.probe.stack.name} if run.weights == "trained" else set())
+    return {
         "run": run.name,
         "objective": run.objective,
         "probe": run.probe.name,
@@ -114,8 +103,36 @@ def perform(
         "settings": run.settings(),
         "seeds": {"run": run.seed},
         "versions": versions(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name(plan.device) if plan.device.type == "cuda" else "cpu",
         "precision": str(plan.precision).removeprefix("torch."),
         "weight_files": {name: file_sha256(files[name]) for name in sorted(used)},
     }
-    return arrays, facts
+
+
+def perform(
+    run: Run,
+    files: Mapping[str, Path],
+    targets: np.ndarray | None,
+    plan: Plan,
+    report: Callable[[int, float], None] = lambda steps, loss: None,
+    checkpoint: Checkpoint | None = None,
+) -> dict[str, np.ndarray]:
+    """A run's arrays, as `runfile.write_arrays` takes them.
+
+    `files`: the weight file of the probe's stem and, if the stack is a trained one, of its stack, by their names.
+    `targets`: for a `match` run the photographs [panel, 3, size, size] in [0, 1], else None.
+    `report(steps, loss)`: called now and then, with how many steps of all groups were taken.
+    `checkpoint`: gone on from, if it has a state, and written now and then.
+    Arrays: `images` [layer, panel, 3, height, width], `initial` [layer, panel, 3, first size, the same], `loss`
+    [layer, step] (mean over panels, before the step); for `match` also `targets`, and `output_distance` and
+    `shifted_output_distance` [layer, panel] (L1, of the result and of the photograph shifted by noise of SHIFT).
+    """
+    stem, stack = files[run.probe.stem.name], files[run.probe.stack.name] if run.weights == "trained" else None
+    probe = load_probe(run.probe, stem, stack, max(run.layers), plan.device, run.seed)
+    size = run.descent.octaves[0].size
+    start = torch.stack([start_noise(run.descent.start, size, run.seed, panel) for panel in range(len(run.panels))])
+    photographs = None if targets is None else torch.from_numpy(targets).to(plan.device)
+    results = descend_in_groups(run, probe, plan, start.to(plan.device), photographs, report, checkpoint)
+    arrays = {name: tensor.numpy() for name, tensor in results.items()}
+    arrays["initial"] = start.expand(len(run.layers), -1, -1, -1, -1).numpy()
+    return arrays if targets is None else arrays | {"targets": targets}

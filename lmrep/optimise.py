@@ -33,10 +33,9 @@ def input_gradient(
     return gradient, losses.detach()
 
 
-def check_finite(losses: Sequence[Tensor], steps: int) -> None:
-    """Of the last of `steps` steps' losses; raises FloatingPointError at the first that is not finite."""
-    means = torch.stack([loss.mean() for loss in losses]).tolist()
-    for step, mean in enumerate(means, start=steps - len(means)):
+def check_finite(losses: Tensor, first: int) -> None:
+    """Of the steps [step, layer, panel] from `first` on; raises FloatingPointError at one whose mean is not finite."""
+    for step, mean in enumerate(losses.mean(dim=(1, 2)).tolist(), start=first):
         if not isfinite(mean):
             raise FloatingPointError(f"the loss is {mean} at step {step}: a lower rate or scale is needed")
 
@@ -49,34 +48,39 @@ def descend(
     descent: Descent,
     seed: int,
     tokens: int | None = None,
-    report: Callable[[int, float], None] = lambda step, loss: None,
+    done: tuple[Tensor, Tensor] | None = None,
+    report: Callable[[Tensor, Tensor], None] = lambda images, losses: None,
 ) -> tuple[Tensor, Tensor]:
     """Descends from `start` [layer, panel, 3, size, size]; one objective a layer.
 
     Returns the images [layer, panel, 3, last octave's size, the same] as optimised, not clipped, and the losses
     [step, layer, panel] before each step. `tokens`: how many matter to the objectives, from the first, if not all.
-    `report(step, mean loss)` is called now and then.
+    `report(images, losses)` is called now and then with both as they are, losses only of the steps taken; as `done`,
+    they are gone on from, and the result is that of an unbroken descent, to the bit.
     Raises FloatingPointError at the first step whose loss, or at the end if an image, is not finite.
     """
-    images, losses, step = start.clone(), [], 0
-    panels = images.shape[:2]
-    for octave in descent.octaves:
+    panels = start.shape[:2]
+    images, losses, first = start.clone(), start.new_empty(descent.steps, *panels), 0
+    if done is not None:
+        images, first = done[0].clone(), len(done[1])
+        losses[:first] = done[1]
+    steps = [(octave, place) for octave in descent.octaves for place in range(octave.steps)]
+    for step, (octave, place) in enumerate(steps[first:], start=first):
         if images.shape[-1] != octave.size:
             images = resize(images.flatten(0, 1), octave.size).unflatten(0, panels)
-        for place in range(octave.steps):
-            rows, columns = window(octave, probe.spec.stem.size, seed, step)
-            crop = images[..., rows, columns]
-            gradient, loss = input_gradient(probe, crop, layers, objectives, tokens)
-            crop = crop - between(octave.rate, place, octave.steps) * descent.scale * gradient
-            if octave.sigma:
-                sigma = between(octave.sigma, place, octave.steps)
-                crop = blur(crop.flatten(0, 1), sigma).unflatten(0, panels)
-            images[..., rows, columns] = crop
-            losses.append(loss)
-            step += 1
-            if step % CHECK_EVERY == 0 or step == descent.steps:
-                check_finite(losses[-CHECK_EVERY:], step)
-                report(step - 1, loss.mean().item())
+        rows, columns = window(octave, probe.spec.stem.size, seed, step)
+        crop = images[..., rows, columns]
+        gradient, losses[step] = input_gradient(probe, crop, layers, objectives, tokens)
+        crop = crop - between(octave.rate, place, octave.steps) * descent.scale * gradient
+        if octave.sigma:
+            sigma = between(octave.sigma, place, octave.steps)
+            crop = blur(crop.flatten(0, 1), sigma).unflatten(0, panels)
+        images[..., rows, columns] = crop
+        taken = step + 1
+        if taken % CHECK_EVERY == 0 or taken == descent.steps:
+            unchecked = max(first, (step // CHECK_EVERY) * CHECK_EVERY)
+            check_finite(losses[unchecked:taken], unchecked)
+            report(images, losses[:taken])
     if not torch.isfinite(images).all():
-        raise FloatingPointError(f"an image is not finite after step {step - 1}: a lower rate or scale is needed")
-    return images, torch.stack(losses)
+        raise FloatingPointError(f"an image is not finite after step {taken - 1}: a lower rate or scale is needed")
+    return images, losses

@@ -31,10 +31,11 @@ class Lines:
 
 
 @contextmanager
-def progress(name: str, steps: int, *streams: TextIO) -> Iterator[Callable[[int, float], None]]:
-    """Yields `report(step, loss)`, to be called after each of `steps` steps, the first being 0."""
+def progress(name: str, steps: int, taken: int, *streams: TextIO) -> Iterator[Callable[[int, float], None]]:
+    """Yields `report(taken, loss)`, to be called now and then, until `steps` are taken; `taken`: before the first."""
     with tqdm(
         total=steps,
+        initial=taken,
         desc=name,
         file=Lines(*streams),
         mininterval=SECONDS_BETWEEN_LINES,
@@ -43,8 +44,8 @@ def progress(name: str, steps: int, *streams: TextIO) -> Iterator[Callable[[int,
         bar_format="{desc}: step {n_fmt}/{total_fmt}{postfix}, {elapsed} gone, {remaining} left",
     ) as bar:
 
-        def report(step: int, loss: float) -> None:
+        def report(taken: int, loss: float) -> None:
             bar.set_postfix_str(f"loss {loss:.4g}", refresh=False)
-            bar.update(step + 1 - bar.n)
+            bar.update(taken - bar.n)
 
         yield report

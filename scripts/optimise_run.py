@@ -1,15 +1,20 @@
-"""Perform one run (rule optimise_run)."""
+"""Perform one run, or those layers of it that are one job's (rules optimise_run, optimise_shard)."""
 
+import hashlib
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from lmrep.errors import InputError, job_log
-from lmrep.experiment import perform
+from lmrep.cards import own_card
+from lmrep.checkpoint import Checkpoint
+from lmrep.errors import InputError
+from lmrep.experiment import describe, perform
 from lmrep.images import load_target
+from lmrep.job import job_log, tell
 from lmrep.plan import make_plan, pick_device, settle
 from lmrep.progress import progress
 from lmrep.runfile import write_arrays
@@ -21,14 +26,29 @@ run = run_from_settings(json.loads(snakemake.params.settings))
 fits = json.loads(snakemake.params.fits)
 files = {Path(path).stem: Path(path) for path in snakemake.input.weights}
 size = run.probe.stem.size
-with job_log(snakemake.log[0]) as log:
+device = pick_device(snakemake.params.device)
+output = Path(snakemake.output[0])
+with job_log(snakemake.log[0]) as log, own_card(device, partial(tell, log)):
     targets = [load_target(Path(path), size, fit) for path, fit in zip(snakemake.input.images, fits, strict=True)]
-    plan = make_plan(run, pick_device(snakemake.params.device))
+    targets = np.stack(targets) if targets else None
+    plan = make_plan(run, device)
+    facts = describe(run, files, plan)
+    context = facts | {
+        "passes": repr(plan.groups),
+        "photographs": hashlib.sha256(b"" if targets is None else targets.tobytes()).hexdigest(),
+        "threads": snakemake.params.threads,
+        "code": snakemake.params.code,
+    }
+    # Not a param: how often a state is written changes no result.
+    seconds = snakemake.config["checkpoint"]
+    checkpoint = Checkpoint(output.with_suffix(".state.safetensors"), seconds, context, partial(tell, log))
+    steps = run.descent.steps * len(plan.groups)
     try:
-        with progress(run.name, run.descent.steps * len(plan.groups), sys.stderr, log) as report:
-            arrays, facts = perform(run, files, np.stack(targets) if targets else None, plan, report)
+        with progress(run.name, steps, checkpoint.step, sys.stderr, log) as report:
+            arrays = perform(run, files, targets, plan, report, checkpoint)
     except FloatingPointError as error:
         raise InputError(f"runs.{run.name}: {error}") from None
     except torch.OutOfMemoryError as error:
         raise InputError(f"runs.{run.name}: {plan.device} is out of memory: expected a smaller memory") from error
-    write_arrays(Path(snakemake.output[0]), arrays, facts)
+    write_arrays(output, arrays, facts)
+    checkpoint.remove()

@@ -8,6 +8,7 @@ import tiny
 import torch
 
 from lmrep import objectives
+from lmrep.experiment import describe
 from lmrep.experiment import perform as perform_plan
 from lmrep.optimise import descend, input_gradient
 from lmrep.plan import make_plan
@@ -126,10 +127,9 @@ def test_small_passes_change_no_result_beyond_rounding(tiny_files, targets, obje
     files, _ = tiny_files
     panels = ("a", "b") if objective == "match" else (2, 5)
     photographs = targets if objective == "match" else None
-    whole, facts = perform(tiny.tiny_run(objective, panels), files, photographs)
-    split, _ = perform(tiny.tiny_run(objective, panels, memory=0.1), files, photographs)
-    again, _ = perform(tiny.tiny_run(objective, panels), files, photographs)
-    assert facts["objective"] == objective
+    whole = perform(tiny.tiny_run(objective, panels), files, photographs)
+    split = perform(tiny.tiny_run(objective, panels, memory=0.1), files, photographs)
+    again = perform(tiny.tiny_run(objective, panels), files, photographs)
     for name in whole:
         np.testing.assert_allclose(whole[name], split[name], rtol=1e-3, atol=1e-4)
         np.testing.assert_array_equal(whole[name], again[name])
@@ -137,7 +137,8 @@ def test_small_passes_change_no_result_beyond_rounding(tiny_files, targets, obje
 
 def test_a_run_has_the_arrays_that_it_promises(tiny_files, targets):
     files, _ = tiny_files
-    arrays, facts = perform(tiny.tiny_run("match", ("a", "b")), files, targets)
+    run = tiny.tiny_run("match", ("a", "b"))
+    arrays, facts = perform(run, files, targets), describe(run, files, make_plan(run, CPU))
     shapes = {name: array.shape for name, array in arrays.items()}
     assert shapes == {
         "images": (3, 2, 3, 16, 16), "initial": (3, 2, 3, 16, 16), "loss": (3, 4), "targets": (2, 3, 16, 16),
@@ -154,19 +155,19 @@ def test_a_photograph_matches_itself(tiny_files, targets):
         run, descent=replace(run.descent, start=("normal", 0.5, 0.0), octaves=(Octave(16, 1, (1e-9, 1e-9)),))
     )
     grey = np.full_like(targets, 0.5)
-    arrays, _ = perform(still, files, grey)
+    arrays = perform(still, files, grey)
     assert np.abs(arrays["output_distance"]).max() < 1e-2
     assert (arrays["shifted_output_distance"] > 1).all()
 
 
 def test_a_patch_of_gpt2_changes_nothing_after_it_and_one_of_a_vit_does(tiny_files):
     files, _ = tiny_files
-    arrays, _ = perform(tiny.tiny_run("patch", (5,)), files, None)
+    arrays = perform(tiny.tiny_run("patch", (5,)), files, None)
     changed = arrays["images"] != arrays["initial"]
     patches = changed.reshape(3, 1, 3, 4, 4, 4, 4).any(axis=(2, 4, 6)).reshape(3, 16)
     assert not patches[:, 6:].any()
     assert patches[:, :6].all()
-    arrays, _ = perform(tiny.tiny_run("patch", (5,), Probe("vit", "ViT", tiny.VIT, tiny.VIT)), files, None)
+    arrays = perform(tiny.tiny_run("patch", (5,), Probe("vit", "ViT", tiny.VIT, tiny.VIT)), files, None)
     assert (arrays["images"] != arrays["initial"]).reshape(3, 3, 4, 4, 4, 4).any(axis=(1, 3, 5)).all()
 
 

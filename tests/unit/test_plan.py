@@ -9,7 +9,7 @@ import torch
 
 from lmrep import objectives
 from lmrep.errors import InputError
-from lmrep.experiment import perform
+from lmrep.experiment import describe, perform
 from lmrep.optimise import input_gradient
 from lmrep.plan import Group, Plan, image_bytes, make_plan, pick_device, pick_precision, split
 from lmrep.priors import start_noise
@@ -67,8 +67,8 @@ def test_what_comes_after_a_patch_changes_no_result(tiny_files):
     files, _ = tiny_files
     run = tiny.tiny_run("patch", (0, 11, 12, 3))
     whole = Plan(CPU, torch.float32, (Group(slice(0, 3), slice(0, 4), None),))
-    long, _ = perform(run, files, None, whole)
-    short, _ = perform(run, files, None, make_plan(run, CPU))
+    long = perform(run, files, None, whole)
+    short = perform(run, files, None, make_plan(run, CPU))
     for name in long:
         np.testing.assert_allclose(long[name], short[name], rtol=1e-4, atol=1e-5)
 
@@ -87,7 +87,7 @@ def test_a_run_says_its_precision(tiny_files):
     files, _ = tiny_files
     for precision in ("float32", "bfloat16"):
         run = tiny.tiny_run("neuron", (0,), precision=precision)
-        assert perform(run, files, None, make_plan(run, CPU))[1]["precision"] == precision
+        assert describe(run, files, make_plan(run, CPU))["precision"] == precision
 
 
 def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch):
@@ -108,10 +108,10 @@ def test_a_gpu_gives_the_same_bytes_twice_and_the_cpus_numbers(tiny_files, objec
     run = tiny.tiny_run(objective, panels, precision=precision)
     torch.use_deterministic_algorithms(True)
     try:
-        one, two = (perform(run, files, targets, make_plan(run, torch.device("cuda")))[0] for _ in range(2))
+        one, two = (perform(run, files, targets, make_plan(run, torch.device("cuda"))) for _ in range(2))
     finally:
         torch.use_deterministic_algorithms(False)
-    here, _ = perform(run, files, targets, make_plan(run, CPU))
+    here = perform(run, files, targets, make_plan(run, CPU))
     for name in one:
         np.testing.assert_array_equal(one[name], two[name])
         if precision == "float32":
