@@ -22,6 +22,10 @@ include: "rules/miniature.smk"
 report: "figures/captions/workflow.rst"
 
 
+localrules:
+    figures,
+
+
 rule figures:
     default_target: True
     input:

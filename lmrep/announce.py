@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
+from functools import cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -17,6 +18,7 @@ SECONDS_TO_START = 3  # of a run: imports and weights, before its first step
 SECONDS_FOR_HOST = 10  # to answer a connection, before the network counts as missing
 
 
+@cache
 def gpu_names() -> list[str]:
     """The GPUs that a job may use, without torch, whose import would delay every command."""
     tool = shutil.which("nvidia-smi")
@@ -50,23 +52,30 @@ def announcement(
     images: Sequence[Image],
     cores: int | None,
     here: bool,
+    cards: int = 1,
 ) -> list[str]:
     """The lines that a build starts with, for the runs, weights and images that it has yet to make.
 
-    `here`: jobs run on this machine, with `cores` in all, and not on a cluster's.
+    `here`: jobs run on this machine, with `cores` in all and up to `cards` GPUs at a time, and not on a cluster's.
     Raises InputError where the study asks for a GPU that this machine does not have.
     """
     gpus = [] if study.device == "cpu" else gpu_names()
     cores = cores or study.threads
     if here and study.device == "cuda" and not gpus and runs:
         raise InputError(f"device: cuda was asked for, but there is no GPU here; expected auto, or {MINIATURE_COMMAND}")
-    device = f"on {gpus[0]}" if gpus else f"on the CPU, {cores} cores"
-    if not here:
-        device = "on a cluster (times are for this machine)"
-    speed = study.gflops["cuda"] if gpus else study.gflops["cpu"] * cores
-    at_once = 1 if gpus else max(1, cores // study.threads)
+    at_once = max(1, min(cards, len(gpus)) if gpus else cores // study.threads)
+    speed = study.gflops["cuda"] * at_once if gpus else study.gflops["cpu"] * cores
     seconds = sum(run.flops for run in runs) / speed / 1e9 + SECONDS_TO_START * len(runs) / at_once
-    lines = [f"study {study.name}, {device}: {len(runs)} of {len(study.runs)} runs to make"]
+    device, takes = f"on the CPU, {cores} cores", f"will take about {duration(seconds)} here"
+    if gpus:
+        device = f"on {gpus[0]}" if at_once == 1 else f"on {at_once} of {len(gpus)} GPUs, such as {gpus[0]}"
+    elif study.name != "miniature":
+        takes += f"; without a GPU, the miniature study takes minutes: {MINIATURE_COMMAND}"
+    if not here:
+        seconds = sum(study.seconds(run) for run in runs) + SECONDS_TO_START * len(runs)
+        device, takes = "on a cluster", f"would take about {duration(seconds)} one after the other"
+    to_make = len({run.name for run in runs})
+    lines = [f"study {study.name}, {device}: {to_make} of {len(study.runs)} runs to make"]
     downloads = to_download(weights, images)
     hosts = sorted({urlsplit(url).netloc for url in downloads})
     if downloads:
@@ -74,9 +83,7 @@ def announcement(
     else:
         lines.append("nothing to download")
     if runs:
-        lines.append(f"the runs will take about {duration(seconds)} here")
-        if not gpus and study.name != "miniature":
-            lines[-1] += f"; without a GPU, the miniature study takes minutes: {MINIATURE_COMMAND}"
+        lines.append(f"the runs {takes}")
     return lines
 
 

@@ -1,6 +1,7 @@
 """Run files and traces: named float32 arrays and one JSON of facts under the metadata key `lmrep`."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from lmrep.errors import InputError
+from lmrep.replacing import replacing
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class ArrayFile:
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], facts: dict) -> None:
     """Writes `arrays` (C order, float32) and `facts` (JSON values) to one safetensors file."""
     arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
-    # Not save_file: that makes a file which only its owner may read, no use on a cluster's shared disk.
-    Path(path).write_bytes(save(arrays, metadata={"lmrep": json.dumps(facts, sort_keys=True)}))
+    with replacing(path) as part:
+        # Not save_file: that makes a file which only its owner may read, no use on a cluster's shared disk.
+        part.write_bytes(save(arrays, metadata={"lmrep": json.dumps(facts, sort_keys=True)}))
 
 
 def read_arrays(path: Path) -> ArrayFile:
@@ -39,3 +42,25 @@ def read_arrays(path: Path) -> ArrayFile:
         raise InputError(f"{path}: expected a safetensors file with lmrep's metadata ({error})") from None
     except Exception as error:  # safetensors raises its own class, which it does not share a base with
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
+
+
+def merge_layers(shards: Sequence[ArrayFile]) -> ArrayFile:
+    """One run from files that each hold some of its layers.
+
+    Raises InputError where they were not made alike; of devices, the merged file names all.
+    """
+    layers = [layer for shard in shards for layer in shard.facts["layers"]]
+    order = np.argsort(layers)
+    arrays = {
+        name: shards[0][name] if name == "targets" else np.concatenate([shard[name] for shard in shards])[order]
+        for name in shards[0].arrays
+    }
+    merged = {"layers": sorted(layers), "device": ", ".join(sorted({shard.facts["device"] for shard in shards}))}
+    merged["settings"] = {**shards[0].facts["settings"], "layers": merged["layers"]}
+    for shard in shards:
+        facts = {**shard.facts, **merged, "settings": {**shard.facts["settings"], "layers": merged["layers"]}}
+        for name, value in facts.items():
+            if value != {**shards[0].facts, **merged}[name]:
+                found = f"{shards[0].facts[name]} and {value}"
+                raise InputError(f"runs.{facts['run']}: its jobs have {name} {found}, expected the same of all")
+    return ArrayFile(arrays, {**shards[0].facts, **merged})

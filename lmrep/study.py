@@ -1,7 +1,8 @@
 """A study: the config expanded to runs with every number spelled out, and its figures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil
 
 from lmrep.errors import InputError
 from lmrep.spec import Descent, Image, Octave, Probe, Run, Weights
@@ -23,6 +24,7 @@ class Study:
     device: str
     threads: int
     memory: float | str
+    jobs_per_run: int | Mapping[str, float]  # or {"minutes": of a job}
     formats: tuple[str, ...]
     gflops: Mapping[str, float]  # what one core or one GPU was measured to do in a run
     weights: Mapping[str, Weights]
@@ -30,6 +32,26 @@ class Study:
     probes: Mapping[str, Probe]
     runs: Mapping[str, Run]
     figures: Mapping[str, Figure]
+
+    def seconds(self, run: Run) -> float:
+        """An estimate of a run's steps, on the device that the config asks for (auto: a GPU)."""
+        speed = self.gflops["cpu"] * self.threads if self.device == "cpu" else self.gflops["cuda"]
+        return run.flops / speed / 1e9
+
+    def shards(self, run: Run) -> tuple[Run, ...]:
+        """The run, as one for each of its jobs: its layers dealt out so that all cost about the same."""
+        jobs = self.jobs_per_run
+        if isinstance(jobs, Mapping):
+            jobs = ceil(self.seconds(run) / 60 / jobs["minutes"])
+        return tuple(replace(run, layers=layers) for layers in deal_layers(run.layers, jobs))
+
+
+def deal_layers(layers: tuple[int, ...], hands: int) -> tuple[tuple[int, ...], ...]:
+    """`hands` sets of layers of about equal sums, for a layer costs the blocks passed; never an empty one."""
+    dealt = [[] for _ in range(min(max(hands, 1), len(layers)))]
+    for layer in sorted(layers, reverse=True):
+        min(dealt, key=sum).append(layer)
+    return tuple(tuple(sorted(hand)) for hand in dealt)
 
 
 def pick(section: str, entries: Mapping, name: str, key: str):
@@ -119,8 +141,8 @@ def make_study(config: Mapping) -> Study:
         probes[name] = Probe(name, **{**raw, "stem": stem, "stack": stack})
     runs = {name: make_run(name, raw, config, probes) for name, raw in config["runs"].items()}
     return Study(
-        config["study"], config["device"], config["threads"], config["memory"], tuple(config["formats"]),
-        config["gflops"], weights, images, probes, runs,
+        config["study"], config["device"], config["threads"], config["memory"], config["jobs_per_run"],
+        tuple(config["formats"]), config["gflops"], weights, images, probes, runs,
         {name: make_figure(name, raw, runs) for name, raw in config["figures"].items()},
     )  # fmt: skip
 

@@ -3,6 +3,7 @@ import json
 import os
 import sys
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -12,7 +13,8 @@ from snakemake.utils import validate
 ROOT = str(Path(workflow.basedir))
 sys.path.insert(0, ROOT)
 
-from lmrep.announce import announcement, check_network
+from lmrep.announce import announcement, check_network, gpu_names
+from lmrep.build import begin_build, end_with_build, hold_folder
 from lmrep.checks import check_study
 from lmrep.digest import as_param, code_digest
 from lmrep.errors import InputError
@@ -44,10 +46,10 @@ try:
 except InputError as error:
     refuse(error)
 
-# A plan counts on a GPU of its own: on this machine one run at a time takes it, unless --resources says gpu=N.
-# Only an executor that sends jobs elsewhere has a number of nodes; which one it is, is not known before the rules are.
-if workflow.resource_settings.nodes is None and "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", 1)
+# Of each run: the runs over some of its layers that are one job's, by their numbers from 1.
+shards = {name: dict(enumerate(study.shards(run), start=1)) for name, run in study.runs.items()}
+# A process of a build that was killed ends here; --dry-run and the like are builds of their own.
+end_with_build()
 
 RESULTS = f"results/{study.name}"
 LOGS = f"{RESULTS}/logs"
@@ -63,6 +65,7 @@ wildcard_constraints:
     weights="|".join(study.weights),
     image="|".join(study.images),
     run="|".join(study.runs),
+    shard="[0-9]+",
     format="png|pdf|svg",
 
 
@@ -78,6 +81,10 @@ def run_path(name):
     return f"{RESULTS}/runs/{name}.safetensors"
 
 
+def shard_path(name, shard):
+    return f"{RESULTS}/shards/{name}/{shard}.safetensors"
+
+
 def figure_path(name, format):
     return f"{own('figures')}/{name}.{format}"
 
@@ -85,6 +92,11 @@ def figure_path(name, format):
 def figures_of(kind):
     """A wildcard constraint: the figures of one kind, or none."""
     return "|".join(name for name, figure in study.figures.items() if figure.kind == kind) or "(?!)"
+
+
+def runs_of_jobs(count):
+    """A wildcard constraint: the runs that one job makes, or those that several do, or none."""
+    return "|".join(name for name, parts in shards.items() if (len(parts) > 1) == (count == "several")) or "(?!)"
 
 
 def probe_weights(run):
@@ -96,14 +108,35 @@ def probe_weights(run):
 # Inputs and params of the rules, stage by stage.
 
 # Runs wait for these, and a scheduler should have the longest to choose from.
-FETCH_FIRST = len(study.runs)
+FETCH_FIRST = sum(map(len, shards.values()))
 # MB of a run's job: torch and weights, and on a CPU what its passes keep.
 RUN_MEMORY = 6000 + (2000 if study.memory == "auto" else round(study.memory))
 
 
+def job_run(wildcards):
+    """What one job does: a run, or the layers of it that are a shard."""
+    return shards[wildcards.run][int(wildcards.get("shard", 1))]
+
+
 def longest_first(wildcards):
-    """The more a run costs, the earlier it should start: a long one that starts last leaves the other cores idle."""
-    return sorted(study.runs.values(), key=lambda run: run.flops).index(study.runs[wildcards.run])
+    """The more a job costs, the earlier it should start: a long one that starts last leaves the other cores idle."""
+    cost = job_run(wildcards).flops
+    return sum(run.flops < cost for parts in shards.values() for run in parts.values())
+
+
+def run_memory(wildcards, attempt):
+    """More at each attempt: a job may have been killed for its memory."""
+    return RUN_MEMORY * (1 + attempt) // 2
+
+
+def run_minutes(wildcards, attempt):
+    """Three times the estimate, and time to start; what is cut off goes on from its state at the next attempt."""
+    return attempt * (15 + ceil(3 * study.seconds(job_run(wildcards)) / 60))
+
+
+def run_gpus(wildcards):
+    """One, but for a machine of one's own that has none: there, runs side by side use the cores."""
+    return 0 if study.device == "cpu" or (workflow.local_exec and not gpu_names()) else 1
 
 
 def local_source(wildcards):
@@ -194,12 +227,18 @@ def maximised(wildcards):
 
 
 def announce():
+    """Says what will be done, once it is sure that no other build does it."""
     jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_norun]
-    runs = [study.runs[job.wildcards.run] for job in jobs if job.rule.name == "optimise_run"]
+    runs = [job_run(job.wildcards) for job in jobs if job.rule.name in ("optimise_run", "optimise_shard")]
     weights = [study.weights[job.wildcards.weights] for job in jobs if job.rule.name == "fetch_weights"]
     images = [study.images[job.wildcards.image] for job in jobs if job.rule.name == "fetch_image"]
+    if workflow.local_exec:
+        begin_build()
     try:
-        for line in announcement(study, runs, weights, images, workflow.resource_settings.cores, workflow.local_exec):
+        workflow.globals["build_lock"] = hold_folder(Path(".snakemake"), study.name)
+        cards = workflow.global_resources.get("gpu", len(runs))
+        cores = workflow.resource_settings.cores  # None on a cluster
+        for line in announcement(study, runs, weights, images, cores, workflow.local_exec, cards):
             print(f"lmrep: {line}", file=sys.stderr)
         check_network(weights, images)
     except InputError as error:

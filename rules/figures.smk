@@ -1,6 +1,15 @@
 # Figures: one rule a kind, for every figure of that kind in the config.
 
 
+# Seconds each: they are not worth a place in a cluster's queue.
+localrules:
+    draw_features,
+    draw_reconstructions,
+    draw_accuracy,
+    draw_importance,
+    draw_diagram,
+
+
 rule draw_features:
     input:
         shown_run_files,

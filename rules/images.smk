@@ -1,6 +1,11 @@
 # The originals of the target images, as lossless files; a run resizes them to its probe.
 
 
+# A cluster's nodes may have no network.
+localrules:
+    fetch_image,
+
+
 rule fetch_image:
     input:
         local_image,

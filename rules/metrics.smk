@@ -1,6 +1,14 @@
 # Tables: one pair a run, so that one figure needs only its own runs, and the two of the whole study.
 
 
+# Seconds each: they are not worth a place in a cluster's queue.
+localrules:
+    measure_run,
+    merge_tables,
+    record_study,
+    metrics,
+
+
 rule measure_run:
     input:
         run_path("{run}"),

@@ -1,6 +1,11 @@
 # Weight files: from the hub at a pinned revision, or from a local path; checked against their hashes.
 
 
+# A cluster's nodes may have no network.
+localrules:
+    fetch_weights,
+
+
 rule fetch_weights:
     input:
         local_source,

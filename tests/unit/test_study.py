@@ -13,7 +13,7 @@ from lmrep.drawings import DRAWINGS
 from lmrep.errors import InputError
 from lmrep.image_sources import SHIPPED
 from lmrep.spec import run_from_settings
-from lmrep.study import make_study, schema_complaint, spread_patches
+from lmrep.study import deal_layers, make_study, schema_complaint, spread_patches
 
 SCHEMA = yaml.safe_load((ROOT / "rules/config.schema.yaml").read_text())
 CONFIGS = {name: yaml.safe_load((ROOT / f"{name}.yaml").read_text()) for name in ("config", "miniature")}
@@ -222,3 +222,40 @@ def test_every_key_of_the_configs_has_a_comment_near():
         for number, line in enumerate(lines):
             if line and not line.startswith((" ", "#")):
                 assert "#" in line or lines[number - 1].startswith("#"), f"{name}.yaml:{number + 1}: {line}"
+
+
+@pytest.mark.parametrize("depth", [1, 6, 12, 24])
+@pytest.mark.parametrize("jobs", [1, 2, 3, 5, 30])
+def test_jobs_share_the_layers_of_a_run_at_about_equal_cost(depth, jobs):
+    layers = tuple(range(1, depth + 1))
+    dealt = deal_layers(layers, jobs)
+    assert sorted(layer for hand in dealt for layer in hand) == list(layers)
+    assert len(dealt) == min(jobs, depth)
+    assert all(hand and list(hand) == sorted(hand) for hand in dealt)
+    assert max(map(sum, dealt)) <= max(1.2 * sum(layers) / len(dealt), depth)
+
+
+def test_runs_are_shared_out_by_number_or_by_minutes(miniature):
+    miniature["jobs_per_run"] = 4
+    study = study_of(miniature)
+    for run in study.runs.values():
+        parts = study.shards(run)
+        assert len(parts) == 4
+        assert sum(part.flops for part in parts) == pytest.approx(run.flops)
+    longest = max(study.runs.values(), key=study.seconds)
+    miniature["jobs_per_run"] = {"minutes": study.seconds(longest) / 60 / 2.5}
+    study = study_of(miniature)
+    assert len(study.shards(longest)) == 3
+    assert all(len(study.shards(run)) <= 3 for run in study.runs.values())
+
+
+def test_one_job_does_the_whole_run(config):
+    study = study_of(config)
+    assert all(study.shards(run) == (run,) for run in study.runs.values())
+
+
+@pytest.mark.parametrize("value", [0, 1.5, "all", {"minutes": 0}, {"hours": 1}, {}])
+def test_jobs_that_cannot_be_are_refused(miniature, value):
+    miniature["jobs_per_run"] = value
+    errors = list(Draft202012Validator(SCHEMA).iter_errors(miniature))
+    assert {error.absolute_path[0] for error in errors} == {"jobs_per_run"}

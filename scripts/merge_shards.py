@@ -1,0 +1,12 @@
+"""Put the layers of one run together again (rule merge_shards)."""
+
+from pathlib import Path
+
+from lmrep.job import job_log
+from lmrep.runfile import merge_layers, read_arrays, write_arrays
+
+snakemake = globals()["snakemake"]
+with job_log(snakemake.log[0]) as log:
+    run = merge_layers([read_arrays(Path(path)) for path in snakemake.input])
+    write_arrays(Path(snakemake.output[0]), run.arrays, run.facts)
+    print(f"merged {len(snakemake.input)} files of blocks {run.facts['layers']}", file=log)
