@@ -236,7 +236,8 @@ def announce():
         begin_build()
     try:
         workflow.globals["build_lock"] = hold_folder(Path(".snakemake"), study.name)
-        cards = workflow.global_resources.get("gpu", len(runs))
+        limits = workflow.global_resources
+        cards = limits["gpu"].value if "gpu" in limits else len(runs)
         cores = workflow.resource_settings.cores  # None on a cluster
         for line in announcement(study, runs, weights, images, cores, workflow.local_exec, cards):
             print(f"lmrep: {line}", file=sys.stderr)
