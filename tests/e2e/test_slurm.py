@@ -137,16 +137,22 @@ def built(slurm, tmp_path_factory):
         def job_of(run: str) -> Job:
             return next(job for job in slurm.jobs() if is_of(job, run))
 
-        def are_under_way() -> bool:
-            assert process.poll() is None, said(checkout)
-            # TODO-RESUME: the state files
-            logs = (checkout / f"results/miniature/logs/optimise_run/{run}.log" for run in STEPS)
-            return all(log.exists() and re.search(": step [1-9]", log.read_text()) for log in logs)
+        def is_under_way(run: str) -> bool:
+            # TODO-RESUME: the state file
+            log = checkout / f"results/miniature/logs/optimise_run/{run}.log"
+            return log.exists() and bool(re.search(": step [1-9]", log.read_text()))
 
-        wait_until(are_under_way, 120, "both long runs have taken steps", lambda: said(checkout))
-        slurm.cancel(job_of(CANCELLED))
+        # Slurm says which of them runs first; with two GPUs they need not run at the same time.
+        interruptions = {CANCELLED: slurm.cancel, ON_A_DEAD_NODE: lambda job: slurm.kill_node(job.node)}
+
+        def are_interrupted() -> bool:
+            assert process.poll() is None, said(checkout)
+            for run in [run for run in interruptions if is_under_way(run)]:
+                interruptions.pop(run)(job_of(run))
+            return not interruptions
+
+        wait_until(are_interrupted, 180, "both long runs are interrupted", lambda: said(checkout))
         node = job_of(ON_A_DEAD_NODE).node
-        slurm.kill_node(node)
         wait_until(lambda: "down" in slurm.nodes()[node], 60, f"{node} is down", slurm.logs)
         slurm.revive(node)
         process.wait(300)
