@@ -19,7 +19,11 @@ def replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{token_hex(4)}.part")
     try:
         yield part
-        os.replace(part, path)
+        try:
+            os.replace(part, path)
+        except FileNotFoundError:  # taken for left over by such another, which has just written the file
+            if not path.exists():
+                raise
     finally:
         for left in path.parent.glob(f".{escape(path.name)}.*.part"):
             left.unlink(missing_ok=True)

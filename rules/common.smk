@@ -230,8 +230,9 @@ def announce():
     """Says what will be done, once it is sure that no other build does it."""
     jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_norun]
     runs = [job_run(job.wildcards) for job in jobs if job.rule.name in ("optimise_run", "optimise_shard")]
-    weights = [study.weights[job.wildcards.weights] for job in jobs if job.rule.name == "fetch_weights"]
-    images = [study.images[job.wildcards.image] for job in jobs if job.rule.name == "fetch_image"]
+    fetched = {output for job in jobs if job.rule.name in ("fetch_weights", "fetch_image") for output in job.output}
+    weights = [pin for name, pin in study.weights.items() if weights_path(name) in fetched]
+    images = [image for name, image in study.images.items() if image_path(name) in fetched]
     if workflow.local_exec:
         begin_build()
     try:

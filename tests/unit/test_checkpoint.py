@@ -124,3 +124,14 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path):
         part.write_text("whole")
     assert path.read_text() == "whole"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [".file2.0123abcd.part", "file"]
+
+
+def test_two_that_write_the_same_file_at_once_both_go_on(tmp_path):
+    path = tmp_path / "file"
+    with replacing(path) as slow:
+        slow.write_text("slow")
+        with replacing(path) as quick:
+            quick.write_text("quick")
+    assert path.read_text() == "quick" and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "never written"):
+        pass
