@@ -22,10 +22,15 @@ SECONDS_FOR_HOST = 10  # to answer a connection, before the network counts as mi
 def gpu_names() -> list[str]:
     """The GPUs that a job may use, without torch, whose import would delay every command."""
     tool = shutil.which("nvidia-smi")
-    if not tool or os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not tool or visible == "":
         return []
     listing = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)
-    return [line.split(":", 1)[1].split("(")[0].strip() for line in listing.stdout.splitlines() if ":" in line]
+    cards = [line for line in listing.stdout.splitlines() if line.startswith("GPU ")]  # GPU 0: name (UUID: GPU-...)
+    if visible is not None:  # numbers, or the beginnings of UUIDs
+        wanted = [entry.strip() for entry in visible.split(",")]
+        cards = [card for card in cards if any(f"GPU {w}:" in card or f": {w}" in card for w in wanted)]
+    return [card.split(":", 1)[1].split("(UUID")[0].strip() for card in cards]
 
 
 def duration(seconds: float) -> str:
