@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -12,6 +14,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("Snakefile", "config.yaml", "miniature.yaml", "rules", "scripts", "lmrep", "figures/captions",
            "figures/lmrep.mplstyle", "resources/miniature", "profiles")  # fmt: skip
+
+# Runs of some 20 s in an `interruptible` study, one of them through octaves and jitter; steps of each octave.
+LONG_RUNS = {"gpt2_neurons_jittered": 20, "vit_base_patches": 40}
 
 
 class Checkout:
@@ -44,12 +49,35 @@ class Checkout:
     def miniature(self, *arguments: str) -> subprocess.CompletedProcess:
         return self.run("--cores", "2", *arguments, "--configfile", "miniature.yaml")
 
+    @contextmanager
+    def started(self, *command: str) -> Iterator[subprocess.Popen]:
+        """A command in this folder beside the test, killed if it is not over by then; see `said`."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        with open(self / "said.txt", "w") as output:
+            process = subprocess.Popen(
+                command, cwd=self.folder, env={**os.environ, "PATH": path}, stdout=output, stderr=subprocess.STDOUT
+            )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+    def said(self) -> str:
+        """What the last command `started` has printed."""
+        return (self / "said.txt").read_text()
+
     def planned(self, *arguments: str) -> dict[str, int]:
         """The jobs that a dry run of the miniature study lists, by rule."""
         listing = self.miniature("-n", *arguments)
         assert listing.returncode == 0, listing.stdout
         counts = re.findall(r"^([a-z_]+) +(\d+)$", listing.stdout, re.MULTILINE)
         return {rule: int(count) for rule, count in counts if rule != "total"}
+
+    def products(self) -> dict[str, bytes]:
+        """The files of a build by which it is judged; study.json records the device that was asked for."""
+        results = ("runs", "metrics", "traces")
+        return self.bytes_of("figures/miniature", *(f"results/miniature/{kind}" for kind in results))
 
     def bytes_of(self, *folders: str) -> dict[str, bytes]:
         """Every file below the folders, by its path."""
@@ -65,3 +93,16 @@ def shorten(config: dict, steps: int = 3) -> None:
     for run in config["runs"].values():
         for octave in run.get("octaves", []):
             octave["steps"] = steps
+
+
+def interruptible(config: dict) -> None:
+    """Two runs long enough to be interrupted, with a state every second; all others are short."""
+    config["checkpoint"] = 1
+    for name, steps in LONG_RUNS.items():
+        run = config["runs"][name]
+        octaves = run.get("octaves", config["descents"][run["descent"]]["octaves"])
+        run["octaves"] = [octave | {"steps": steps} for octave in octaves]
+    long = {name: config["runs"][name]["octaves"] for name in LONG_RUNS}
+    shorten(config)
+    for name, octaves in long.items():
+        config["runs"][name]["octaves"] = octaves

@@ -1,5 +1,6 @@
 """What tests share: tiny weight files, and probes on them, made once."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,16 @@ def gpt2_probe(tiny_files):
     files, _ = tiny_files
     spec = tiny.tiny_run("neuron", (0,)).probe
     return load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 3, torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def unbroken(tmp_path_factory):
+    """The `interruptible` miniature study, built here without any interruption, and the seconds that it took."""
+    from checkout import Checkout, interruptible
+
+    checkout = Checkout(tmp_path_factory.mktemp("unbroken") / "lmrep")
+    checkout.edit("miniature.yaml", interruptible)
+    begun = time.monotonic()
+    done = checkout.miniature("figures")
+    assert done.returncode == 0, done.stdout[-4000:]
+    return checkout, time.monotonic() - begun

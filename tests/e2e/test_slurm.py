@@ -3,11 +3,8 @@
 A run there is cancelled, and the node of another dies.
 """
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from checkout import ROOT, Checkout, shorten
+from checkout import LONG_RUNS, ROOT, Checkout, interruptible
 from slurm import Job, Slurm, wait_until, why_not
 
 pytestmark = [
     pytest.mark.workflow, pytest.mark.build, pytest.mark.skipif(bool(why_not()), reason=f"no Slurm here: {why_not()}"),
 ]  # fmt: skip
-# Runs of about 20 s, so that there is something to interrupt; one of them goes through octaves and jitter.
-CANCELLED, ON_A_DEAD_NODE = "gpt2_neurons_jittered", "vit_base_patches"
-STEPS = {CANCELLED: 20, ON_A_DEAD_NODE: 40}  # of each octave
+CANCELLED, ON_A_DEAD_NODE = LONG_RUNS
 # sbatch and squeue as the commands of the profile for other schedulers.
 SUBMIT = (
     "sbatch --parsable --no-requeue -J {rule} -c {threads} --mem={resources.mem_mb} -t {resources.runtime}"
@@ -35,20 +30,9 @@ STATUS = (
 )
 
 
-def change(config: dict) -> None:
-    for name, steps in STEPS.items():
-        run = config["runs"][name]
-        octaves = run.get("octaves", config["descents"][run["descent"]]["octaves"])
-        run["octaves"] = [octave | {"steps": steps} for octave in octaves]
-    kept = {name: config["runs"].pop(name) for name in STEPS}
-    shorten(config)
-    config["runs"] |= kept
-    config["checkpoint"] = 2
-
-
 def checkout_in(folder: Path) -> Checkout:
     checkout = Checkout(folder)
-    checkout.edit("miniature.yaml", change)
+    checkout.edit("miniature.yaml", interruptible)
     return checkout
 
 
@@ -58,33 +42,8 @@ def readme_command() -> list[str]:
     return shlex.split(re.search(r"^snakemake --workflow-profile profiles/slurm .*$", readme, re.MULTILINE)[0])
 
 
-@contextmanager
-def started(checkout: Checkout, *command: str) -> Iterator[subprocess.Popen]:
-    """Snakemake in the checkout, killed if it is not over by then; what it says is in `said.txt`."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with open(checkout / "said.txt", "w") as output:
-        process = subprocess.Popen(
-            command, cwd=checkout.folder, env={**os.environ, "PATH": path}, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def said(checkout: Checkout) -> str:
-    return (checkout / "said.txt").read_text()
-
-
 def is_of(job: Job, run: str) -> bool:
     return job.about == f"rule_optimise_run_wildcards_{run}"
-
-
-def products(checkout: Checkout) -> dict[str, bytes]:
-    """All but study.json, which has the device that was asked for."""
-    kinds = ("figures/miniature", "results/miniature/runs", "results/miniature/metrics", "results/miniature/traces")
-    return checkout.bytes_of(*kinds)
 
 
 @contextmanager
@@ -121,19 +80,11 @@ def slurm():
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory):
-    checkout = checkout_in(tmp_path_factory.mktemp("local") / "lmrep")
-    done = checkout.miniature("figures")
-    assert done.returncode == 0, done.stdout[-4000:]
-    return checkout
-
-
-@pytest.fixture(scope="module")
 def built(slurm, tmp_path_factory):
     checkout = checkout_in(tmp_path_factory.mktemp("slurm") / "lmrep")
     # Jobs of seconds: the profile's half minute to the first look would be most of the test.
     command = [*readme_command(), "--slurm-init-seconds-before-status-checks", "5"]
-    with started(checkout, *command) as process, watched(slurm) as looks:
+    with checkout.started(*command) as process, watched(slurm) as looks:
 
         def job_of(run: str) -> Job:
             return next(job for job in slurm.jobs() if is_of(job, run))
@@ -145,12 +96,12 @@ def built(slurm, tmp_path_factory):
         interruptions = {CANCELLED: slurm.cancel, ON_A_DEAD_NODE: lambda job: slurm.kill_node(job.node)}
 
         def are_interrupted() -> bool:
-            assert process.poll() is None, said(checkout)
+            assert process.poll() is None, checkout.said()
             for run in [run for run in interruptions if is_under_way(run)]:
                 interruptions.pop(run)(job_of(run))
             return not interruptions
 
-        wait_until(are_interrupted, 180, "both long runs are interrupted", lambda: said(checkout))
+        wait_until(are_interrupted, 180, "both long runs are interrupted", checkout.said)
         node = job_of(ON_A_DEAD_NODE).node
         wait_until(lambda: "down" in slurm.nodes()[node], 60, f"{node} is down", slurm.logs)
         slurm.revive(node)
@@ -159,19 +110,19 @@ def built(slurm, tmp_path_factory):
 
 
 def test_a_build_on_slurm_outlives_a_cancelled_job_and_a_dead_node(built):
-    assert built.exit == 0, said(built.checkout)[-6000:]
-    states = {run: [job.state for job in built.looks[-1] if is_of(job, run)] for run in STEPS}
+    assert built.exit == 0, built.checkout.said()[-6000:]
+    states = {run: [job.state for job in built.looks[-1] if is_of(job, run)] for run in LONG_RUNS}
     assert states == {CANCELLED: ["CANCELLED", "COMPLETED"], ON_A_DEAD_NODE: ["NODE_FAIL", "COMPLETED"]}
 
 
 def test_its_interrupted_runs_go_on_from_their_last_saved_step(built):
-    for run in STEPS:
+    for run in LONG_RUNS:
         log = (built.checkout / f"results/miniature/logs/optimise_run/{run}.log").read_text()
         assert re.search(r"goes on from step \d+", log), run
 
 
-def test_its_figures_runs_and_tables_are_those_of_a_build_without_slurm(built, local):
-    here, there = products(local), products(built.checkout)
+def test_its_figures_runs_and_tables_are_those_of_a_build_without_slurm(built, unbroken):
+    here, there = unbroken[0].products(), built.checkout.products()
     assert here.keys() == there.keys() and len(here) == 8 + 10 + 22 + 1
     assert [path for path in here if here[path] != there[path]] == []
 
@@ -185,7 +136,7 @@ def test_no_two_runs_share_a_gpu(built):
     assert all(all(gpus) and len(set(gpus)) == len(gpus) for gpus in at_once)
 
 
-def test_the_profile_for_other_schedulers_notices_a_cancelled_job_too(slurm, local, tmp_path):
+def test_the_profile_for_other_schedulers_notices_a_cancelled_job_too(slurm, unbroken, tmp_path):
     checkout = checkout_in(tmp_path / "lmrep")
     figure = "figures/miniature/token_importance.png"
     command = (
@@ -194,12 +145,12 @@ def test_the_profile_for_other_schedulers_notices_a_cancelled_job_too(slurm, loc
         "--cluster-generic-cancel-cmd", "scancel",
     )  # fmt: skip
     before = len(slurm.jobs())
-    with started(checkout, *command) as process:
+    with checkout.started(*command) as process:
         wait_until(
             lambda: [job.state for job in slurm.jobs()[before:]] == ["RUNNING"],
-            60, "its run is in a job", lambda: said(checkout),
+            60, "its run is in a job", checkout.said,
         )  # fmt: skip
         slurm.cancel(slurm.jobs()[before])
-        assert process.wait(120) == 0, said(checkout)
+        assert process.wait(120) == 0, checkout.said()
     assert [job.state for job in slurm.jobs()[before:]] == ["CANCELLED", "COMPLETED"]
-    assert (checkout / figure).read_bytes() == (local / figure).read_bytes()
+    assert (checkout / figure).read_bytes() == (unbroken[0] / figure).read_bytes()
