@@ -34,4 +34,9 @@ rule figures:
 
 
 onstart:
+    begin()
     announce()
+
+
+onsuccess:
+    forget_states()

@@ -26,6 +26,8 @@ def gpu_names() -> list[str]:
     if not tool or visible == "":
         return []
     listing = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)
+    if listing.returncode:  # a driver that does not work
+        return []
     cards = [line for line in listing.stdout.splitlines() if line.startswith("GPU ")]  # GPU 0: name (UUID: GPU-...)
     if visible is not None:  # numbers, or the beginnings of UUIDs
         wanted = [entry.strip() for entry in visible.split(",")]
@@ -68,8 +70,8 @@ def announcement(
     cores = cores or study.threads
     if here and study.device == "cuda" and not gpus and runs:
         raise InputError(f"device: cuda was asked for, but there is no GPU here; expected auto, or {MINIATURE_COMMAND}")
-    at_once = max(1, min(cards, len(gpus)) if gpus else cores // study.threads)
-    speed = study.gflops["cuda"] * at_once if gpus else study.gflops["cpu"] * cores
+    at_once = max(1, min(len(runs), min(cards, len(gpus)) if gpus else cores // study.threads))
+    speed = at_once * (study.gflops["cuda"] if gpus else study.gflops["cpu"] * study.threads)
     seconds = sum(run.flops for run in runs) / speed / 1e9 + SECONDS_TO_START * len(runs) / at_once
     device, takes = f"on the CPU, {cores} cores", f"will take about {duration(seconds)} here"
     if gpus:

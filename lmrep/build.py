@@ -13,16 +13,17 @@ from filelock import FileLock, Timeout
 
 from lmrep.errors import InputError
 
+held = []  # the locks: one that is collected is released
 BUILD = "LMREP_BUILD"  # in the environment of a build's processes: the process id of the build
 
 
-def hold_folder(folder: Path, study: str) -> FileLock:
-    """The lock of a study's builds, held until it is released or this process ends, however it ends.
+def hold_folder(folder: Path, study: str) -> None:
+    """Has this process be the one that builds a study in a folder, until it ends, however it ends.
 
-    Raises InputError where another build holds it.
+    Raises InputError where another build is.
     """
     try:
-        return FileLock(folder / f"{study}.lock", blocking=False).acquire().lock
+        held.append(FileLock(folder / f"{study}.lock", blocking=False).acquire())
     except Timeout:
         raise InputError(f"another build of the study {study} is at work in this folder; expected it to end") from None
 
@@ -35,7 +36,8 @@ def begin_build() -> None:
 def end_with_build() -> None:
     """Kills this process as soon as the build that it belongs to is gone: the next one will do its work.
 
-    On Linux only; elsewhere, what a killed build had begun goes on to its end beside the next build.
+    Where Python and the kernel know pidfd_open, and of builds on this machine; elsewhere, and on a cluster, what a
+    killed build had begun goes on to its end beside the next build, and both write the same.
     """
     build = int(os.environ.get(BUILD, os.getpid()))
     if build == os.getpid() or not hasattr(os, "pidfd_open"):
@@ -44,6 +46,8 @@ def end_with_build() -> None:
         handle = os.pidfd_open(build)
     except ProcessLookupError:
         os.kill(os.getpid(), signal.SIGKILL)
+    except OSError:  # an old kernel, or one that is not asked such things
+        return
 
     def watch() -> None:
         select.select([handle], [], [])  # readable when that process has ended

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-SILENT = {"errors"}  # what a message says changes no result
+SILENT = {"errors", "checkpoint", "replacing"}  # what a message says, and how a file is written, changes no result
 STYLE = "figures/lmrep.mplstyle"  # what `save` draws with
 
 

@@ -1,5 +1,6 @@
 """One run from end to end: probe, targets, start, descent, and the facts that go into its file."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lmrep.spec import Run
 # The author's yardstick of a representation: is the output nearer to the photograph's than that of the
 # photograph shifted by normal noise of this standard deviation (pixel values)?
 SHIFT = 1 / 18
+DISTANCES = ("output_distance", "shifted_output_distance")  # of a match
 
 
 def make_objectives(run: Run, plan: Plan, panels: slice, target_outputs: list[Tensor]) -> list[objectives.Objective]:
@@ -50,15 +52,14 @@ def descend_in_groups(
     size, steps = run.descent.octaves[-1].size, run.descent.steps
     results = {"images": torch.zeros(layers, panels, 3, size, size), "loss": torch.zeros(steps, layers, panels)}
     if targets is not None:
-        results |= {name: torch.zeros(layers, panels) for name in ("output_distance", "shifted_output_distance")}
+        results |= {name: torch.zeros(layers, panels) for name in DISTANCES}
     quick = probe.in_precision(plan.precision)
     begun, done = 0, None
     if checkpoint and checkpoint.state:
-        state = checkpoint.state
-        begun = state.facts["group"]
-        done = tuple(torch.from_numpy(state[name]).to(plan.device) for name in ("group_images", "group_loss"))
-        for name, result in results.items():
-            result.copy_(torch.from_numpy(state[name]))
+        begun = (checkpoint.step - 1) // steps
+        found = {name: torch.from_numpy(array) for name, array in checkpoint.state.arrays.items()}
+        done = found["group_images"].to(plan.device), found["group_loss"].to(plan.device)
+        results = {name: found[name] for name in results}
     for index, group in enumerate(plan.groups[begun:], start=begun):
         rows, columns = group.layers, group.panels
         blocks = list(run.layers[rows])
@@ -70,9 +71,9 @@ def descend_in_groups(
         def note(images: Tensor, loss: Tensor, index: int = index) -> None:
             step = index * steps + len(loss)
             report(step, loss[-1].mean().item())
-            if checkpoint and checkpoint.is_due():
+            if checkpoint and (checkpoint.is_due() or step == steps * len(plan.groups)):
                 state = results | {"group_images": images, "group_loss": loss}
-                checkpoint.write({name: tensor.cpu().numpy() for name, tensor in state.items()}, step, group=index)
+                checkpoint.write({name: tensor.cpu().numpy() for name, tensor in state.items()}, step)
 
         with torch.enable_grad():
             found, history = descend(quick, begin, blocks, goals, run.descent, run.seed, group.tokens, done, note)
@@ -92,7 +93,6 @@ def descend_in_groups(
 
 def describe(run: Run, files: Mapping[str, Path], plan: Plan) -> dict:
     """The facts of a run's file: what it is, and what made it."""
-    used = {run.probe.stem.name} | ({run.probe.stack.name} if run.weights == "trained" else set())
     return {
         "run": run.name,
         "objective": run.objective,
@@ -105,7 +105,26 @@ def describe(run: Run, files: Mapping[str, Path], plan: Plan) -> dict:
         "versions": versions(),
         "device": torch.cuda.get_device_name(plan.device) if plan.device.type == "cuda" else "cpu",
         "precision": str(plan.precision).removeprefix("torch."),
-        "weight_files": {name: file_sha256(files[name]) for name in sorted(used)},
+        "weight_files": {name: file_sha256(files[name]) for name in run.weight_files},
+    }
+
+
+def state_arrays(run: Run) -> set[str]:
+    """The names of what a run's state holds."""
+    return {"images", "loss", "group_images", "group_loss", *(DISTANCES if run.objective == "match" else ())}
+
+
+def conditions(facts: Mapping, plan: Plan, targets: np.ndarray | None, code: str) -> dict:
+    """All that a run's state is good for no other than: what `describe` says, and what else moves a last digit."""
+    processor = {name: value for name, value in torch.cpu.get_capabilities().items() if not name.startswith("num_")}
+    return {
+        **facts,
+        "passes": repr(plan.groups),
+        "photographs": hashlib.sha256(b"" if targets is None else targets.tobytes()).hexdigest(),
+        "threads": torch.get_num_threads(),
+        # Of a run on a GPU, the processor decides nothing.
+        "processor": None if plan.device.type == "cuda" else [torch.backends.cpu.get_cpu_capability(), processor],
+        "code": code,
     }
 
 

@@ -82,5 +82,7 @@ def descend(
             check_finite(losses[unchecked:taken], unchecked)
             report(images, losses[:taken])
     if not torch.isfinite(images).all():
-        raise FloatingPointError(f"an image is not finite after step {taken - 1}: a lower rate or scale is needed")
+        raise FloatingPointError(
+            f"an image is not finite after step {descent.steps - 1}: a lower rate or scale is needed"
+        )
     return images, losses

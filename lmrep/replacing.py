@@ -19,11 +19,20 @@ def replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{token_hex(4)}.part")
     try:
         yield part
-        try:
+        with suppress_if_replaced(path):
+            with open(part, "rb") as written:
+                os.fsync(written.fileno())  # else a host that goes down may leave the name with nothing behind it
             os.replace(part, path)
-        except FileNotFoundError:  # taken for left over by such another, which has just written the file
-            if not path.exists():
-                raise
     finally:
-        for left in path.parent.glob(f".{escape(path.name)}.*.part"):
+        for left in path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 8}.part"):
             left.unlink(missing_ok=True)
+
+
+@contextmanager
+def suppress_if_replaced(path: Path) -> Iterator[None]:
+    """Lets the part be gone where another process took it for left over: one that has just written `path`."""
+    try:
+        yield
+    except FileNotFoundError:
+        if not path.exists():
+            raise

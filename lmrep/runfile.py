@@ -56,11 +56,10 @@ def merge_layers(shards: Sequence[ArrayFile]) -> ArrayFile:
         for name in shards[0].arrays
     }
     merged = {"layers": sorted(layers), "device": ", ".join(sorted({shard.facts["device"] for shard in shards}))}
-    merged["settings"] = {**shards[0].facts["settings"], "layers": merged["layers"]}
-    for shard in shards:
-        facts = {**shard.facts, **merged, "settings": {**shard.facts["settings"], "layers": merged["layers"]}}
-        for name, value in facts.items():
-            if value != {**shards[0].facts, **merged}[name]:
-                found = f"{shards[0].facts[name]} and {value}"
-                raise InputError(f"runs.{facts['run']}: its jobs have {name} {found}, expected the same of all")
-    return ArrayFile(arrays, {**shards[0].facts, **merged})
+    settings = {"layers": merged["layers"]}
+    facts = [{**shard.facts, **merged, "settings": {**shard.facts["settings"], **settings}} for shard in shards]
+    for other in facts[1:]:
+        unlike = sorted(key for key in {*facts[0], *other} if facts[0].get(key) != other.get(key))
+        if unlike:
+            raise InputError(f"runs.{facts[0]['run']}: its jobs were made with different {', '.join(unlike)}")
+    return ArrayFile(arrays, facts[0])

@@ -114,6 +114,11 @@ class Run:
     memory: float | str  # MB for what a pass keeps for its way back, or "auto"
 
     @property
+    def weight_files(self) -> tuple[str, ...]:
+        """The names of the weights that it reads: an untrained stack needs none of its own."""
+        return tuple(sorted({self.probe.stem.name} | ({self.probe.stack.name} if self.weights == "trained" else set())))
+
+    @property
     def flops(self) -> float:
         """Floating-point operations of all its steps, were none of a patch's left out."""
         images = sum(self.layers) * len(self.panels) * self.descent.steps

@@ -1,6 +1,7 @@
 # Paths, the study, and what the start of a build says.
 import json
 import os
+import shutil
 import sys
 from dataclasses import replace
 from math import ceil
@@ -48,6 +49,9 @@ except InputError as error:
 
 # Of each run: the runs over some of its layers that are one job's, by their numbers from 1.
 shards = {name: dict(enumerate(study.shards(run), start=1)) for name, run in study.runs.items()}
+# Wildcard constraints: the runs that one job makes, and those that several do; (?!) matches none.
+WHOLE = "|".join(name for name, parts in shards.items() if len(parts) == 1) or "(?!)"
+SHARED_OUT = "|".join(name for name, parts in shards.items() if len(parts) > 1) or "(?!)"
 # A process of a build that was killed ends here; --dry-run and the like are builds of their own.
 end_with_build()
 
@@ -85,6 +89,11 @@ def shard_path(name, shard):
     return f"{RESULTS}/shards/{name}/{shard}.safetensors"
 
 
+def state_path(path):
+    """Of the run, or of the shard of one, that comes to `path`."""
+    return path.replace(".safetensors", ".state.safetensors")
+
+
 def figure_path(name, format):
     return f"{own('figures')}/{name}.{format}"
 
@@ -92,17 +101,6 @@ def figure_path(name, format):
 def figures_of(kind):
     """A wildcard constraint: the figures of one kind, or none."""
     return "|".join(name for name, figure in study.figures.items() if figure.kind == kind) or "(?!)"
-
-
-def runs_of_jobs(count):
-    """A wildcard constraint: the runs that one job makes, or those that several do, or none."""
-    return "|".join(name for name, parts in shards.items() if (len(parts) > 1) == (count == "several")) or "(?!)"
-
-
-def probe_weights(run):
-    """The weight files that a run reads: an untrained stack needs none of its own."""
-    names = {run.probe.stem.name} | ({run.probe.stack.name} if run.weights == "trained" else set())
-    return sorted(names)
 
 
 # Inputs and params of the rules, stage by stage.
@@ -226,22 +224,36 @@ def maximised(wildcards):
     return as_param(found)
 
 
+def begin():
+    """Refuses to be a second build of the study in this folder, and has the jobs end with this one."""
+    try:
+        hold_folder(Path(".snakemake"), study.name)
+    except InputError as error:
+        refuse(error)
+    if workflow.local_exec:
+        begin_build()
+
+
 def announce():
-    """Says what will be done, once it is sure that no other build does it."""
     jobs = [job for job in workflow.dag.needrun_jobs() if not job.is_norun]
     runs = [job_run(job.wildcards) for job in jobs if job.rule.name in ("optimise_run", "optimise_shard")]
     fetched = {output for job in jobs if job.rule.name in ("fetch_weights", "fetch_image") for output in job.output}
     weights = [pin for name, pin in study.weights.items() if weights_path(name) in fetched]
     images = [image for name, image in study.images.items() if image_path(name) in fetched]
-    if workflow.local_exec:
-        begin_build()
+    limits = workflow.global_resources
+    cards = limits["gpu"].value if "gpu" in limits else len(runs)
+    cores = workflow.resource_settings.cores  # None on a cluster
     try:
-        workflow.globals["build_lock"] = hold_folder(Path(".snakemake"), study.name)
-        limits = workflow.global_resources
-        cards = limits["gpu"].value if "gpu" in limits else len(runs)
-        cores = workflow.resource_settings.cores  # None on a cluster
         for line in announcement(study, runs, weights, images, cores, workflow.local_exec, cards):
             print(f"lmrep: {line}", file=sys.stderr)
         check_network(weights, images)
     except InputError as error:
         refuse(error)
+
+
+def forget_states():
+    """Removes what was kept of the runs that are there, to go on from: states, and shards of another jobs_per_run."""
+    for name in study.runs:
+        if Path(run_path(name)).exists():
+            Path(state_path(run_path(name))).unlink(missing_ok=True)
+            shutil.rmtree(Path(shard_path(name, 1)).parent, ignore_errors=True)

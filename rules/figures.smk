@@ -115,7 +115,7 @@ rule draw_importance:
 
 rule trace_probe:
     input:
-        weights=lambda wildcards: [weights_path(name) for name in probe_weights(shown_runs(wildcards)[0])],
+        weights=lambda wildcards: [weights_path(name) for name in shown_runs(wildcards)[0].weight_files],
         image=lambda wildcards: image_path(study.figures[wildcards.figure].image),
     output:
         f"{RESULTS}/traces/{{figure}}.safetensors",

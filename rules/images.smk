@@ -16,6 +16,7 @@ rule fetch_image:
     benchmark:
         f"{BENCHMARKS}/fetch_image/{{image}}.tsv"
     priority: FETCH_FIRST
+    retries: 0  # a fetch tries again by itself, and a wrong hash stays wrong
     threads: 1
     resources:
         mem_mb=2000,

@@ -8,7 +8,7 @@ localrules:
 
 rule optimise_run:
     input:
-        weights=lambda wildcards: [weights_path(name) for name in probe_weights(study.runs[wildcards.run])],
+        weights=lambda wildcards: [weights_path(name) for name in study.runs[wildcards.run].weight_files],
         images=run_targets,
     output:
         run_path("{run}"),
@@ -17,7 +17,7 @@ rule optimise_run:
     benchmark:
         f"{BENCHMARKS}/optimise_run/{{run}}.tsv"
     wildcard_constraints:
-        run=runs_of_jobs("one"),
+        run=WHOLE,
     priority: longest_first
     threads: study.threads
     resources:
@@ -26,6 +26,7 @@ rule optimise_run:
         gpu=run_gpus,
     params:
         settings=lambda wildcards: as_param(job_run(wildcards).settings()),
+        state=lambda wildcards, output: state_path(output[0]),
         fits=run_fits,
         device=study.device,
         threads=study.threads,
@@ -44,7 +45,7 @@ use rule optimise_run as optimise_shard with:
     benchmark:
         f"{BENCHMARKS}/optimise_shard/{{run}}/{{shard}}.tsv"
     wildcard_constraints:
-        run=runs_of_jobs("several"),
+        run=SHARED_OUT,
     message:
         "Optimising the images of {wildcards.run}, job {wildcards.shard} of its layers"
 
@@ -59,7 +60,8 @@ rule merge_shards:
     benchmark:
         f"{BENCHMARKS}/merge_shards/{{run}}.tsv"
     wildcard_constraints:
-        run=runs_of_jobs("several"),
+        run=SHARED_OUT,
+    retries: 0
     threads: 1
     resources:
         mem_mb=2000,

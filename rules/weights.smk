@@ -16,6 +16,7 @@ rule fetch_weights:
     benchmark:
         f"{BENCHMARKS}/fetch_weights/{{weights}}.tsv"
     priority: FETCH_FIRST
+    retries: 0  # a fetch tries again by itself, and a wrong hash stays wrong
     threads: 1
     resources:
         mem_mb=1000,

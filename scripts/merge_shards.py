@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+from lmrep.errors import InputError
 from lmrep.job import job_log
 from lmrep.runfile import merge_layers, read_arrays, write_arrays
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:
-    run = merge_layers([read_arrays(Path(path)) for path in snakemake.input])
+    try:
+        run = merge_layers([read_arrays(Path(path)) for path in snakemake.input])
+    except InputError as error:
+        raise InputError(f"{error}; delete {Path(snakemake.input[0]).parent} to have them made again") from None
     write_arrays(Path(snakemake.output[0]), run.arrays, run.facts)
     print(f"merged {len(snakemake.input)} files of blocks {run.facts['layers']}", file=log)

@@ -1,6 +1,5 @@
 """Perform one run, or those layers of it that are one job's (rules optimise_run, optimise_shard)."""
 
-import hashlib
 import json
 import sys
 from functools import partial
@@ -12,7 +11,7 @@ import torch
 from lmrep.cards import own_card
 from lmrep.checkpoint import Checkpoint
 from lmrep.errors import InputError
-from lmrep.experiment import describe, perform
+from lmrep.experiment import conditions, describe, perform, state_arrays
 from lmrep.images import load_target
 from lmrep.job import job_log, tell
 from lmrep.plan import make_plan, pick_device, settle
@@ -26,22 +25,18 @@ run = run_from_settings(json.loads(snakemake.params.settings))
 fits = json.loads(snakemake.params.fits)
 files = {Path(path).stem: Path(path) for path in snakemake.input.weights}
 size = run.probe.stem.size
-device = pick_device(snakemake.params.device)
-output = Path(snakemake.output[0])
-with job_log(snakemake.log[0]) as log, own_card(device, partial(tell, log)):
+with job_log(snakemake.log[0]) as log, own_card(pick_device(snakemake.params.device), partial(tell, log)) as device:
     targets = [load_target(Path(path), size, fit) for path, fit in zip(snakemake.input.images, fits, strict=True)]
     targets = np.stack(targets) if targets else None
     plan = make_plan(run, device)
     facts = describe(run, files, plan)
-    context = facts | {
-        "passes": repr(plan.groups),
-        "photographs": hashlib.sha256(b"" if targets is None else targets.tobytes()).hexdigest(),
-        "threads": snakemake.params.threads,
-        "code": snakemake.params.code,
-    }
-    # Not a param: how often a state is written changes no result.
-    seconds = snakemake.config["checkpoint"]
-    checkpoint = Checkpoint(output.with_suffix(".state.safetensors"), seconds, context, partial(tell, log))
+    checkpoint = Checkpoint(
+        Path(snakemake.params.state),
+        snakemake.config["checkpoint"],  # not a param: how often a state is written changes no result
+        conditions(facts, plan, targets, snakemake.params.code),
+        state_arrays(run),
+        partial(tell, log),
+    )
     steps = run.descent.steps * len(plan.groups)
     try:
         with progress(run.name, steps, checkpoint.step, sys.stderr, log) as report:
@@ -50,5 +45,4 @@ with job_log(snakemake.log[0]) as log, own_card(device, partial(tell, log)):
         raise InputError(f"runs.{run.name}: {error}") from None
     except torch.OutOfMemoryError as error:
         raise InputError(f"runs.{run.name}: {plan.device} is out of memory: expected a smaller memory") from error
-    write_arrays(output, arrays, facts)
-    checkpoint.remove()
+    write_arrays(Path(snakemake.output[0]), arrays, facts)

@@ -12,6 +12,7 @@ import torch
 from conftest import ROOT
 
 from lmrep.cards import claim, own_card
+from lmrep.errors import InputError
 
 pytestmark = pytest.mark.models
 CLAIMANT = """
@@ -82,8 +83,14 @@ def test_processes_that_see_other_cards_agree_on_those_that_both_see(tmp_path):
 
 def test_a_cpu_is_not_claimed(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    with own_card(torch.device("cpu"), print):
-        assert list(tmp_path.iterdir()) == []
+    with own_card(torch.device("cpu"), print) as device:
+        assert device == torch.device("cpu") and list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file/locks: expected a folder to claim GPUs in"):
+        claim(["a"], tmp_path / "file" / "locks", print).__enter__()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")

@@ -60,5 +60,5 @@ def test_all_devices_are_named():
 
 @pytest.mark.parametrize("changes", [{"precision": "float32"}, {"settings": {"layers": [2], "seed": 1}}])
 def test_jobs_that_were_not_made_alike_are_refused(changes):
-    with pytest.raises(InputError, match=f"runs.r: its jobs have {next(iter(changes))} "):
+    with pytest.raises(InputError, match=f"runs.r: its jobs were made with different {next(iter(changes))}$"):
         merge_layers([part([1], precision="bfloat16"), part([2], **{"precision": "bfloat16", **changes})])

@@ -2,6 +2,8 @@
 
 import os
 import random
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -41,24 +43,38 @@ def wait_until(holds: Callable[[], bool], seconds: float) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, the jobs of a killed build go on")
 def test_a_build_that_is_killed_again_and_again_goes_on_to_the_same_bytes(unbroken, tmp_path):
     original, seconds = unbroken
-    checkout, moments, resumed = Checkout(tmp_path / "lmrep"), random.Random(0), 0
+    expected = original.products()
+    checkout, moments, kills, resumed = Checkout(tmp_path / "lmrep"), random.Random(0), 0, 0
     checkout.edit("miniature.yaml", interruptible)
-    for kill in range(KILLS):
-        with checkout.started(*BUILD):
-            if kill == 0:  # once, a state is sure to be there
+
+    def check() -> None:
+        found = checkout.products()
+        assert found.keys() == expected.keys() and len(found) == 8 + 10 + 22 + 1
+        assert [path for path in found if found[path] != expected[path]] == []
+
+    while kills < KILLS:
+        with checkout.started(*BUILD) as build:
+            if kills == 0:  # once, a state is sure to be there
                 wait_until(lambda: list((checkout / RUNS).glob("*.state.safetensors")), 300)
-            else:
-                time.sleep(moments.uniform(0.1, 0.8) * seconds)
-        wait_until(lambda: not at_work_in(checkout.folder), 10)
+                build.kill()
+            try:
+                assert build.wait(moments.uniform(0, 0.8) * seconds) <= 0, checkout.said()[-4000:]
+            except subprocess.TimeoutExpired:
+                build.kill()
+            kills += build.wait() != 0
         resumed += checkout.said().count("goes on from step")
+        if build.returncode == 0:  # before it could be killed: once more, from the start
+            check()
+            shutil.rmtree(checkout / "results")
+            shutil.rmtree(checkout / "figures/miniature")
     with checkout.started(*BUILD) as build:
         assert build.wait() == 0, checkout.said()[-4000:]
         resumed += checkout.said().count("goes on from step")
+    check()
+    print(f"{kills} kills, runs that went on from a state: {resumed}")
     assert resumed
-    found, expected = checkout.products(), original.products()
-    assert found.keys() == expected.keys() and len(found) == 8 + 10 + 22 + 1
-    assert [path for path in found if found[path] != expected[path]] == []
     assert not [path for path in checkout.folder.rglob("*") if path.name.endswith(".part") or ".state." in path.name]
+    assert not at_work_in(checkout.folder)
 
 
 def test_of_two_builds_in_one_folder_the_second_says_so_in_one_line(tmp_path):
