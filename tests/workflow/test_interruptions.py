@@ -78,17 +78,18 @@ def test_a_build_that_is_killed_again_and_again_goes_on_to_the_same_bytes(unbrok
 
 
 def test_of_two_builds_in_one_folder_the_second_says_so_in_one_line(tmp_path):
+    target = f"{RUNS}/gpt2_match.safetensors"
     checkout = Checkout(tmp_path / "lmrep")
-    checkout.edit("miniature.yaml", shorten)
-    with checkout.started(*BUILD) as first:
+    checkout.edit("miniature.yaml", lambda config: shorten(config, 100))
+    with checkout.started("snakemake", "--cores", "2", target, "--configfile", "miniature.yaml") as first:
         wait_until((checkout / RUNS).exists, 60)
-        second = checkout.miniature("figures")
+        second = checkout.miniature(target)
         assert second.returncode == 1 and "Traceback" not in second.stdout
         (line,) = (line for line in second.stdout.splitlines() if line.startswith("lmrep: "))
         assert line == "lmrep: another build of the study miniature is at work in this folder; expected it to end"
-        assert checkout.miniature("-n", "figures").returncode == 0
+        assert checkout.miniature("-n", target).returncode == 0
         assert first.wait() == 0, checkout.said()[-4000:]
-    assert "Nothing to be done" in checkout.miniature("figures").stdout
+    assert "Nothing to be done" in checkout.miniature(target).stdout
 
 
 def test_a_run_of_several_jobs_is_the_run_of_one(tmp_path):
