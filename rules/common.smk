@@ -52,7 +52,7 @@ shards = {name: dict(enumerate(study.shards(run), start=1)) for name, run in stu
 # Wildcard constraints: the runs that one job makes, and those that several do; (?!) matches none.
 WHOLE = "|".join(name for name, parts in shards.items() if len(parts) == 1) or "(?!)"
 SHARED_OUT = "|".join(name for name, parts in shards.items() if len(parts) > 1) or "(?!)"
-# A process of a build that was killed ends here; --dry-run and the like are builds of their own.
+# Snakemake reads the rules once more for each job: here, such a process is bound to its build.
 end_with_build()
 
 RESULTS = f"results/{study.name}"
