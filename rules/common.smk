@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -257,3 +258,5 @@ def forget_states():
         if Path(run_path(name)).exists():
             Path(state_path(run_path(name))).unlink(missing_ok=True)
             shutil.rmtree(Path(shard_path(name, 1)).parent, ignore_errors=True)
+    with suppress(OSError):  # shards of runs that are not there yet
+        Path(shard_path("", 1)).parent.rmdir()

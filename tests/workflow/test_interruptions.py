@@ -106,7 +106,7 @@ def test_a_run_of_several_jobs_is_the_run_of_one(tmp_path):
         assert done.returncode == 0, done.stdout[-4000:]
         assert done.stdout.count(" of its layers\n") == (jobs if jobs > 1 else 0)
         files.append(read_arrays(checkout / target))
-        assert list((checkout / "results/miniature").rglob("shards/*/*")) == []
+        assert not (checkout / "results/miniature/shards").exists()
     one, several = files
     assert one.facts == several.facts
     for name in one.arrays:
