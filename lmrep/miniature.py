@@ -94,7 +94,7 @@ def fit(model: nn.Module, spec: dict, loss_of: Callable[[], Tensor], report: Cal
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        report(step, loss.item())
+        report(step + 1, loss.item())
     model.eval()
 
 

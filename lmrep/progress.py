@@ -31,8 +31,8 @@ class Lines:
 
 
 @contextmanager
-def progress(name: str, steps: int, taken: int, *streams: TextIO) -> Iterator[Callable[[int, float], None]]:
-    """Yields `report(taken, loss)`, to be called now and then, until `steps` are taken; `taken`: before the first."""
+def progress(name: str, steps: int, *streams: TextIO, taken: int = 0) -> Iterator[Callable[[int, float], None]]:
+    """Yields `report(taken, loss)`, to be called now and then, until `steps` are taken; `taken`: at the start."""
     with tqdm(
         total=steps,
         initial=taken,

@@ -39,7 +39,7 @@ with job_log(snakemake.log[0]) as log, own_card(pick_device(snakemake.params.dev
     )
     steps = run.descent.steps * len(plan.groups)
     try:
-        with progress(run.name, steps, checkpoint.step, sys.stderr, log) as report:
+        with progress(run.name, steps, sys.stderr, log, taken=checkpoint.step) as report:
             arrays = perform(run, files, targets, plan, report, checkpoint)
     except FloatingPointError as error:
         raise InputError(f"runs.{run.name}: {error}") from None
