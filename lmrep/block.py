@@ -10,10 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lmrep.packed import packed
 
-def fuses_attention(device: torch.device, precision: torch.dtype) -> bool:
-    """Whether attention is torch's fused kernel, which on a CPU is slow in bfloat16 (benchmarks/speed.md)."""
-    return device.type == "cuda" or precision == torch.float32
+PRODUCTS = ("qkv", "proj", "fc1", "fc2")  # of a block, with weights
+
+
+def fuses_attention(device: torch.device) -> bool:
+    """Whether attention is torch's fused kernel, which on a CPU is no faster, or slower (benchmarks/speed.md)."""
+    return device.type == "cuda"
 
 
 def attention(queries: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Tensor:
@@ -21,14 +25,12 @@ def attention(queries: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Te
 
     `causal`: a token sees itself and those before it.
     """
-    if fuses_attention(queries.device, queries.dtype):
+    if fuses_attention(queries.device):
         return F.scaled_dot_product_attention(queries, keys, values, is_causal=causal, scale=1.0)
-    # The softmax is float32 throughout: mixed types take a slow way there.
-    scores = (queries @ keys.mT).float()
+    scores = queries @ keys.mT
     if causal:
-        tokens = scores.shape[-1]
-        scores += torch.full((tokens, tokens), -torch.inf, device=scores.device).triu(1)
-    return scores.softmax(dim=-1).to(values.dtype) @ values
+        scores = scores + torch.full_like(scores[0, 0], -torch.inf).triu(1)
+    return scores.softmax(dim=-1) @ values
 
 
 class Block(nn.Module):
@@ -39,25 +41,23 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, causal: bool, gelu: str, epsilon: float):
         super().__init__()
-        self.heads, self.causal, self.gelu = heads, causal, gelu
+        self.heads, self.causal, self.gelu, self.precision = heads, causal, gelu, torch.float32
         self.norm1, self.norm2 = nn.LayerNorm(width, epsilon), nn.LayerNorm(width, epsilon)
         self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def in_precision(self, precision: torch.dtype) -> "Block":
-        """With products in `precision`, a copy if they are not: weights are converted here, and not at every step."""
-        if self.qkv.weight.dtype == precision:
-            return self
+        """A copy with products in `precision`: weights are converted, and laid out, here and not at every step."""
         twin = copy.deepcopy(self)
-        for product in (twin.qkv, twin.proj, twin.fc1, twin.fc2):
-            product.to(precision)
+        for name in PRODUCTS:
+            setattr(twin, name, packed(getattr(twin, name).to(precision)))
+        twin.precision = precision
         return twin
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens [image, token, width] to the same, float32."""
-        precision = self.qkv.weight.dtype
-        qkv = self.qkv(self.norm1(tokens).to(precision)).unflatten(-1, (3, self.heads, -1))
+        qkv = self.qkv(self.norm1(tokens).to(self.precision)).unflatten(-1, (3, self.heads, -1))
         mixed = attention(*qkv.permute(2, 0, 3, 1, 4), self.causal)  # [image, head, token, channel]
         tokens = tokens + self.proj(mixed.transpose(1, 2).flatten(2))
-        hidden = self.fc1(self.norm2(tokens).to(precision))
+        hidden = self.fc1(self.norm2(tokens).to(self.precision))
         return tokens + self.fc2(F.gelu(hidden, approximate=self.gelu))

@@ -87,9 +87,10 @@ def test_gpt2_cannot_look_ahead_and_a_vit_can(tiny_files, gpt2_probe):
     one = images(1)
     other = one.clone()
     other[..., 12:, 12:] += 0.3  # the last patch
-    ours, changed = (gpt2_probe(x, [3])[0] for x in (one, other))
-    assert torch.equal(ours[:, :-1], changed[:, :-1])
-    assert not torch.equal(ours[:, -1], changed[:, -1])
+    for probe in (gpt2_probe, gpt2_probe.in_precision(torch.float32), gpt2_probe.in_precision(torch.bfloat16)):
+        ours, changed = (probe(x, [3])[0] for x in (one, other))
+        assert torch.equal(ours[:, :-1], changed[:, :-1])
+        assert not torch.equal(ours[:, -1], changed[:, -1])
     vit = vit_probe(files)
     assert (vit(one, [3])[0] - vit(other, [3])[0]).abs().amax(dim=(0, 2)).gt(0).all()
 
