@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -97,8 +96,6 @@ def lucents_step(weights: Weights, layer: int, count: int, device: torch.device)
     goal = torch.randn(count, (PIXELS // PATCH) ** 2 + 1, weights.width, device=device)
 
     def step() -> int:
-        for module in model.modules():
-            module._forward_hooks.clear()  # render_vis leaves its own behind, a set at each call
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # lucent swallows a failing model, with a warning
             render.render_vis(
@@ -106,6 +103,8 @@ def lucents_step(weights: Weights, layer: int, count: int, device: torch.device)
                 param_f=lambda: ([pixels], lambda: pixels), optimizer=lambda p: torch.optim.SGD(p, lr=RATE),
                 transforms=[], preprocess=False, thresholds=(1,), progress=False, show_image=False,
             )  # fmt: skip
+        for module in model.modules():
+            module._forward_hooks.clear()  # render_vis leaves its own behind, a set at each call, and all they hold
         return count
 
     return step
@@ -127,19 +126,28 @@ def our_step(probe: Probe, layers: Sequence[int], panels: int, steps: int = 1) -
     return step
 
 
-def bare_products(weights: Weights, count: int, precision: torch.dtype, device: torch.device) -> Callable[[], float]:
-    """The products of a block with `count` images, forward and back to its input; returns their operations."""
+def bare_products(
+    weights: Weights,
+    count: int,
+    precision: torch.dtype,
+    device: torch.device,
+    lay_out: Callable[[nn.Linear], nn.Module] = lambda linear: linear,
+) -> Callable[[], float]:
+    """The products of a block with `count` images, forward and back to its input; returns their operations.
+
+    `lay_out`: what becomes of the layers beforehand, and is not timed.
+    """
     rows, width = count * ((PIXELS // PATCH) ** 2 + 1), weights.width
     shapes = [(width, 3 * width), (width, width), (width, 4 * width), (4 * width, width)]
     pairs = []
-    for wide, high in shapes:
-        matrix = torch.randn(high, wide, device=device, dtype=precision)
-        pairs.append((torch.randn(rows, wide, device=device, dtype=precision), matrix))
-        pairs.append((torch.randn(rows, high, device=device, dtype=precision), matrix.T))
+    for wide, high in (pair for shape in shapes for pair in (shape, shape[::-1])):
+        linear = nn.Linear(wide, high, device=device, dtype=precision).requires_grad_(False)
+        pairs.append((torch.randn(rows, wide, device=device, dtype=precision), lay_out(linear)))
+    operations = sum(2.0 * len(rows_of) * rows_of.shape[1] * linear(rows_of).shape[1] for rows_of, linear in pairs)
 
     def products() -> float:
-        for rows_of, matrix in pairs:
-            F.linear(rows_of, matrix)
-        return sum(2.0 * len(rows_of) * matrix.numel() for rows_of, matrix in pairs)
+        for rows_of, linear in pairs:
+            linear(rows_of)
+        return operations
 
     return products

@@ -1,4 +1,4 @@
-"""What fused attention, torch.compile and CUDA graphs bring to a step, start-up counted.
+"""What fused attention, packed weights, torch.compile and CUDA graphs bring to a step, start-up counted.
 
     python benchmarks/kernels.py
 
@@ -20,6 +20,7 @@ from speed import BFLOAT16, FLOAT32, ROOT, Times, machine
 from torch import nn
 
 from lmrep import block
+from lmrep.packed import packs
 from lmrep.plan import has_bfloat16, pick_device, settle
 from lmrep.probe import Probe, load_probe
 from lmrep.study import make_study
@@ -32,7 +33,7 @@ def with_the_other_attention(step: Callable[[], int]) -> Callable[[], int]:
     there = block.fuses_attention
 
     def patched() -> int:
-        with patch.object(block, "fuses_attention", lambda device, precision: not there(device, precision)):
+        with patch.object(block, "fuses_attention", lambda device: not there(device)):
             return step()
 
     return patched
@@ -55,16 +56,20 @@ def main() -> None:
             whole = load_probe(run.probe, write_stem(run, folder), None, BLOCK, device)
         for precision in [FLOAT32] + [BFLOAT16] * has_bfloat16(device):
             probe = whole.in_precision(precision)
+            with patch.object(block, "packed", lambda linear: linear):
+                plain = whole.in_precision(precision)
             ours = partial(our_step, probe, (BLOCK,), IMAGES)
             variants = {
                 "ours": ours,
-                "torch.compile": lambda p=probe: our_step(compiled(p, "default"), (BLOCK,), IMAGES),
+                "torch.compile": lambda p=plain: our_step(compiled(p, "default"), (BLOCK,), IMAGES),
             }
             if device.type == "cuda":
-                graphs = partial(compiled, probe, "reduce-overhead")
+                graphs = partial(compiled, plain, "reduce-overhead")
                 variants["torch.compile with CUDA graphs"] = lambda g=graphs: our_step(g(), (BLOCK,), IMAGES)
-            name = "attention by products" if block.fuses_attention(device, precision) else "torch's fused attention"
+            name = "attention by products" if block.fuses_attention(device) else "torch's fused attention"
             variants[name] = lambda make=ours: with_the_other_attention(make())
+            if packs(whole.blocks[0].qkv):
+                variants["weights laid out in every call"] = partial(our_step, plain, (BLOCK,), IMAGES)
             started = {}
             for name, make in variants.items():
                 start = time.perf_counter()
