@@ -131,7 +131,7 @@ def bare_products(
     count: int,
     precision: torch.dtype,
     device: torch.device,
-    lay_out: Callable[[nn.Linear], nn.Module] = lambda linear: linear,
+    lay_out: Callable[[nn.Linear], nn.Module],
 ) -> Callable[[], float]:
     """The products of a block with `count` images, forward and back to its input; returns their operations.
 
@@ -143,7 +143,7 @@ def bare_products(
     for wide, high in (pair for shape in shapes for pair in (shape, shape[::-1])):
         linear = nn.Linear(wide, high, device=device, dtype=precision).requires_grad_(False)
         pairs.append((torch.randn(rows, wide, device=device, dtype=precision), lay_out(linear)))
-    operations = sum(2.0 * len(rows_of) * rows_of.shape[1] * linear(rows_of).shape[1] for rows_of, linear in pairs)
+    operations = 2 * sum(2.0 * rows * wide * high for wide, high in shapes)
 
     def products() -> float:
         for rows_of, linear in pairs:

@@ -15,9 +15,9 @@ from lmrep.packed import packed
 PRODUCTS = ("qkv", "proj", "fc1", "fc2")  # of a block, with weights
 
 
-def fuses_attention(device: torch.device) -> bool:
-    """Whether attention is torch's fused kernel, which on a CPU is no faster, or slower (benchmarks/speed.md)."""
-    return device.type == "cuda"
+def fuses_attention(device: torch.device, precision: torch.dtype) -> bool:
+    """Whether attention is torch's fused kernel, which on a CPU is slow in bfloat16 (benchmarks/speed.md)."""
+    return device.type == "cuda" or precision == torch.float32
 
 
 def attention(queries: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Tensor:
@@ -25,7 +25,7 @@ def attention(queries: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Te
 
     `causal`: a token sees itself and those before it.
     """
-    if fuses_attention(queries.device):
+    if fuses_attention(queries.device, queries.dtype):
         return F.scaled_dot_product_attention(queries, keys, values, is_causal=causal, scale=1.0)
     scores = queries @ keys.mT
     if causal:
@@ -34,7 +34,7 @@ def attention(queries: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Te
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)). Norms and sums are float32, products may be bfloat16.
+    """x + attention(norm(x)), then x + mlp(norm(x)). Norms and sums are float32, products and softmax may be bfloat16.
 
     gelu: "tanh" (GPT-2's approximation) or "none" (exact). `qkv` gives queries that are scaled already.
     """

@@ -41,19 +41,22 @@ def distances(probe: Probe, images: Tensor, layers: list[int], target_outputs: l
 def descend_in_groups(
     run: Run,
     probe: Probe,
+    quick: Probe,
     plan: Plan,
     start: Tensor,
     targets: Tensor | None,
     report: Callable[[int, float], None],
     checkpoint: Checkpoint | None,
 ) -> dict[str, Tensor]:
-    """The descents of all layers and panels, one group after the other, and what is measured on them in float32."""
+    """The descents of all layers and panels by `quick`, one group after the other, and what `probe` measures on them.
+
+    `quick`: the probe in the plan's precision; `probe`: in float32.
+    """
     layers, panels = len(run.layers), len(run.panels)
     size, steps = run.descent.octaves[-1].size, run.descent.steps
     results = {"images": torch.zeros(layers, panels, 3, size, size), "loss": torch.zeros(steps, layers, panels)}
     if targets is not None:
         results |= {name: torch.zeros(layers, panels) for name in DISTANCES}
-    quick = probe.in_precision(plan.precision)
     begun, done = 0, None
     if checkpoint and checkpoint.state:
         begun = (checkpoint.step - 1) // steps
@@ -148,10 +151,13 @@ def perform(
     """
     stem, stack = files[run.probe.stem.name], files[run.probe.stack.name] if run.weights == "trained" else None
     probe = load_probe(run.probe, stem, stack, max(run.layers), plan.device, run.seed)
+    quick = probe.in_precision(plan.precision)
+    if plan.precision == torch.float32:
+        probe = quick  # and one copy of the weights less
     size = run.descent.octaves[0].size
     start = torch.stack([start_noise(run.descent.start, size, run.seed, panel) for panel in range(len(run.panels))])
     photographs = None if targets is None else torch.from_numpy(targets).to(plan.device)
-    results = descend_in_groups(run, probe, plan, start.to(plan.device), photographs, report, checkpoint)
+    results = descend_in_groups(run, probe, quick, plan, start.to(plan.device), photographs, report, checkpoint)
     arrays = {name: tensor.numpy() for name, tensor in results.items()}
     arrays["initial"] = start.expand(len(run.layers), -1, -1, -1, -1).numpy()
     return arrays if targets is None else arrays | {"targets": targets}

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 ONEDNN = torch.ops.mkldnn  # what torch.compile has a frozen model use; these operations have no public name
 OPERATIONS = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
@@ -16,6 +17,7 @@ class Product(torch.autograd.Function):
         return ONEDNN._linear_pointwise(rows, weight, bias, "none", [], "")
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         return ONEDNN._linear_pointwise(gradient, ctx.transposed, None, "none", [], ""), None, None, None
 
@@ -23,8 +25,8 @@ class Product(torch.autograd.Function):
 class PackedLinear(nn.Module):
     """A frozen linear layer whose weights are laid out for the processor once, there and back.
 
-    nn.Linear does that anew in every call, which is 10 to 15 % of a call here (benchmarks/speed.md). Its numbers are
-    nn.Linear's but for rounding; it takes twice its memory.
+    nn.Linear does that anew in every call (benchmarks/speed.md). Its numbers are nn.Linear's but for rounding, and it
+    takes twice its memory. It stays where it is: laid out weights can be neither copied, moved, saved nor converted.
     """
 
     def __init__(self, linear: nn.Linear):
@@ -43,7 +45,8 @@ def packs(linear: nn.Linear) -> bool:
     known = torch.backends.mkldnn.is_available() and all(hasattr(ONEDNN, name) for name in OPERATIONS)
     if linear.weight.device.type != "cpu" or not known:
         return False
-    return linear.weight.dtype == torch.float32 or ONEDNN._is_mkldnn_bf16_supported()
+    precision = linear.weight.dtype
+    return precision == torch.float32 or (precision == torch.bfloat16 and ONEDNN._is_mkldnn_bf16_supported())
 
 
 def packed(linear: nn.Linear) -> nn.Module:

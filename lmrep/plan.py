@@ -96,7 +96,7 @@ def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: to
     """Bytes that an image's way through one block keeps for the way back, as `Block` and autograd do."""
     float32, product = 4, precision.itemsize
     norms, attended, hidden = 2 * stack.width * float32, 3 * stack.width * product, 4 * stack.width * product
-    if fuses_attention(device):  # keeps its output and a sum, in place of the weights
+    if fuses_attention(device, precision):  # keeps its output and a sum, in place of the weights
         weights = stack.width * product + stack.heads * float32
     else:
         weights = stack.heads * tokens * product

@@ -86,7 +86,7 @@ class Probe(nn.Module):
 
         Every image leaves the pass at the block it is meant for, so that no block works for nothing.
         `layers` ascends and begins at 1 or later. `tokens`: how many there are from the first, if not all; in a
-        causal stack the outputs of these are the same without the rest.
+        causal stack the outputs of these are the same without the rest, but for rounding.
         """
         panels, outputs = images.shape[1], []
         stream = self.stem(images.flatten(0, 1))[:, :tokens]

@@ -108,8 +108,8 @@ def figures_of(kind):
 
 # Runs wait for these, and a scheduler should have the longest to choose from.
 FETCH_FIRST = sum(map(len, shards.values()))
-# MB of a run's job: torch and weights, and on a CPU what its passes keep.
-RUN_MEMORY = 6000 + (2000 if study.memory == "auto" else round(study.memory))
+# MB of a run's job without weights: torch and images, and on a CPU what its passes keep.
+RUN_MEMORY = 4000 + (2000 if study.memory == "auto" else round(study.memory))
 
 
 def job_run(wildcards):
@@ -124,8 +124,10 @@ def longest_first(wildcards):
 
 
 def run_memory(wildcards, attempt):
-    """More at each attempt: a job may have been killed for its memory."""
-    return RUN_MEMORY * (1 + attempt) // 2
+    """With three times the weights, as read and laid out there and back; more at each attempt: memory may have killed it."""
+    run = job_run(wildcards)
+    weights = 3 * max(run.layers) * 12 * run.probe.stack.width**2 * 4 // 10**6
+    return (RUN_MEMORY + weights) * (1 + attempt) // 2
 
 
 def run_minutes(wildcards, attempt):

@@ -1,12 +1,13 @@
 """Products with weights laid out beforehand, against torch's own."""
 
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import pytest
 import torch
 from torch import nn
 
 from lmrep import packed
+from lmrep.block import PRODUCTS
 
 pytestmark = pytest.mark.models
 PRECISIONS = [torch.float32, torch.bfloat16]
@@ -18,12 +19,12 @@ def layer(precision: torch.dtype) -> nn.Linear:
         return nn.Linear(48, 80).to(precision).requires_grad_(False)
 
 
-@pytest.mark.skipif(not packed.packs(layer(torch.float32)), reason="torch has no oneDNN here")
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("shape", [(1, 48), (7, 48), (3, 17, 48)])
 def test_a_packed_layer_and_its_gradient_are_torchs_own(precision, shape):
     linear = layer(precision)
-    if not packed.packs(linear):
+    if precision == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         pytest.skip("no bfloat16 in this processor's oneDNN")
     rng = torch.Generator().manual_seed(1)
     rows = torch.randn(shape, generator=rng).to(precision).requires_grad_()
@@ -40,10 +41,19 @@ def test_a_packed_layer_and_its_gradient_are_torchs_own(precision, shape):
         assert torch.equal(product(rows), found[1][0])
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+def test_a_block_in_a_precision_has_packed_products(gpt2_probe):
+    for name in PRODUCTS:
+        assert isinstance(getattr(gpt2_probe.in_precision(torch.float32).blocks[0], name), packed.PackedLinear)
+        assert isinstance(getattr(gpt2_probe.blocks[0], name), nn.Linear)
+
+
 def test_where_torch_cannot_lay_out_weights_the_layer_stays_as_it_is():
     linear = layer(torch.float32)
     assert packed.packed(linear.to("meta")).weight is linear.weight
     with patch.object(torch.backends.mkldnn, "is_available", lambda: False):
         assert not packed.packs(layer(torch.float32))
+    with patch.object(packed, "ONEDNN", Mock(_is_mkldnn_bf16_supported=lambda: False)):
+        assert [packed.packs(layer(p)) for p in (torch.float32, torch.bfloat16, torch.float64)] == [True, False, False]
     with patch.object(packed, "OPERATIONS", ("_operation_of_another_version",)):
         assert not packed.packs(layer(torch.float32))
