@@ -68,7 +68,7 @@ class Probe(nn.Module):
         self.eval().requires_grad_(False)
 
     def in_precision(self, precision: torch.dtype) -> "Probe":
-        """A probe whose blocks' products are in `precision`; stem, norms and sums stay float32."""
+        """A probe whose blocks' products and softmax are in `precision`; stem, norms and sums stay float32."""
         return Probe(self.spec, self.stem, nn.ModuleList(block.in_precision(precision) for block in self.blocks))
 
     def forward(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:

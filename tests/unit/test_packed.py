@@ -53,7 +53,10 @@ def test_where_torch_cannot_lay_out_weights_the_layer_stays_as_it_is():
     assert packed.packed(linear.to("meta")).weight is linear.weight
     with patch.object(torch.backends.mkldnn, "is_available", lambda: False):
         assert not packed.packs(layer(torch.float32))
-    with patch.object(packed, "ONEDNN", Mock(_is_mkldnn_bf16_supported=lambda: False)):
+    with (
+        patch.object(torch.backends.mkldnn, "is_available", lambda: True),
+        patch.object(packed, "ONEDNN", Mock(_is_mkldnn_bf16_supported=lambda: False)),
+    ):
         assert [packed.packs(layer(p)) for p in (torch.float32, torch.bfloat16, torch.float64)] == [True, False, False]
     with patch.object(packed, "OPERATIONS", ("_operation_of_another_version",)):
         assert not packed.packs(layer(torch.float32))
