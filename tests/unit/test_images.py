@@ -299,6 +299,16 @@ def test_members_that_are_not_there_or_not_the_pinned_ones(site, scratch, output
     assert f"{url}: expected a readable zip with 'a.png'" in refusal(image, output)
 
 
+@pytest.mark.parametrize(("field", "value"), [(8, 99), (6, 1)], ids=["an unknown compression", "encrypted"])
+def test_a_zip_that_python_cannot_read_is_refused(tmp_path, output, field, value):
+    data = bytearray(zipped(a=png()))
+    for header, offset in ((b"PK\x03\x04", field), (b"PK\x01\x02", field + 2)):  # the member's own, the directory's
+        data[data.index(header) + offset] = value
+    (tmp_path / "a.zip").write_bytes(data)
+    message = refusal(Image("dog", path=str(tmp_path / "a.zip"), member="folder/a.png"), output)
+    assert "expected a readable zip with 'folder/a.png'" in message
+
+
 def test_a_file_that_is_gone(site, scratch, output):
     url = site("gone.png")
     message = refusal(Image("dog", url=url, sha256="0" * 64), output)
