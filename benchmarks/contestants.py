@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lmrep import objectives
-from lmrep.optimise import descend
-from lmrep.probe import Probe
-from lmrep.spec import Descent, Octave, Run, Weights
+from lmrep.descent import objectives
+from lmrep.descent.descend import descend
+from lmrep.probe.probe import Probe
+from lmrep.study.spec import Descent, Octave, Run, Weights
 
 PIXELS, PATCH = 224, 16
 RATE = 1e-3

@@ -19,11 +19,11 @@ from contestants import our_step, write_stem
 from speed import BFLOAT16, FLOAT32, ROOT, Times, machine
 from torch import nn
 
-from lmrep import block
-from lmrep.packed import packs
-from lmrep.plan import has_bfloat16, pick_device, settle
-from lmrep.probe import Probe, load_probe
-from lmrep.study import make_study
+from lmrep.probe import block
+from lmrep.probe.packed import packs
+from lmrep.descent.plan import has_bfloat16, pick_device, settle
+from lmrep.probe.probe import Probe, load_probe
+from lmrep.study.config import make_study
 
 BLOCK, IMAGES, ROUNDS = 4, 16, 7
 

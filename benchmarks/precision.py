@@ -24,13 +24,13 @@ import torch
 import yaml
 from contestants import write_stem
 
-from lmrep import experiment
-from lmrep.images import load_target
-from lmrep.metrics import ssim
-from lmrep.plan import make_plan, settle
-from lmrep.priors import generator, normal, start_noise
-from lmrep.spec import Run
-from lmrep.study import Study, make_study
+from lmrep.descent import experiment
+from lmrep.inputs.images import load_target
+from lmrep.metrics.measures import ssim
+from lmrep.descent.plan import make_plan, settle
+from lmrep.descent.priors import generator, normal, start_noise
+from lmrep.study.spec import Run
+from lmrep.study.config import Study, make_study
 
 NUDGE, LIMIT = 1e-5, 0.01
 

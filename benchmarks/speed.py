@@ -31,12 +31,12 @@ import torch
 import yaml
 from contestants import authors_step, bare_products, lucents_step, our_step, write_stem
 
-from lmrep.experiment import perform
-from lmrep.packed import packed
-from lmrep.plan import has_bfloat16, make_plan, pick_device, settle
-from lmrep.probe import Probe, load_probe
-from lmrep.spec import Run, block_flops
-from lmrep.study import Study, make_study
+from lmrep.descent.experiment import perform
+from lmrep.probe.packed import packed
+from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
+from lmrep.probe.probe import Probe, load_probe
+from lmrep.study.spec import Run, block_flops
+from lmrep.study.config import Study, make_study
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = ("speed", "cost", "memory", "article")

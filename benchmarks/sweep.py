@@ -24,13 +24,13 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lmrep.errors import InputError
-from lmrep.experiment import perform
-from lmrep.images import load_target
-from lmrep.metrics import ssim
-from lmrep.plan import make_plan
-from lmrep.runfile import read_arrays
-from lmrep.spec import Octave, Run
-from lmrep.study import Study, make_study
+from lmrep.descent.experiment import perform
+from lmrep.inputs.images import load_target
+from lmrep.metrics.measures import ssim
+from lmrep.descent.plan import make_plan
+from lmrep.files import read_arrays
+from lmrep.study.spec import Octave, Run
+from lmrep.study.config import Study, make_study
 
 
 def with_rate(run: Run, rate: float, steps: int, fall: float) -> Run:

@@ -15,14 +15,14 @@ from snakemake.utils import validate
 ROOT = str(Path(workflow.basedir))
 sys.path.insert(0, ROOT)
 
-from lmrep.announce import announcement, check_network, gpu_names
-from lmrep.build import begin_build, end_with_build, hold_folder
-from lmrep.checks import check_study
-from lmrep.digest import as_param, code_digest
+from lmrep.workflow.announce import announcement, check_network, gpu_names
+from lmrep.workflow.session import begin_build, end_with_build, hold_folder
+from lmrep.study.checks import check_study
+from lmrep.workflow.digest import as_param, code_digest
 from lmrep.errors import InputError
 from lmrep.provenance import import_this_checkout
-from lmrep.spec import Descent
-from lmrep.study import make_study, schema_complaint
+from lmrep.study.spec import Descent
+from lmrep.study.config import make_study, schema_complaint
 
 import_this_checkout()
 

@@ -28,7 +28,7 @@ rule draw_features:
     params:
         title=title,
         labels=labels,
-        code=code_digest("grids"),
+        code=code_digest("lmrep.figures.grids"),
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -56,7 +56,7 @@ rule draw_reconstructions:
         labels=labels,
         layers=shown_layers,
         image=lambda wildcards: study.figures[wildcards.figure].image,
-        code=code_digest("grids"),
+        code=code_digest("lmrep.figures.grids"),
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -81,7 +81,7 @@ rule draw_accuracy:
     params:
         title=title,
         labels=probe_labels,
-        code=code_digest("charts"),
+        code=code_digest("lmrep.figures.charts"),
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -106,7 +106,7 @@ rule draw_importance:
     params:
         title=title,
         labels=labels,
-        code=code_digest("charts"),
+        code=code_digest("lmrep.figures.charts"),
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -133,7 +133,7 @@ rule trace_probe:
         settings=traced_settings,
         fit=lambda wildcards: study.images[study.figures[wildcards.figure].image].fit,
         maximised=maximised,
-        code=code_digest("trace", "images", "runfile"),
+        code=code_digest("lmrep.probe.trace", "lmrep.inputs.images"),
     message:
         "Following an image through the probe of {wildcards.figure}"
     script:
@@ -159,7 +159,7 @@ rule draw_diagram:
         title=title,
         stem=lambda wildcards: shown_runs(wildcards)[0].probe.stem.label,
         stack=lambda wildcards: shown_runs(wildcards)[0].probe.stack.label,
-        code=code_digest("diagram"),
+        code=code_digest("lmrep.figures.diagram"),
     message:
         "Drawing {wildcards.figure}"
     script:

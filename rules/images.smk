@@ -23,7 +23,7 @@ rule fetch_image:
         runtime=30,
     params:
         image=image_source,
-        code=code_digest("image_sources"),
+        code=code_digest("lmrep.inputs.image_sources"),
     message:
         "Fetching the image {wildcards.image}"
     script:

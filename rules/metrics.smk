@@ -24,7 +24,7 @@ rule measure_run:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code_digest("metrics"),
+        code=code_digest("lmrep.metrics.measures"),
     message:
         "Measuring the images of {wildcards.run}"
     script:
@@ -47,7 +47,7 @@ rule merge_tables:
         mem_mb=500,
         runtime=10,
     params:
-        code=code_digest("metrics"),
+        code=code_digest("lmrep.metrics.measures"),
     message:
         "Merging the tables of all runs"
     script:

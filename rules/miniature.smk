@@ -22,7 +22,7 @@ rule train_model:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code_digest("miniature"),
+        code=code_digest("lmrep.miniature.train"),
     message:
         "Training {wildcards.model}"
     script:

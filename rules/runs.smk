@@ -30,7 +30,7 @@ rule optimise_run:
         fits=run_fits,
         device=study.device,
         threads=study.threads,
-        code=code_digest("experiment", "images", "runfile"),
+        code=code_digest("lmrep.descent.experiment", "lmrep.inputs.images"),
     message:
         "Optimising the images of {wildcards.run}"
     script:
@@ -67,7 +67,7 @@ rule merge_shards:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code_digest("runfile"),
+        code=code_digest("lmrep.files"),
     message:
         "Merging the layers of {wildcards.run}"
     script:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from lmrep.diagram import draw_diagram
-from lmrep.job import job_log
-from lmrep.runfile import read_arrays
-from lmrep.save import save_figure
+from lmrep.figures.diagram import draw_diagram
+from lmrep.workflow.job import job_log
+from lmrep.files import read_arrays
+from lmrep.figures.page import save_figure
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from lmrep.grids import draw_features
-from lmrep.job import job_log
-from lmrep.runfile import read_arrays
-from lmrep.save import save_figure
+from lmrep.figures.grids import draw_features
+from lmrep.workflow.job import job_log
+from lmrep.files import read_arrays
+from lmrep.figures.page import save_figure
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from lmrep.charts import draw_importance
-from lmrep.job import job_log
-from lmrep.metrics import PATCHES_COLUMNS, read_table
-from lmrep.save import save_figure
+from lmrep.figures.charts import draw_importance
+from lmrep.workflow.job import job_log
+from lmrep.metrics.measures import PATCHES_COLUMNS, read_table
+from lmrep.figures.page import save_figure
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from lmrep.grids import draw_reconstructions
-from lmrep.job import job_log
-from lmrep.metrics import ACCURACY_COLUMNS, read_table
-from lmrep.runfile import read_arrays
-from lmrep.save import save_figure
+from lmrep.figures.grids import draw_reconstructions
+from lmrep.workflow.job import job_log
+from lmrep.metrics.measures import ACCURACY_COLUMNS, read_table
+from lmrep.files import read_arrays
+from lmrep.figures.page import save_figure
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from lmrep.image_sources import SOURCES, fetch_image
-from lmrep.job import job_log
-from lmrep.spec import Image
+from lmrep.inputs.image_sources import SOURCES, fetch_image
+from lmrep.workflow.job import job_log
+from lmrep.study.spec import Image
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from lmrep.job import job_log
-from lmrep.spec import Weights
-from lmrep.weights import fetch, hub_url
+from lmrep.workflow.job import job_log
+from lmrep.study.spec import Weights
+from lmrep.inputs.weights import fetch, hub_url
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lmrep.job import job_log
-from lmrep.metrics import ACCURACY_COLUMNS, PATCHES_COLUMNS, accuracy, patches, write_table
-from lmrep.runfile import read_arrays
+from lmrep.workflow.job import job_log
+from lmrep.metrics.measures import ACCURACY_COLUMNS, PATCHES_COLUMNS, accuracy, patches, write_table
+from lmrep.files import read_arrays
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

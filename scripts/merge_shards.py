@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from lmrep.errors import InputError
-from lmrep.job import job_log
-from lmrep.runfile import merge_layers, read_arrays, write_arrays
+from lmrep.workflow.job import job_log
+from lmrep.files import merge_layers, read_arrays, write_arrays
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

@@ -3,8 +3,8 @@
 from itertools import chain
 from pathlib import Path
 
-from lmrep.job import job_log
-from lmrep.metrics import ACCURACY_COLUMNS, PATCHES_COLUMNS, read_table, write_table
+from lmrep.workflow.job import job_log
+from lmrep.metrics.measures import ACCURACY_COLUMNS, PATCHES_COLUMNS, read_table, write_table
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lmrep.cards import own_card
-from lmrep.checkpoint import Checkpoint
+from lmrep.workflow.gpus import own_card
+from lmrep.descent.checkpoint import Checkpoint
 from lmrep.errors import InputError
-from lmrep.experiment import conditions, describe, perform, state_arrays
-from lmrep.images import load_target
-from lmrep.job import job_log, tell
-from lmrep.plan import make_plan, pick_device, settle
+from lmrep.descent.experiment import conditions, describe, perform, state_arrays
+from lmrep.inputs.images import load_target
+from lmrep.workflow.job import job_log, tell
+from lmrep.descent.plan import make_plan, pick_device, settle
 from lmrep.progress import progress
-from lmrep.runfile import write_arrays
-from lmrep.spec import run_from_settings
+from lmrep.files import write_arrays
+from lmrep.study.spec import run_from_settings
 
 snakemake = globals()["snakemake"]
 settle(snakemake.params.threads)  # not snakemake.threads, which --cores caps

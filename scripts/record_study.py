@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from lmrep.job import job_log
+from lmrep.workflow.job import job_log
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from lmrep.images import load_target
-from lmrep.job import job_log
-from lmrep.runfile import write_arrays
-from lmrep.spec import run_from_settings
-from lmrep.trace import trace
+from lmrep.inputs.images import load_target
+from lmrep.workflow.job import job_log
+from lmrep.files import write_arrays
+from lmrep.study.spec import run_from_settings
+from lmrep.probe.trace import trace
 
 snakemake = globals()["snakemake"]
 torch.set_num_threads(snakemake.threads)

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 import yaml
 
-from lmrep.job import job_log
-from lmrep.miniature import train
+from lmrep.workflow.job import job_log
+from lmrep.miniature.train import train
 from lmrep.progress import progress
 
 snakemake = globals()["snakemake"]

@@ -28,7 +28,7 @@ def gpt2_probe(tiny_files):
     import tiny
     import torch
 
-    from lmrep.probe import load_probe
+    from lmrep.probe.probe import load_probe
 
     files, _ = tiny_files
     spec = tiny.tiny_run("neuron", (0,)).probe

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from checkout import Checkout, interruptible, shorten
 
-from lmrep.runfile import read_arrays
+from lmrep.files import read_arrays
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build]
 KILLS = int(os.environ.get("LMREP_KILLS", 3))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from checkout import Checkout, shorten
 
-from lmrep.metrics import ACCURACY_COLUMNS, read_table, ssim
-from lmrep.runfile import read_arrays
+from lmrep.metrics.measures import ACCURACY_COLUMNS, read_table, ssim
+from lmrep.files import read_arrays
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build]
 NAMES = [

@@ -1,0 +1,1 @@
+"""Gradient descent on the pixels of an image."""

@@ -1,0 +1,129 @@
+"""Where target images come from: fetched, verified, kept at their own size as a lossless PNG."""
+
+import hashlib
+import io
+import re
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Picture
+
+from lmrep.inputs.drawings import draw
+from lmrep.errors import OFFLINE_HINT, InputError
+from lmrep.inputs.images import decode, one_line, read_bytes
+from lmrep.files import replacing
+from lmrep.study.spec import Image
+
+# Pictures inside scikit-image's wheel; its other ones would be downloaded.
+SHIPPED = (
+    "astronaut", "brick", "camera", "cat", "cell", "chelsea", "clock", "coffee", "coins", "colorwheel", "grass",
+    "gravel", "horse", "hubble_deep_field", "immunohistochemistry", "logo", "microaneurysms", "moon", "page",
+    "retina", "rocket", "shepp_logan_phantom", "stereo_motorcycle", "text",
+)  # fmt: skip
+SOURCES = ("skimage", "path", "url", "drawing")
+# https anywhere, plain http on this machine only
+ADDRESS = re.compile(r"(?:https://([\w.-]+)|http://(127\.0\.0\.1|localhost))(?::\d+)?/")
+TIMEOUT = (10, 20)  # s: to connect, between two packets
+
+
+def load_skimage(name: str) -> np.ndarray:
+    """A picture of `SHIPPED` (else InputError), float32 [height, width, 3] in [0, 1]; of a stereo pair, the left."""
+    import skimage
+
+    if name not in SHIPPED:
+        raise InputError(f"'{name}' is not a picture that scikit-image ships: {', '.join(SHIPPED)}")
+    image = getattr(skimage.data, name)()
+    image = skimage.util.img_as_float32(image[0] if isinstance(image, tuple) else image)
+    if image.ndim == 2:
+        image = np.stack([image] * 3, -1)
+    if image.shape[-1] == 4:
+        image = 1 - image[..., 3:] * (1 - image[..., :3])
+    return image
+
+
+def download(url: str, sha256: str, folder: Path) -> Path:
+    """The file behind `url`, put in `folder` once its hash is the pinned one; InputError if it is not to be had."""
+    import pooch
+    import requests
+    from requests.exceptions import ProxyError
+
+    address = ADDRESS.match(url)
+    if not address:
+        raise InputError(f"{url}: expected an https:// address")
+    if len(sha256) != 64 or set(sha256.lower()) - set("0123456789abcdef"):
+        raise InputError(f"{url}: expected its sha256, 64 hexadecimal digits, beside the url, found '{sha256}'")
+    pooch.get_logger().setLevel("WARNING")
+    fetch = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 16, timeout=TIMEOUT)
+    try:
+        return Path(pooch.retrieve(url, f"sha256:{sha256}", "download", folder, downloader=fetch))
+    except requests.RequestException as error:
+        reason = one_line(error)
+        if error.response is not None:
+            reason = f"the host answered {error.response.status_code} {error.response.reason}"
+        elif type(error) in (requests.ConnectionError, requests.ConnectTimeout, requests.ReadTimeout, ProxyError):
+            reason = f"no connection to {address[1] or address[2]}; {OFFLINE_HINT}"
+        raise InputError(f"{url}: expected the file: {reason}") from None
+    except ValueError as error:  # pooch's, when the hash is another; it has deleted the file
+        raise InputError(f"{url}: not kept: {one_line(error).partition('. Deleted')[0]}") from None
+
+
+def check_sha256(data: bytes, expected: str, label: str) -> None:
+    found = hashlib.sha256(data).hexdigest()
+    if expected and found != expected.lower():
+        raise InputError(f"{label}: expected sha256 {expected}, found {found}")
+
+
+def read_member(archive: bytes, member: str, label: str) -> bytes:
+    """The bytes of `member` in a zip; InputError, beginning with `label`, if they are not to be had."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            if member not in opened.namelist():
+                held = ", ".join(opened.namelist()[:8])
+                raise InputError(f"{label}: expected a member '{member}', found {held or 'none'}")
+            return opened.read(member)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise InputError(f"{label}: expected a readable zip with '{member}': {one_line(error)}") from None
+
+
+def decode_file(path: Path, image: Image, label: str) -> np.ndarray:
+    """The picture in a local file, or in its zip member, once the hashes that `image` gives have been checked."""
+    data = read_bytes(path, label)
+    check_sha256(data, image.sha256, label)
+    if image.member:
+        data, label = read_member(data, image.member, label), f"{label}: {image.member}"
+        check_sha256(data, image.member_sha256, label)
+    return decode(data, label)
+
+
+def obtain(image: Image) -> np.ndarray:
+    """The original that `image` asks for, uint8 [height, width, 3]."""
+    if image.skimage:
+        return np.round(load_skimage(image.skimage) * 255).astype(np.uint8)
+    if image.drawing:
+        return draw(image.drawing)
+    if image.path:
+        return decode_file(Path(image.path), image, image.path)
+    with tempfile.TemporaryDirectory(prefix="lmrep-") as folder:
+        return decode_file(download(image.url, image.sha256, Path(folder)), image, image.url)
+
+
+def fetch_image(image: Image, path: Path) -> tuple[int, int]:
+    """Writes the original of `image` to `path`, an 8-bit RGB PNG at its own size, whole or not at all.
+
+    Returns (width, height) in px. Every InputError begins with the key, `images.<name>.<source>`.
+    """
+    given = [source for source in SOURCES if getattr(image, source)]
+    if len(given) != 1:
+        found = " and ".join(given) or "none"
+        raise InputError(f"images.{image.name}: expected exactly one of {', '.join(SOURCES)}, found {found}")
+    try:
+        pixels = obtain(image)
+    except InputError as error:
+        raise InputError(f"images.{image.name}.{given[0]}: {error}") from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        Picture.fromarray(pixels).save(part, "PNG")
+    return pixels.shape[1], pixels.shape[0]

@@ -1,0 +1,1 @@
+"""Measures on images and tables of them, on arrays and without torch."""

@@ -1,0 +1,166 @@
+"""Trains the three small models that ship with the project, in the file format of the real ones.
+
+The GPT-2 is a causal language model on bytes of text that every Python has; the ViTs learn to tell
+which of scikit-image's photographs a random crop is from. Only the proportions are the article's.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lmrep.inputs.image_sources import load_skimage
+
+VALIDATION_SHARE = 0.05  # of the text, held out from its end
+VALIDATION_BATCHES = 20
+
+
+def help_text() -> bytes:
+    """The language reference that Python's own `help()` prints, as UTF-8 bytes."""
+    from pydoc_data.topics import topics
+
+    return "\n".join(topics[name] for name in sorted(topics)).encode()
+
+
+def text_windows(text: Tensor, batch: int, context: int, rng: torch.Generator) -> Iterator[Tensor]:
+    """Endless [batch, context + 1] int64 windows of a [bytes] uint8 text, at random places."""
+    while True:
+        starts = torch.randint(len(text) - context, (batch,), generator=rng)
+        yield text[starts[:, None] + torch.arange(context + 1)].long()
+
+
+def photograph_crops(
+    photographs: list[Tensor], batch: int, size: int, crop: tuple[float, float], rng: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless (crops [batch, 3, size, size] in [0, 1], labels [batch]), half of the crops mirrored.
+
+    `crop` bounds the side of a crop, in parts of the photograph's shorter side.
+    """
+    while True:
+        labels = torch.randint(len(photographs), (batch,), generator=rng)
+        crops = []
+        for label, draw in zip(labels.tolist(), torch.rand(batch, 4, generator=rng).tolist(), strict=True):
+            photograph = photographs[label]
+            height, width = photograph.shape[1:]
+            side = round(min(height, width) * (crop[0] + (crop[1] - crop[0]) * draw[0]))
+            top, left = round(draw[1] * (height - side)), round(draw[2] * (width - side))
+            piece = photograph[None, :, top : top + side, left : left + side]
+            piece = F.interpolate(piece, (size, size), mode="bilinear", antialias=True)
+            crops.append(piece.flip(-1) if draw[3] < 0.5 else piece)
+        yield torch.cat(crops), labels
+
+
+def build_gpt2(spec: dict) -> nn.Module:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=256, n_positions=spec["context"], n_embd=spec["width"], n_layer=spec["depth"],
+            n_head=spec["heads"], activation_function="gelu_pytorch_tanh",
+            resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=None, eos_token_id=None,
+        )
+    )  # fmt: skip
+
+
+def build_vit(spec: dict, classes: int) -> nn.Module:
+    from timm.models.vision_transformer import VisionTransformer
+
+    return VisionTransformer(
+        img_size=spec["size"], patch_size=spec["patch"], embed_dim=spec["width"], depth=spec["depth"],
+        num_heads=spec["heads"], num_classes=classes,
+    )  # fmt: skip
+
+
+def fit(model: nn.Module, spec: dict, loss_of: Callable[[], Tensor], report: Callable[[int, float], None]):
+    """`spec["steps"]` steps of AdamW on `loss_of()`: linear warm-up, cosine to 0, gradients clipped at 1."""
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    optimiser = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": spec["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
+        betas=(0.9, 0.95),
+    )
+    for step in range(spec["steps"]):
+        done = step / spec["steps"]
+        rate = spec["rate"] * min(1.0, (step + 1) / spec["warmup"]) * 0.5 * (1 + math.cos(math.pi * done))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        loss = loss_of()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        report(step + 1, loss.item())
+    model.eval()
+
+
+def train_gpt2(spec: dict, seed: int, report) -> tuple[dict[str, Tensor], dict]:
+    """(state under the key names of the hub's GPT-2 file, facts for the model card)."""
+    data = help_text()
+    text = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+    held_out = int(len(text) * VALIDATION_SHARE)
+    rng = torch.Generator().manual_seed(seed)
+    windows = text_windows(text[:-held_out], spec["batch"], spec["context"], rng)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_gpt2(spec).train()
+
+    def loss_of(window: Tensor) -> Tensor:
+        logits = model(input_ids=window[:, :-1], use_cache=False).logits
+        return F.cross_entropy(logits.flatten(0, 1), window[:, 1:].flatten())
+
+    fit(model, spec, lambda: loss_of(next(windows)), report)
+    unseen = text_windows(text[-held_out:], spec["batch"], spec["context"], rng)
+    with torch.inference_mode():
+        loss = sum(loss_of(next(unseen)).item() for _ in range(VALIDATION_BATCHES)) / VALIDATION_BATCHES
+    card = {
+        "data": "pydoc_data.topics",
+        "data_sha256": hashlib.sha256(data).hexdigest(),
+        "held_out_nats_per_byte": round(loss, 4),
+    }
+    return model.transformer.state_dict(), card
+
+
+def train_vit(spec: dict, names: list[str], crop: list[float], seed: int, report) -> tuple[dict[str, Tensor], dict]:
+    """(state under timm's key names, facts for the model card)."""
+    photographs = [torch.from_numpy(load_skimage(name)).permute(2, 0, 1).contiguous() for name in names]
+    rng = torch.Generator().manual_seed(seed)
+    crops = photograph_crops(photographs, spec["batch"], spec["size"], tuple(crop), rng)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_vit(spec, len(names)).train()
+
+    def loss_of() -> Tensor:
+        images, labels = next(crops)
+        return F.cross_entropy(model(images), labels)
+
+    fit(model, spec, loss_of, report)
+    loss, right = 0.0, 0
+    with torch.inference_mode():
+        for _ in range(VALIDATION_BATCHES):
+            images, labels = next(crops)
+            logits = model(images)
+            loss += F.cross_entropy(logits, labels).item() / VALIDATION_BATCHES
+            right += (logits.argmax(1) == labels).sum().item()
+    card = {
+        "data": "skimage.data: " + ", ".join(names),
+        "fresh_crops_cross_entropy": round(loss, 4),
+        "fresh_crops_accuracy": round(right / (VALIDATION_BATCHES * spec["batch"]), 4),
+    }
+    return model.state_dict(), card
+
+
+def train(recipe: dict, name: str, path: Path, report: Callable[[int, float], None]) -> dict:
+    """Trains the recipe's model `name`, writes it to `path` in half precision, returns its card's facts."""
+    spec = recipe["models"][name]
+    if spec["family"] == "gpt2":
+        state, card = train_gpt2(spec, recipe["seed"], report)
+    else:
+        state, card = train_vit(spec, recipe["photographs"], recipe["crop"], recipe["seed"], report)
+    # Half precision on disk: the probe computes in float32, from these very numbers.
+    path.write_bytes(save({key: value.to(torch.float16).contiguous() for key, value in state.items()}))
+    return card | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}

@@ -1,0 +1,112 @@
+"""What a build says at its start: study, device, downloads, and about how long it will take."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from lmrep.errors import MINIATURE_COMMAND, OFFLINE_HINT, InputError
+from lmrep.study.spec import Image, Run, Weights
+from lmrep.study.config import Study
+from lmrep.inputs.weights import hub_url, is_at_hand
+
+SECONDS_TO_START = 3  # of a run: imports and weights, before its first step
+SECONDS_FOR_HOST = 10  # to answer a connection, before the network counts as missing
+
+
+@cache
+def gpu_names() -> list[str]:
+    """The GPUs that a job may use, without torch, whose import would delay every command."""
+    tool = shutil.which("nvidia-smi")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if not tool or visible == "":
+        return []
+    listing = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)
+    if listing.returncode:  # a driver that does not work
+        return []
+    cards = [line for line in listing.stdout.splitlines() if line.startswith("GPU ")]  # GPU 0: name (UUID: GPU-...)
+    if visible is not None:  # numbers, or the beginnings of UUIDs
+        wanted = [entry.strip() for entry in visible.split(",")]
+        cards = [card for card in cards if any(f"GPU {w}:" in card or f": {w}" in card for w in wanted)]
+    return [card.split(":", 1)[1].split("(UUID")[0].strip() for card in cards]
+
+
+def duration(seconds: float) -> str:
+    """A rough duration in words, as rough as the estimate is."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 1):.0f} seconds"
+
+
+def to_download(weights: Sequence[Weights], images: Sequence[Image]) -> dict[str, str]:
+    """The URLs that have to be asked, each with a few words on what comes from there."""
+    urls = {}
+    for pin in weights:
+        if not is_at_hand(pin):
+            urls[hub_url(pin)] = f"{pin.name} ({pin.bytes / 1e6:.0f} MB)" if pin.bytes else f"{pin.name} (size unknown)"
+    return urls | {image.url: image.name for image in images if image.url}
+
+
+def announcement(
+    study: Study,
+    runs: Sequence[Run],
+    weights: Sequence[Weights],
+    images: Sequence[Image],
+    cores: int | None,
+    here: bool,
+    cards: int = 1,
+) -> list[str]:
+    """The lines that a build starts with, for the runs, weights and images that it has yet to make.
+
+    `here`: jobs run on this machine, with `cores` in all and up to `cards` GPUs at a time, and not on a cluster's.
+    Raises InputError where the study asks for a GPU that this machine does not have.
+    """
+    gpus = [] if study.device == "cpu" else gpu_names()
+    cores = cores or study.threads
+    if here and study.device == "cuda" and not gpus and runs:
+        raise InputError(f"device: cuda was asked for, but there is no GPU here; expected auto, or {MINIATURE_COMMAND}")
+    at_once = max(1, min(len(runs), min(cards, len(gpus)) if gpus else cores // study.threads))
+    speed = at_once * (study.gflops["cuda"] if gpus else study.gflops["cpu"] * study.threads)
+    seconds = sum(run.flops for run in runs) / speed / 1e9 + SECONDS_TO_START * len(runs) / at_once
+    device, takes = f"on the CPU, {cores} cores", f"will take about {duration(seconds)} here"
+    if gpus:
+        device = f"on {gpus[0]}" if at_once == 1 else f"on {at_once} of {len(gpus)} GPUs, such as {gpus[0]}"
+    elif study.name != "miniature":
+        takes += f"; without a GPU, the miniature study takes minutes: {MINIATURE_COMMAND}"
+    if not here:
+        seconds = sum(study.seconds(run) for run in runs) + SECONDS_TO_START * len(runs)
+        device, takes = "on a cluster", f"would take about {duration(seconds)} one after the other"
+    to_make = len({run.name for run in runs})
+    lines = [f"study {study.name}, {device}: {to_make} of {len(study.runs)} runs to make"]
+    downloads = to_download(weights, images)
+    hosts = sorted({urlsplit(url).netloc for url in downloads})
+    if downloads:
+        lines.append(f"to download: {', '.join(downloads.values())}, from {' and '.join(hosts)}")
+    else:
+        lines.append("nothing to download")
+    if runs:
+        lines.append(f"the runs {takes}")
+    return lines
+
+
+def check_network(weights: Sequence[Weights], images: Sequence[Image]) -> None:
+    """Raises InputError at the first host that does not answer, before hours are spent towards a download."""
+    for url, what in to_download(weights, images).items():
+        parts = urlsplit(url)
+        try:
+            port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        except ValueError:  # a port that is no number
+            port = None
+        if not (port and parts.hostname):
+            raise InputError(f"{url}: expected an https:// address of a host (see HF_ENDPOINT)")
+        if parts.scheme in getproxies():
+            continue  # the proxy finds the host, which this machine need not reach itself
+        try:
+            socket.create_connection((parts.hostname, port), timeout=SECONDS_FOR_HOST).close()
+        except OSError as error:
+            raise InputError(f"cannot reach {parts.netloc} for {what} ({error}); {OFFLINE_HINT}") from None

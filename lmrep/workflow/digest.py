@@ -1,0 +1,118 @@
+"""Digests of the code that a result goes through, as short strings for Snakemake's params.
+
+Snakemake does not see an edit to an imported module. A digest passed as a param does.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "lmrep"
+STYLE = "figures/lmrep.mplstyle"  # `figures.page` draws with it
+# Modules that change no result. Python runs the package's own __init__ whatever a job imports.
+SILENT = (
+    PACKAGE,
+    f"{PACKAGE}.errors",  # what a message says
+    f"{PACKAGE}.files",  # how a file is written; its layout is an interface that stays
+    f"{PACKAGE}.progress",
+    f"{PACKAGE}.provenance",
+    f"{PACKAGE}.descent.checkpoint",
+)
+
+
+def module_path(module: str) -> Path | None:
+    """The file of a module or package of ours, or None if there is none."""
+    place = ROOT.joinpath(*module.split("."))
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
+def packages(module: str) -> Iterator[str]:
+    """The packages that Python imports before a module: `a` and `a.b` of `a.b.c`."""
+    parts = module.split(".")
+    return (".".join(parts[:end]) for end in range(1, len(parts)))
+
+
+def absolute(node: ast.ImportFrom, importer: str) -> str:
+    """The module that `from ... import` names, with the dots of a relative import resolved."""
+    if not node.level:
+        return node.module or ""
+    path = module_path(importer)
+    parts = importer.split(".")
+    package = parts if path and path.name == "__init__.py" else parts[:-1]
+    return ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
+
+
+def imported_modules(module: str) -> set[str]:
+    """The modules of this package that a module imports anywhere in its source, also inside functions.
+
+    Raises ModuleNotFoundError if one of them has no file: its edits would rerun nothing.
+    """
+    path = module_path(module)
+    if path is None:
+        raise ModuleNotFoundError(f"{module}: expected a module of {PACKAGE} in {ROOT}")
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            source = absolute(node, module)
+            found.add(source)
+            if source.partition(".")[0] == PACKAGE:  # a name may be a module or something in one
+                names = (f"{source}.{alias.name}" for alias in node.names)
+                found |= {name for name in names if module_path(name)}
+    ours = {name for name in found if name.partition(".")[0] == PACKAGE}
+    missing = sorted(name for name in ours if not module_path(name))
+    if missing:
+        raise ModuleNotFoundError(f"{path}: imports {', '.join(missing)}, but {PACKAGE} has no such module")
+    return ours | {package for name in ours for package in packages(name)}
+
+
+@cache
+def modules_behind(*modules: str) -> tuple[str, ...]:
+    """The given modules and every module of this package that they import, directly or not; sorted."""
+    found: set[str] = set()
+    queue = [*modules, *(package for module in modules for package in packages(module))]
+    while queue:
+        module = queue.pop()
+        if module not in found:
+            found.add(module)
+            # The lazy names in the package's __init__ are not imports of the module that asks for it.
+            queue += imported_modules(module) if module != PACKAGE else ()
+    return tuple(sorted(found))
+
+
+def code_only(source: str) -> str:
+    """The source without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
+            first = body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and type(first.value.value) is str:
+                node.body = body[1:]
+    return ast.unparse(tree)
+
+
+@cache
+def code_digest(*modules: str, script: str = "") -> str:
+    """16 hex digits that change with any edit to the code of the modules, of what they import, or of `script`.
+
+    `script`: a file below the root. Comments and docstrings do not count, nor do the modules in `SILENT`.
+    """
+    digest = hashlib.sha256()
+    paths = [module_path(module) for module in modules_behind(*modules) if module not in SILENT]
+    paths += [ROOT / script] if script else []
+    for path in filter(None, paths):
+        digest.update(f"{path.relative_to(ROOT)}\n{code_only(path.read_text())}\n".encode())
+    if f"{PACKAGE}.figures.page" in modules_behind(*modules):
+        digest.update((ROOT / STYLE).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def as_param(value: object) -> str:
+    """Sorted JSON. Snakemake compares params as strings."""
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,178 @@
+"""The descent: against steps written out by hand, and its properties."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from lmrep.descent import objectives
+from lmrep.descent.experiment import describe
+from lmrep.descent.experiment import perform as perform_plan
+from lmrep.descent.descend import descend, input_gradient
+from lmrep.descent.plan import make_plan
+from lmrep.descent.priors import between, blur, generator, resize, start_noise, window
+from lmrep.study.spec import Descent, Octave, Probe
+
+pytestmark = pytest.mark.models
+CPU = torch.device("cpu")
+
+
+def perform(run, files, photographs):
+    return perform_plan(run, files, photographs, make_plan(run, CPU))
+
+
+@pytest.fixture(scope="module")
+def targets():
+    return np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32)
+
+
+def test_one_pass_has_the_gradients_of_each_image_alone(gpt2_probe):
+    images = torch.rand(3, 2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    goals = [objectives.neuron((4, 9), 1, 200.0)] * 3
+    gradient, losses = input_gradient(gpt2_probe, images, [1, 2, 3], goals)
+    for place, layer in enumerate((1, 2, 3)):
+        for panel, neuron in enumerate((4, 9)):
+            alone = images[place, panel][None].requires_grad_()
+            loss = sum(200.0 - gpt2_probe(alone, [layer])[0][0, token, neuron] for token in range(1, 17))
+            loss.backward()
+            torch.testing.assert_close(losses[place, panel], loss.detach(), rtol=1e-5, atol=1e-3)
+            torch.testing.assert_close(gradient[place, panel], alone.grad[0], rtol=1e-3, atol=1e-5)
+
+
+def test_a_gradient_agrees_with_finite_differences(gpt2_probe):
+    image = torch.rand(1, 1, 3, 16, 16, generator=torch.Generator().manual_seed(2))
+    goal = [objectives.patch((7,), 1, 200.0)]
+    gradient, _ = input_gradient(gpt2_probe, image, [2], goal)
+    direction = gradient / gradient.norm()
+    step = 1e-2
+    ahead, behind = (input_gradient(gpt2_probe, image + s * direction, [2], goal)[1].item() for s in (step, -step))
+    assert (ahead - behind) / (2 * step) == pytest.approx(gradient.norm().item(), rel=2e-2)
+
+
+def test_objectives_are_the_sums_that_they_say():
+    outputs = torch.arange(2 * 5 * 3, dtype=torch.float32).view(2, 5, 3)
+    assert objectives.neuron((0, 2), 1, 100.0)(outputs).tolist() == [
+        sum(100.0 - outputs[0, t, 0].item() for t in range(1, 5)),
+        sum(100.0 - outputs[1, t, 2].item() for t in range(1, 5)),
+    ]
+    assert objectives.patch((0, 3), 1, 100.0)(outputs).tolist() == [
+        sum(100.0 - outputs[0, 1, n].item() for n in range(3)),
+        sum(100.0 - outputs[1, 4, n].item() for n in range(3)),
+    ]
+    assert objectives.match(outputs.flip(0))(outputs).tolist() == [225.0, 225.0]
+
+
+def test_steps_are_those_written_out_by_hand(gpt2_probe):
+    descent = Descent(("uniform", 0.5, 0.6), (Octave(16, 2, (0.1, 0.05), (1.5, 0.5)),), scale=2.0, constant=200.0)
+    image = start_noise(descent.start, 16, 0, 0)
+    found, losses = descend(gpt2_probe, image[None, None], [2], [objectives.neuron((3,), 1, 200.0)], descent, seed=0)
+    by_hand = image[None]
+    for rate, sigma in ((0.1, 1.5), (0.05, 0.5)):
+        leaf = by_hand.clone().requires_grad_()
+        (200.0 - gpt2_probe(leaf, [2])[0][0, 1:, 3]).sum().backward()
+        by_hand = blur(leaf.detach() - rate * 2.0 * leaf.grad, sigma)
+    torch.testing.assert_close(found[0], by_hand, rtol=1e-4, atol=1e-5)
+    assert losses.shape == (2, 1, 1)
+
+
+def test_jitter_updates_one_crop_and_octaves_grow_the_image(gpt2_probe):
+    octaves = (Octave(16, 1, (0.1, 0.1)), Octave(24, 1, (0.1, 0.1), (1.0, 1.0)))
+    descent = Descent(("uniform", 0.5, 0.6), octaves, constant=200.0)
+    start = start_noise(descent.start, 16, 3, 0)[None, None]
+    goal = [objectives.neuron((3,), 1, 200.0)]
+    one, _ = descend(gpt2_probe, start, [1], goal, replace(descent, octaves=octaves[:1]), seed=3)
+    two, _ = descend(gpt2_probe, start, [1], goal, descent, seed=3)
+    grown = resize(one[0], 24)
+    rows, columns = window(octaves[1], 16, 3, 1)
+    outside = torch.ones(24, 24, dtype=torch.bool)
+    outside[rows, columns] = False
+    assert torch.equal(two[0][..., outside], grown[..., outside])
+    assert not torch.equal(two[0][..., rows, columns], grown[..., rows, columns])
+
+
+def test_windows_stay_inside_and_reach_every_place():
+    octave = Octave(20, 1, (1.0, 1.0))
+    places = {(window(octave, 16, 0, s)[0].start, window(octave, 16, 0, s)[1].start) for s in range(400)}
+    assert places == {(top, left) for top in range(5) for left in range(5)}
+
+
+def test_a_blur_keeps_what_is_flat_and_is_a_gaussian():
+    flat = torch.full((1, 3, 9, 9), 0.4)
+    torch.testing.assert_close(blur(flat, 1.2), flat)
+    dot = torch.zeros(1, 3, 9, 9)
+    dot[..., 4, 4] = 1
+    spread = blur(dot, 1.2)[0, 0]
+    assert spread[4, 5] / spread[4, 4] == pytest.approx(np.exp(-0.5 / 1.2**2), rel=1e-5)
+    assert spread.sum() == pytest.approx(1.0, rel=1e-5)
+
+
+def test_draws_do_not_depend_on_the_draws_before_them():
+    once = torch.rand(4, generator=generator(1, "jitter", 5))
+    torch.rand(9, generator=generator(1, "jitter", 4))
+    assert torch.equal(once, torch.rand(4, generator=generator(1, "jitter", 5)))
+    assert not torch.equal(once, torch.rand(4, generator=generator(1, "jitter", 6)))
+    assert not torch.equal(once, torch.rand(4, generator=generator(1, "start", 5)))
+    assert not torch.equal(once, torch.rand(4, generator=generator(2, "jitter", 5)))
+
+
+def test_rates_fall_linearly_from_the_first_value_to_the_last():
+    assert [between((1.0, 0.1), step, 4) for step in range(4)] == pytest.approx([1.0, 0.7, 0.4, 0.1])
+    assert between((1.0, 0.1), 0, 1) == 1.0
+
+
+@pytest.mark.parametrize("objective", ["neuron", "patch", "match"])
+def test_small_passes_change_no_result_beyond_rounding(tiny_files, targets, objective):
+    files, _ = tiny_files
+    panels = ("a", "b") if objective == "match" else (2, 5)
+    photographs = targets if objective == "match" else None
+    whole = perform(tiny.tiny_run(objective, panels), files, photographs)
+    split = perform(tiny.tiny_run(objective, panels, memory=0.1), files, photographs)
+    again = perform(tiny.tiny_run(objective, panels), files, photographs)
+    for name in whole:
+        np.testing.assert_allclose(whole[name], split[name], rtol=1e-3, atol=1e-4)
+        np.testing.assert_array_equal(whole[name], again[name])
+
+
+def test_a_run_has_the_arrays_that_it_promises(tiny_files, targets):
+    files, _ = tiny_files
+    run = tiny.tiny_run("match", ("a", "b"))
+    arrays, facts = perform(run, files, targets), describe(run, files, make_plan(run, CPU))
+    shapes = {name: array.shape for name, array in arrays.items()}
+    assert shapes == {
+        "images": (3, 2, 3, 16, 16), "initial": (3, 2, 3, 16, 16), "loss": (3, 4), "targets": (2, 3, 16, 16),
+        "output_distance": (3, 2), "shifted_output_distance": (3, 2),
+    }  # fmt: skip
+    assert set(facts["weight_files"]) == {"tiny_vit", "tiny_gpt2"}
+    assert (arrays["loss"][:, -1] < arrays["loss"][:, 0]).all()
+
+
+def test_a_photograph_matches_itself(tiny_files, targets):
+    files, _ = tiny_files
+    run = tiny.tiny_run("match", ("a", "b"))
+    still = replace(
+        run, descent=replace(run.descent, start=("normal", 0.5, 0.0), octaves=(Octave(16, 1, (1e-9, 1e-9)),))
+    )
+    grey = np.full_like(targets, 0.5)
+    arrays = perform(still, files, grey)
+    assert np.abs(arrays["output_distance"]).max() < 1e-2
+    assert (arrays["shifted_output_distance"] > 1).all()
+
+
+def test_a_patch_of_gpt2_changes_nothing_after_it_and_one_of_a_vit_does(tiny_files):
+    files, _ = tiny_files
+    arrays = perform(tiny.tiny_run("patch", (5,)), files, None)
+    changed = arrays["images"] != arrays["initial"]
+    patches = changed.reshape(3, 1, 3, 4, 4, 4, 4).any(axis=(2, 4, 6)).reshape(3, 16)
+    assert not patches[:, 6:].any()
+    assert patches[:, :6].all()
+    arrays = perform(tiny.tiny_run("patch", (5,), Probe("vit", "ViT", tiny.VIT, tiny.VIT)), files, None)
+    assert (arrays["images"] != arrays["initial"]).reshape(3, 3, 4, 4, 4, 4).any(axis=(1, 3, 5)).all()
+
+
+def test_a_descent_that_explodes_says_at_which_step(gpt2_probe):
+    descent = Descent(("uniform", 0.5, 0.6), (Octave(16, 3, (1e38, 1e38)),), scale=1e38, constant=200.0)
+    start = start_noise(descent.start, 16, 0, 0)[None, None]
+    with pytest.raises(FloatingPointError, match="at step 1: a lower rate"):
+        descend(gpt2_probe, start, [1], [objectives.neuron((3,), 1, 200.0)], descent, seed=0)

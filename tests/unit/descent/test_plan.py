@@ -1,0 +1,125 @@
+"""How a run is split, and in which precision it goes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from lmrep.descent import objectives
+from lmrep.errors import InputError
+from lmrep.descent.experiment import describe, perform
+from lmrep.descent.descend import input_gradient
+from lmrep.descent.plan import Group, Plan, image_bytes, make_plan, pick_device, pick_precision, split
+from lmrep.descent.priors import start_noise
+from lmrep.study.spec import Probe
+
+pytestmark = pytest.mark.models
+CPU = torch.device("cpu")
+VIT = Probe("vit", "ViT", tiny.VIT, tiny.VIT)
+
+
+@pytest.mark.parametrize(
+    ("layers", "panels", "blocks"),
+    [((1, 4, 8, 12), 16, 400.0), ((1, 4, 8, 12), 16, 60.0), (tuple(range(1, 25)), 2, 40.0), ((2, 5), 3, 0.5)],
+)
+def test_a_split_covers_everything_once_within_its_budget(layers, panels, blocks):
+    seen = np.zeros((len(layers), panels), int)
+    for rows, columns in split(layers, panels, blocks):
+        passed = np.broadcast_to(np.array(layers)[:, None], seen.shape)[rows, columns]
+        assert passed.sum() <= blocks or passed.size == 1
+        seen[rows, columns] += 1
+    assert (seen == 1).all()
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_bytes_counted_are_those_that_autograd_keeps(gpt2_probe, precision):
+    run = tiny.tiny_run("neuron", (0,))
+    block = gpt2_probe.in_precision(precision).blocks[0]
+    tokens = torch.rand(4, run.probe.tokens, 48).requires_grad_()
+    kept = {}
+
+    def pack(tensor):
+        if not any(tensor.untyped_storage().data_ptr() == p.untyped_storage().data_ptr() for p in block.parameters()):
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = block(tokens)
+    assert sum(kept.values()) / 4 == pytest.approx(
+        image_bytes(run.probe.stack, run.probe.tokens, CPU, precision), rel=0.03
+    )
+    out.sum().backward()
+
+
+def test_gpt2s_patches_go_as_far_as_they_need():
+    run = tiny.tiny_run("patch", (0, 11, 12, 3))
+    assert [group.tokens for group in make_plan(run, CPU).groups] == [2, 14, 5]
+    assert [group.panels for group in make_plan(run, CPU).groups] == [slice(0, 1), slice(1, 3), slice(3, 4)]
+    apart = make_plan(replace(run, memory=0.2), CPU).groups
+    assert [group.panels for group in apart] == [slice(panel, panel + 1) for panel in range(4)]
+    assert [group.tokens for group in make_plan(replace(run, probe=VIT), CPU).groups] == [None]
+    assert [group.tokens for group in make_plan(tiny.tiny_run("neuron", (0, 5)), CPU).groups] == [None]
+
+
+def test_what_comes_after_a_patch_changes_no_result(tiny_files):
+    files, _ = tiny_files
+    run = tiny.tiny_run("patch", (0, 11, 12, 3))
+    whole = Plan(CPU, torch.float32, (Group(slice(0, 3), slice(0, 4), None),))
+    long = perform(run, files, None, whole)
+    short = perform(run, files, None, make_plan(run, CPU))
+    for name in long:
+        np.testing.assert_allclose(long[name], short[name], rtol=1e-4, atol=1e-5)
+
+
+def test_bfloat16_gradients_are_float32s_rounded(gpt2_probe):
+    images = torch.stack([start_noise(("normal", 0.5, 0.2), 16, 0, panel) for panel in range(2)])[None]
+    goal = [objectives.match(torch.zeros(2, 17, 48))]
+    exact, loss = input_gradient(gpt2_probe, images, [3], goal)
+    rounded, near = input_gradient(gpt2_probe.in_precision(torch.bfloat16), images, [3], goal)
+    assert not torch.equal(exact, rounded)
+    assert ((exact - rounded).norm() / exact.norm()).item() < 0.05
+    torch.testing.assert_close(near, loss, rtol=0.01, atol=0)
+
+
+def test_a_run_says_its_precision(tiny_files):
+    files, _ = tiny_files
+    for precision in ("float32", "bfloat16"):
+        run = tiny.tiny_run("neuron", (0,), precision=precision)
+        assert describe(run, files, make_plan(run, CPU))["precision"] == precision
+
+
+def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch):
+    for found, expected in (({"avx512_bf16": True}, torch.bfloat16), ({"avx512_f": True}, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found)
+        assert pick_precision("auto", CPU) == expected
+        assert pick_precision("float32", CPU) == torch.float32
+        assert pick_precision("bfloat16", CPU) == torch.bfloat16
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("objective", ["neuron", "patch", "match"])
+def test_a_gpu_gives_the_same_bytes_twice_and_the_cpus_numbers(tiny_files, objective, precision):
+    files, _ = tiny_files
+    panels = ("a", "b") if objective == "match" else (2, 5)
+    targets = np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32) if objective == "match" else None
+    run = tiny.tiny_run(objective, panels, precision=precision)
+    torch.use_deterministic_algorithms(True)
+    try:
+        one, two = (perform(run, files, targets, make_plan(run, torch.device("cuda"))) for _ in range(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    here = perform(run, files, targets, make_plan(run, CPU))
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+        if precision == "float32":
+            np.testing.assert_allclose(one[name], here[name], rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_told():
+    assert pick_device("auto") == CPU
+    with pytest.raises(InputError, match="device: cuda"):
+        pick_device("cuda")

@@ -1,0 +1,134 @@
+"""Charts: the lines hold the table's numbers, and nothing lies on anything else."""
+
+import numpy as np
+import pytest
+
+from lmrep.figures.charts import PREDICTION, draw_accuracy, draw_importance, importance_curve
+from lmrep.figures.page import PAGE, save_figure
+
+LABELS = {"gpt2": "GPT-2", "vit": "ViT-L/16"}
+
+
+def accuracy_rows(images=("dog", "tesla_coil"), depths=(("gpt2", 6), ("vit", 12)), weights=("trained", "untrained")):
+    return [
+        {
+            "probe": probe,
+            "weights": kind,
+            "image": image,
+            "layer": layer,
+            "ssim": 0.9 / layer - 0.1 * (kind != "trained"),
+        }
+        for probe, depth in depths
+        for kind in weights
+        for image in images
+        for layer in range(depth, 0, -1)
+    ]
+
+
+def patch_rows(runs=("a",), layers=(1, 4), panels=2, patches=9):
+    random = np.random.default_rng(0)
+    return [
+        {"run": run, "layer": layer, "panel": str(panel), "patch": patch, "change": random.uniform(0.1, 1)}
+        for run in runs
+        for layer in layers
+        for panel in range(panels)
+        for patch in range(patches)
+    ]
+
+
+def lines(axes):
+    return {line.get_label(): line for line in axes.get_lines()}
+
+
+def assert_clear(figure):
+    """Title, axes with their labels, and legend are on the canvas and apart."""
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    parts = [figure._suptitle.get_window_extent(), figure.legends[0].get_window_extent()]
+    parts += [axes.get_tightbbox(renderer) for axes in figure.axes]
+    for index, box in enumerate(parts):
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 + 1 and box.y0 >= 0 and box.y1 <= figure.bbox.y1 + 1, index
+        for other in parts[:index]:
+            assert not box.padded(-2).overlaps(other), index
+
+
+def test_accuracy_has_axes_an_image_with_one_scale():
+    figure = draw_accuracy(accuracy_rows(), LABELS, "How much a block holds")
+    left, right = figure.axes
+    assert [axes.get_title("left") for axes in figure.axes] == ["dog", "tesla coil"]
+    assert left.get_shared_x_axes().joined(left, right) and left.get_shared_y_axes().joined(left, right)
+    assert left.get_ylim() == right.get_ylim() and left.get_ylim()[1] == 1
+    assert left.get_ylabel() == "SSIM with the target" and right.get_xlabel() == "block"
+    assert figure.get_figwidth() == PAGE
+    assert_clear(figure)
+
+
+def test_accuracy_lines_hold_the_numbers_in_order_of_blocks():
+    figure = draw_accuracy(accuracy_rows(), LABELS, "How much a block holds")
+    found = lines(figure.axes[0])
+    assert list(found) == ["GPT-2, trained", "GPT-2, untrained", "ViT-L/16, trained", "ViT-L/16, untrained"]
+    np.testing.assert_array_equal(found["GPT-2, trained"].get_xdata(), range(1, 7))
+    np.testing.assert_allclose(found["GPT-2, trained"].get_ydata(), [0.9 / layer for layer in range(1, 7)])
+    assert found["GPT-2, trained"].get_linestyle() == "-" and found["GPT-2, untrained"].get_linestyle() == "--"
+    for look in ("get_color", "get_marker"):
+        trained, untrained, other = (
+            getattr(found[name], look)() for name in ("GPT-2, trained", "GPT-2, untrained", "ViT-L/16, trained")
+        )
+        assert trained == untrained != other
+
+
+def test_accuracy_shows_all_whole_blocks_and_negative_values():
+    figure = draw_accuracy(accuracy_rows(depths=(("gpt2", 12),)), LABELS, "t")
+    assert list(figure.axes[0].get_xticks()) == list(range(1, 13))
+    assert figure.axes[0].get_ylim()[0] <= 0.9 / 12 - 0.1
+    deep = draw_accuracy(accuracy_rows(depths=(("vit", 24),)), LABELS, "t")
+    deep.draw_without_rendering()
+    assert all(tick == round(tick) for tick in deep.axes[0].get_xticks())
+
+
+@pytest.mark.parametrize("images", [("dog",), ("dog", "coil", "cup", "coin")])
+def test_accuracy_of_other_numbers_of_images_and_one_block(images):
+    figure = draw_accuracy(accuracy_rows(images, (("gpt2", 1),), ("trained",)), LABELS, "t")
+    assert len(figure.axes) == len(images)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["GPT-2", "trained"]
+    assert_clear(figure)
+
+
+def test_importance_lines_are_means_over_panels_relative_to_the_block():
+    rows = patch_rows(layers=(4,))
+    figure = draw_importance(rows, {"a": "GPT-2"}, "Where the input changes")
+    line = lines(figure.axes[0])["block 4"]
+    expected = np.mean([[r["change"] for r in rows if r["panel"] == panel] for panel in "01"], axis=0)
+    np.testing.assert_allclose(line.get_ydata(), expected / expected.mean())
+    np.testing.assert_array_equal(line.get_xdata(), range(1, 10))
+    assert "relative to the block's mean" in figure.axes[0].get_ylabel()
+
+
+def test_the_prediction_falls_linearly_with_the_mean_of_the_curves():
+    found = lines(draw_importance(patch_rows(), {"a": "GPT-2"}, "t").axes[0])
+    assert list(found) == ["block 1", "block 4", PREDICTION]
+    prediction = found[PREDICTION].get_ydata()
+    np.testing.assert_allclose(prediction / prediction[-1], range(9, 0, -1))
+    np.testing.assert_allclose(prediction.mean(), found["block 1"].get_ydata().mean())
+    assert found[PREDICTION].get_color() == "black" and found[PREDICTION].is_dashed()
+
+
+def test_an_image_that_did_not_change_gives_zeros():
+    np.testing.assert_array_equal(importance_curve([{"patch": p, "change": 0.0} for p in range(3)]), np.zeros(3))
+
+
+@pytest.mark.parametrize(("runs", "layers"), [(("a",), range(1, 13)), (("a", "b"), (1, 4, 8, 12)), (("a",), (3,))])
+def test_importance_has_axes_a_run_and_a_clear_page(runs, layers):
+    rows = patch_rows((*runs, "not asked for"), layers, patches=196)
+    figure = draw_importance(rows, {run: f"Run {run}" for run in runs}, "Where the input changes, " * 4)
+    assert [axes.get_title("left") for axes in figure.axes] == [f"Run {run}" for run in runs]
+    colours = {tuple(line.get_color()) for line in figure.axes[0].get_lines()[:-1]}
+    assert len(colours) == len(layers)
+    assert list(figure.axes[0].get_xticks())[:2] == [1, 29]  # where rows of 14 patches begin
+    assert_clear(figure)
+
+
+def test_the_same_chart_is_the_same_bytes(tmp_path):
+    for name in ("first.png", "second.png"):
+        save_figure(draw_accuracy(accuracy_rows(), LABELS, "Twice"), tmp_path / name)
+    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()

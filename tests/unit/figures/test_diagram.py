@@ -1,0 +1,172 @@
+"""The diagram: drawn from the trace, its parts in order, nothing on anything else."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.patches import Rectangle
+
+from lmrep.figures.diagram import BODY, NEURON, OUTPUT, PATCH, TOKENS, draw_diagram, raster, stack_slots
+from lmrep.files import ArrayFile
+from lmrep.figures.page import PAGE, save_figure
+
+TITLE = "How an image enters the stack, and what is maximised"
+
+
+def trace(side=3, patch=4, width=48, kernels=True, **changes):
+    facts = {
+        "label": "GPT-2", "stem": "ViT-B/16", "stack": "GPT-2", "class_token": True, "layers": [1, 2, 3],
+        "patch": patch, "size": side * patch, "depth": 6, "neurons": [0, 1, 20], "patches": [0, 4, 8],
+        "family": "gpt2",
+    } | changes  # fmt: skip
+    random = np.random.default_rng(0)
+    tokens = side**2 + facts["class_token"]
+    arrays = {
+        "image": random.uniform(0, 1, (3, side * patch, side * patch)),
+        "tokens": random.normal(0, 1, (tokens, width)),
+        "activations": random.normal(0, 1, (len(facts["layers"]), tokens, width)),
+    }
+    if kernels:
+        arrays["kernels"] = random.normal(0, 1, (width, 3, patch, patch))
+    return ArrayFile({name: array.astype(np.float32) for name, array in arrays.items()}, facts)
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+
+
+def assert_legible(figure):
+    figure.draw_without_rendering()
+    placed = [(text, text.get_window_extent()) for text in figure.axes[0].texts if text.get_text()]
+    for index, (text, box) in enumerate(placed):
+        assert text.get_size() >= 6
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1, text
+        for other, there in placed[:index]:
+            assert not box.padded(-1).overlaps(there.padded(-1)), (text, other)
+
+
+def outline(figure, colour):
+    """Left, upper, width and height, in, of the one outline in a colour."""
+    (found,) = (
+        patch
+        for patch in figure.axes[0].patches
+        if isinstance(patch, Rectangle) and to_hex(patch.get_edgecolor()) == colour.lower()
+    )
+    return found.get_bbox().bounds
+
+
+def matrix(figure, place):
+    (found,) = (image for image in figure.axes[0].images if image.get_extent()[0] == place[0])
+    return found
+
+
+def test_patches_are_cut_row_by_row():
+    image = np.arange(3 * 6 * 6).reshape(3, 6, 6)
+    patches = raster(image, 2)
+    assert patches.shape == (9, 3, 2, 2)
+    np.testing.assert_array_equal(patches[5], image[:, 2:4, 4:6])
+
+
+def test_image_patches_kernels_and_matrices_come_from_the_trace():
+    run = trace()
+    figure = draw_diagram(run, TITLE)
+    images = figure.axes[0].images
+    np.testing.assert_array_equal(images[0].get_array(), np.moveaxis(run["image"], 0, -1))
+    cut = raster(run["image"], 4)
+    for image, patch in zip(images[1:7], (0, 1, 2, 3, 4, 8), strict=True):
+        np.testing.assert_array_equal(image.get_array(), np.moveaxis(cut[patch], 0, -1))
+    for image, kernel in zip(images[7:22], run["kernels"], strict=False):
+        shown = np.moveaxis(np.asarray(image.get_array()), -1, 0)
+        assert (shown.min(), shown.max()) == (0, 1)
+        np.testing.assert_allclose(np.corrcoef(shown.ravel(), kernel.ravel())[0, 1], 1, rtol=1e-5)
+    np.testing.assert_array_equal(matrix(figure, TOKENS).get_array(), run["tokens"])
+    np.testing.assert_array_equal(matrix(figure, OUTPUT).get_array(), run["activations"][1])
+
+
+def test_zero_is_mid_grey():
+    low, high = matrix(draw_diagram(trace(), TITLE), TOKENS).get_clim()
+    assert low == -high < 0
+
+
+def test_the_outlines_hold_one_neuron_of_the_patches_and_one_patch():
+    run = trace()
+    figure = draw_diagram(run, TITLE)
+    x, right, bottom, top = matrix(figure, OUTPUT).get_extent()
+    column, row = (right - x) / 48, BODY / 10
+    left, upper, width, height = outline(figure, NEURON)
+    np.testing.assert_allclose(left + width / 2, x + 1.5 * column)  # neuron 1, the middle one
+    np.testing.assert_allclose((upper, upper + height), (top + row, bottom))  # not the class token
+    left, upper, width, height = outline(figure, PATCH)
+    np.testing.assert_allclose((left, upper, width, height), (x, top + 5 * row, right - x, row))  # patch 4
+    found = texts(figure)
+    assert "one neuron, all patches" in found and "all neurons, one patch" in found
+
+
+def test_only_the_first_neurons_of_a_wide_stack_are_shown_unless_a_later_one_is_maximised():
+    run = trace(patch=6, width=108)
+    figure = draw_diagram(run, TITLE)
+    np.testing.assert_array_equal(matrix(figure, OUTPUT).get_array(), run["activations"][1][:, :64])
+    assert "neurons 1 to 64 of 108 shown" in texts(figure)
+    whole = draw_diagram(trace(patch=6, width=108, neurons=[107]), TITLE)
+    assert matrix(whole, OUTPUT).get_array().shape[1] == 108
+    assert_legible(whole)
+
+
+def test_causal_and_full_attention_are_told_apart():
+    def seen(figure):
+        return sum(to_hex(patch.get_facecolor()) == "#777777" for patch in figure.axes[0].patches)
+
+    causal, full = draw_diagram(trace(), TITLE), draw_diagram(trace(family="vit"), TITLE)
+    assert (seen(causal), seen(full)) == (15, 25)
+    assert "each token\nsees itself and\nearlier ones" in texts(causal)
+    assert "each token\nsees itself and\nearlier ones" not in texts(full)
+
+
+def test_without_convolution_or_class_token():
+    figure = draw_diagram(trace(kernels=False, class_token=False), TITLE)
+    assert "no convolution" in texts(figure) and "class" not in texts(figure)
+    assert len(figure.axes[0].images) == 1 + 6 + 2
+    assert "class" in texts(draw_diagram(trace(), TITLE))
+    assert_legible(figure)
+
+
+def test_what_no_run_maximises_is_not_outlined():
+    figure = draw_diagram(trace(neurons=[]), TITLE)
+    assert "one neuron, all patches" not in texts(figure) and "all neurons, one patch" in texts(figure)
+    assert outline(figure, PATCH)
+    assert "all neurons, one patch" not in texts(draw_diagram(trace(patches=[]), TITLE))
+
+
+def test_long_labels_fit():
+    assert_legible(draw_diagram(trace(stem="ViT-B (miniature)", stack="GPT-2 (miniature)"), TITLE))
+
+
+def test_the_parts_follow_each_other():
+    figure = draw_diagram(trace(), TITLE)
+    heads = ["Image", "Patches", "Stem", "Tokens", "Stack", "Output of block 2"]
+    places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
+    assert all(before[0] < after[0] for before, after in pairwise(places[head] for head in heads))
+    assert len({places[head][1] for head in heads}) == 1
+    assert figure.get_figwidth() == PAGE
+
+
+@pytest.mark.parametrize(("depth", "block", "slots"), [
+    (1, 1, [1]), (6, 4, [1, 2, 3, 4, 5, 6]), (12, 8, [1, 2, None, 8, None, 12]), (12, 12, [1, 2, None, 12]),
+    (24, 3, [1, 2, 3, None, 24]),
+])  # fmt: skip
+def test_a_deep_stack_is_shortened(depth, block, slots):
+    assert stack_slots(depth, block) == slots
+    assert_legible(draw_diagram(trace(depth=depth, layers=[block]), TITLE))
+
+
+def test_the_articles_sizes_fit():
+    sizes = {"side": 14, "patch": 16, "width": 768, "depth": 12, "layers": [1, 4, 8, 12]}
+    assert_legible(draw_diagram(trace(**sizes, patches=[15, 50, 100, 160]), TITLE))
+    assert_legible(draw_diagram(trace(**sizes, patches=[195]), TITLE))
+
+
+def test_the_same_diagram_is_the_same_bytes(tmp_path):
+    for name in ("first.png", "second.png"):
+        save_figure(draw_diagram(trace(), TITLE), tmp_path / name)
+    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()

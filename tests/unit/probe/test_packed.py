@@ -1,0 +1,62 @@
+"""Products with weights laid out beforehand, against torch's own."""
+
+from unittest.mock import Mock, patch
+
+import pytest
+import torch
+from torch import nn
+
+from lmrep.probe import packed
+from lmrep.probe.block import PRODUCTS
+
+pytestmark = pytest.mark.models
+PRECISIONS = [torch.float32, torch.bfloat16]
+
+
+def layer(precision: torch.dtype) -> nn.Linear:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return nn.Linear(48, 80).to(precision).requires_grad_(False)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("shape", [(1, 48), (7, 48), (3, 17, 48)])
+def test_a_packed_layer_and_its_gradient_are_torchs_own(precision, shape):
+    linear = layer(precision)
+    if precision == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("no bfloat16 in this processor's oneDNN")
+    rng = torch.Generator().manual_seed(1)
+    rows = torch.randn(shape, generator=rng).to(precision).requires_grad_()
+    # As attention's way back leaves it: not in the order of its own memory.
+    gradient = torch.randn(*shape[:-1], 80, generator=rng).to(precision).mT.contiguous().mT
+    found = []
+    for product in (linear, packed.packed(linear)):
+        output = product(rows)
+        found.append((output.detach(), *torch.autograd.grad(output, rows, gradient)))
+    assert isinstance(product, packed.PackedLinear)
+    for ours, theirs in zip(*reversed(found), strict=True):
+        torch.testing.assert_close(ours, theirs)
+    with torch.no_grad():
+        assert torch.equal(product(rows), found[1][0])
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+def test_a_block_in_a_precision_has_packed_products(gpt2_probe):
+    for name in PRODUCTS:
+        assert isinstance(getattr(gpt2_probe.in_precision(torch.float32).blocks[0], name), packed.PackedLinear)
+        assert isinstance(getattr(gpt2_probe.blocks[0], name), nn.Linear)
+
+
+def test_where_torch_cannot_lay_out_weights_the_layer_stays_as_it_is():
+    linear = layer(torch.float32)
+    assert packed.packed(linear.to("meta")).weight is linear.weight
+    with patch.object(torch.backends.mkldnn, "is_available", lambda: False):
+        assert not packed.packs(layer(torch.float32))
+    with (
+        patch.object(torch.backends.mkldnn, "is_available", lambda: True),
+        patch.object(packed, "ONEDNN", Mock(_is_mkldnn_bf16_supported=lambda: False)),
+    ):
+        assert [packed.packs(layer(p)) for p in (torch.float32, torch.bfloat16, torch.float64)] == [True, False, False]
+    with patch.object(packed, "OPERATIONS", ("_operation_of_another_version",)):
+        assert not packed.packs(layer(torch.float32))

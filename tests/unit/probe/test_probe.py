@@ -1,0 +1,177 @@
+"""The probe against the libraries whose models it takes apart."""
+
+from dataclasses import replace
+
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file, save_file
+
+from lmrep.errors import InputError
+from lmrep.probe.families import FAMILIES, fresh_blocks, trained_blocks
+from lmrep.probe.probe import load_probe
+from lmrep.study.spec import Probe
+
+pytestmark = pytest.mark.models
+CPU = torch.device("cpu")
+
+
+def images(count=3, size=16):
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(3))
+
+
+def vit_probe(files, **choices):
+    spec = Probe("vit", "ViT", tiny.VIT, tiny.VIT, **choices)
+    return load_probe(spec, files["tiny_vit"], files["tiny_vit"], 3, CPU)
+
+
+def test_gpt2_outputs_are_the_hidden_states_of_transformers_own_model(tiny_files, gpt2_probe):
+    _, models = tiny_files
+    model = models["tiny_gpt2"]
+    pictures = images()
+    tokens = gpt2_probe.stem(pictures)
+    # transformers adds its position embedding to whatever embeddings it is given: take it off beforehand.
+    embeddings = tokens - model.wpe.weight[: tokens.shape[1]]
+    theirs = model(inputs_embeds=embeddings, output_hidden_states=True, use_cache=False).hidden_states
+    ours = gpt2_probe(pictures, [0, 1, 2])
+    # Its last hidden state has gone through the final norm, which a probe leaves out: norm ours for that one.
+    for layer in (0, 1, 2):
+        torch.testing.assert_close(ours[layer], theirs[layer], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model.ln_f(gpt2_probe(pictures, [3])[0]), theirs[3], rtol=1e-4, atol=1e-5)
+
+
+def test_vit_outputs_are_those_of_timms_forward_intermediates(tiny_files):
+    files, models = tiny_files
+    probe = vit_probe(files, position_embedding=True)
+    theirs = models["tiny_vit"].forward_intermediates(
+        images(), return_prefix_tokens=True, output_fmt="NLC", intermediates_only=True
+    )
+    for ours, (patches, prefix) in zip(probe(images(), [1, 2, 3]), theirs, strict=True):
+        torch.testing.assert_close(ours, torch.cat([prefix, patches], dim=1), rtol=1e-4, atol=1e-5)
+
+
+def test_the_stem_is_the_convolution_of_timm(tiny_files, gpt2_probe):
+    _, models = tiny_files
+    theirs = models["tiny_vit"].patch_embed(images())
+    torch.testing.assert_close(gpt2_probe.stem(images())[:, 1:], theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_of_the_stem_can_be_left_out(tiny_files):
+    files, models = tiny_files
+    whole, bare = vit_probe(files), vit_probe(files, class_token=False)
+    assert torch.equal(whole.stem(images())[:, 1:], bare.stem(images()))
+    assert torch.equal(whole.stem(images())[:, :1], models["tiny_vit"].cls_token.expand(3, -1, -1))
+    placed = vit_probe(files, position_embedding=True)
+    torch.testing.assert_close(
+        placed.stem(images()) - whole.stem(images()), models["tiny_vit"].pos_embed.expand(3, -1, -1)
+    )
+    raw = vit_probe(files, patch_convolution=False, class_token=False).stem(images())
+    assert torch.equal(raw[1, 6], images()[1, :, 4:8, 8:12].flatten())  # row 1, column 2 of 4 x 4 patches
+
+
+def test_an_image_alone_and_in_a_batch_give_one_output(gpt2_probe):
+    together = gpt2_probe(images(), [3])[0]
+    for index, picture in enumerate(images()):
+        torch.testing.assert_close(gpt2_probe(picture[None], [3])[0][0], together[index], rtol=1e-4, atol=1e-5)
+
+
+def test_images_that_leave_at_their_own_block_have_the_outputs_of_that_block(gpt2_probe):
+    pictures = images(6).unflatten(0, (2, 3))
+    first, third = gpt2_probe.outputs_of_own_layer(pictures, [1, 3])
+    torch.testing.assert_close(first, gpt2_probe(pictures[0], [1])[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(third, gpt2_probe(pictures[1], [3])[0], rtol=1e-4, atol=1e-5)
+
+
+def test_gpt2_cannot_look_ahead_and_a_vit_can(tiny_files, gpt2_probe):
+    files, _ = tiny_files
+    one = images(1)
+    other = one.clone()
+    other[..., 12:, 12:] += 0.3  # the last patch
+    for probe in (gpt2_probe, gpt2_probe.in_precision(torch.float32), gpt2_probe.in_precision(torch.bfloat16)):
+        ours, changed = (probe(x, [3])[0] for x in (one, other))
+        assert torch.equal(ours[:, :-1], changed[:, :-1])
+        assert not torch.equal(ours[:, -1], changed[:, -1])
+    vit = vit_probe(files)
+    assert (vit(one, [3])[0] - vit(other, [3])[0]).abs().amax(dim=(0, 2)).gt(0).all()
+
+
+def test_only_the_blocks_asked_for_are_loaded(tiny_files):
+    files, _ = tiny_files
+    assert len(trained_blocks(tiny.GPT2, files["tiny_gpt2"], 2)) == 2
+
+
+def test_a_checkpoint_of_the_causal_language_model_is_read_too(tiny_files, tmp_path, gpt2_probe):
+    tiny.write_gpt2(tmp_path / "lm.safetensors", outer="transformer.")
+    blocks = trained_blocks(tiny.GPT2, tmp_path / "lm.safetensors", 3)
+    for ours, theirs in zip(blocks.parameters(), gpt2_probe.blocks.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_untrained_blocks_come_from_their_seed_alone(tiny_files):
+    files, _ = tiny_files
+    spec = Probe("tiny", "Tiny", tiny.VIT, tiny.GPT2)
+
+    def outputs(seed, depth=3):
+        return load_probe(spec, files["tiny_vit"], None, depth, CPU, seed)(images(), [2])[0]
+
+    before = torch.random.get_rng_state()
+    assert torch.equal(outputs(1), outputs(1, depth=2))
+    assert not torch.equal(outputs(1), outputs(2))
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_untrained_blocks_are_drawn_as_their_library_draws_them():
+    from timm.models.vision_transformer import VisionTransformer
+    from transformers import GPT2Config, GPT2Model
+
+    gpt2 = replace(tiny.GPT2, width=96, depth=4)
+    vit = replace(tiny.VIT, width=96, depth=4)
+    config = GPT2Config(
+        n_embd=96, n_layer=4, n_head=3, vocab_size=2, n_positions=2, bos_token_id=None, eos_token_id=None
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        timms = VisionTransformer(img_size=16, patch_size=4, embed_dim=96, depth=4, num_heads=3, num_classes=0)
+        theirs = {gpt2: GPT2Model(config).h, vit: timms.blocks}
+    for weights, blocks in theirs.items():
+        state = blocks.state_dict()
+        names = FAMILIES[weights.family].names
+        for name, ours in fresh_blocks(weights, 0, 4).state_dict().items():
+            index, part, kind = name.split(".")
+            tensor = state[f"{index}.{names[part]}.{kind}"]
+            if part == "qkv":
+                ours[:96] *= 32**0.5  # the scale of the scores
+            # Not the standard deviation: now and then trunc_normal_ draws an infinity, and clamps it to 2.
+            for share in (0.25, 0.5, 0.9):
+                there = tensor.flatten().quantile(share).item()
+                assert ours.flatten().quantile(share).item() == pytest.approx(there, rel=0.15, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"width": 96}, ["0.attn.c_attn.bias", "[144]", "[288]"]),
+        ({"depth": 4}, ["3.attn", "missing"]),
+    ],
+)
+def test_a_file_of_another_shape_is_refused_by_tensor(tiny_files, change, words):
+    files, _ = tiny_files
+    weights = replace(tiny.GPT2, **change)
+    with pytest.raises(InputError) as error:
+        trained_blocks(weights, files["tiny_gpt2"], weights.depth)
+    assert "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in ["weights.tiny_gpt2", *words])
+
+
+def test_a_tensor_that_no_block_has_is_refused(tiny_files, tmp_path):
+    files, _ = tiny_files
+    state = load_file(files["tiny_gpt2"])
+    save_file(state | {"h.0.attn.c_extra.weight": torch.zeros(2)}, tmp_path / "extra.safetensors")
+    with pytest.raises(InputError, match=r"0.attn.c_extra.weight.*not expected"):
+        trained_blocks(tiny.GPT2, tmp_path / "extra.safetensors", 3)
+
+
+def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
+    (tmp_path / "bad.safetensors").write_bytes(b"not a file of tensors")
+    with pytest.raises(InputError, match="not a readable safetensors"):
+        trained_blocks(tiny.GPT2, tmp_path / "bad.safetensors", 1)

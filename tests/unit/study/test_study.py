@@ -1,0 +1,261 @@
+"""Configs: the shipped ones expand as they say, and bad ones are refused by key."""
+
+import copy
+import json
+
+import pytest
+import yaml
+from conftest import ROOT
+from jsonschema import Draft202012Validator
+
+from lmrep.study.checks import check_study
+from lmrep.inputs.drawings import DRAWINGS
+from lmrep.errors import InputError
+from lmrep.inputs.image_sources import SHIPPED
+from lmrep.study.spec import run_from_settings
+from lmrep.study.config import deal_layers, make_study, schema_complaint, spread_patches
+
+SCHEMA = yaml.safe_load((ROOT / "rules/config.schema.yaml").read_text())
+CONFIGS = {name: yaml.safe_load((ROOT / f"{name}.yaml").read_text()) for name in ("config", "miniature")}
+
+
+@pytest.fixture(params=CONFIGS)
+def config(request):
+    return copy.deepcopy(CONFIGS[request.param])
+
+
+@pytest.fixture
+def miniature():
+    return copy.deepcopy(CONFIGS["miniature"])
+
+
+def study_of(config):
+    study = make_study(config)
+    check_study(study)
+    return study
+
+
+def test_the_two_studies_are_one_dag(config):
+    study, article = study_of(config), study_of(CONFIGS["config"])
+    assert list(study.runs) == list(article.runs)
+    assert list(study.figures) == list(article.figures)
+    for name, run in study.runs.items():
+        other = article.runs[name]
+        assert (run.objective, run.weights, run.probe.name) == (other.objective, other.weights, other.probe.name)
+        assert len(run.panels) == len(other.panels)
+    assert {n: (f.kind, f.runs) for n, f in study.figures.items()} == {
+        n: (f.kind, f.runs) for n, f in article.figures.items()
+    }
+
+
+def test_the_figures_are_the_articles(config):
+    assert set(study_of(config).figures) == {
+        "transformer_activation_explained", "gpt2_features_viz", "gpt2_features_viz_2", "gpt2_features_viz_3",
+        "vit_vs_gpt2_representation", "vit_vs_gpt2_representation_2", "representational_accuracy", "token_importance",
+    }  # fmt: skip
+
+
+def test_the_proportions_are_the_articles(config):
+    weights = study_of(config).weights
+    gpt2, base, large = (next(w for n, w in weights.items() if n.startswith(p)) for p in ("gpt2", "vit_b", "vit_l"))
+    assert gpt2.width == base.width == 3 * base.patch**2
+    assert gpt2.depth == base.depth < large.depth
+    assert 3 * large.width == 4 * base.width
+    assert gpt2.width // gpt2.heads == base.width // base.heads == large.width // large.heads
+    assert base.size >= 64 and base.patches >= 100
+
+
+def test_reconstructions_are_of_every_block(config):
+    for run in study_of(config).runs.values():
+        if run.objective == "match":
+            assert run.layers == tuple(range(1, run.probe.stack.depth + 1))
+
+
+def test_a_run_comes_back_from_its_settings(config):
+    for run in study_of(config).runs.values():
+        settings = json.loads(json.dumps(run.settings()))
+        assert run_from_settings(settings).settings() == run.settings()
+
+
+def test_labels_and_paths_are_no_part_of_a_runs_settings(miniature):
+    before = study_of(miniature).runs["gpt2_match"].settings()
+    miniature["weights"]["gpt2_mini"] |= {"label": "other", "path": "elsewhere.safetensors"}
+    miniature["probes"]["gpt2"]["label"] = "other"
+    assert make_study(miniature).runs["gpt2_match"].settings() == before
+
+
+def test_a_run_may_set_a_constant_of_its_descent(miniature):
+    miniature["runs"]["gpt2_match"]["octaves"] = [{"size": 66, "steps": 7, "rate": [0.5, 0.1]}]
+    study = study_of(miniature)
+    assert study.runs["gpt2_match"].descent.steps == 7
+    assert study.runs["vit_base_match"].descent.steps != 7
+    assert study.runs["gpt2_match"].descent.start == study.runs["vit_base_match"].descent.start
+
+
+def test_patches_are_spread_over_the_image():
+    places = [divmod(patch, 11) for patch in spread_patches(16, 121)]
+    assert sorted({row for row, _ in places}) == sorted({column for _, column in places}) == [1, 4, 6, 9]
+    assert spread_patches(5, 100) == (10, 30, 50, 70, 90)
+    assert len(set(spread_patches(121, 121))) == 121
+
+
+def test_cost_is_linear_in_panels_and_steps_and_sums_the_blocks_passed(miniature):
+    runs = study_of(miniature).runs
+    neurons = runs["gpt2_neurons"]
+    tokens, width = 122, 108
+    linears = 2 * (2 * tokens * 12 * width**2)  # forward, and back to the input
+    block = linears + 6 * (2 * tokens**2 * width)  # attention: two products forward, four back
+    assert neurons.flops == block * 16 * sum(neurons.layers) * neurons.descent.steps
+
+
+TWO_SIZES = [{"size": size, "steps": 1, "rate": [1, 1]} for size in (66, 99)]
+
+
+def set_in(config, keys, value):
+    for key in keys[:-1]:
+        config = config[key]
+    if value is None:
+        del config[keys[-1]]
+    else:
+        config[keys[-1]] = value
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "expected"),
+    [
+        (("stduy",), "x", "'stduy' was unexpected"),
+        (("seed",), "many", "seed: 'many' is not of type 'integer'"),
+        (("seed",), None, "'seed' is a required property"),
+        (("runs", "gpt2_match", "rate"), 3, "runs.gpt2_match: Additional properties"),
+        (("runs", "gpt2_match", "layers"), "some", "runs.gpt2_match.layers: 'all' was expected"),
+        (("runs", "gpt2_match", "layers"), ["one"], "runs.gpt2_match.layers.0: 'one' is not of type 'integer'"),
+        (("runs", "gpt2_neurons", "neurons"), "all", "runs.gpt2_neurons.neurons: 'all' is not of type 'integer'"),
+        (("descents", "match", "octaves"), [{"size": 66, "steps": 0, "rate": [1, 1]}], "octaves.0.steps: 0 is less"),
+        (("descents", "match", "octaves"), [{"size": 66, "steps": 9, "rate": 1}], "octaves.0.rate: 1 is not of type"),
+        (("descents", "match", "start"), {"normal": [0.5]}, "start.normal: [0.5] is too short"),
+        (("weights", "gpt2_mini", "sha256"), "abc", "weights.gpt2_mini.sha256: 'abc' does not match"),
+        (("precision",), "float16", "precision: 'float16' is not one of"),
+        (("runs", "gpt2_match", "precision"), "half", "runs.gpt2_match.precision: 'half' is not one of"),
+        (("memory",), "much", "memory: 'auto' was expected"),
+        (("memory",), 0, "memory: 0 is less than or equal to the minimum"),
+        (("formats",), ["gif"], "formats.0: 'gif' is not one of"),
+        (("study",), "gallery", "study: 'gallery' should not be valid"),
+        (("seed",), 2**64, "seed: 18446744073709551616 is greater than the maximum"),
+        (("images", "chelsea", "skimage"), "kidney", "images.chelsea.skimage: 'kidney' is not one of"),
+        (("images", "chelsea"), {"url": "http://x/y"}, "images.chelsea.url: 'http://x/y' does not match"),
+        (("figures", "token_importance", "kind"), "plot", "figures.token_importance.kind: 'plot' is not one of"),
+    ],
+)
+def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
+    set_in(miniature, keys, value)
+    (error, *_) = Draft202012Validator(SCHEMA).iter_errors(miniature)
+    line = schema_complaint(error)
+    assert expected in line and "\n" not in line and len(line) < 300
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "expected"),
+    [
+        (("runs", "gpt2_match", "layers"), [7], "runs.gpt2_match.layers: 'gpt2_mini' has blocks 1 to 6, not 7"),
+        (("runs", "gpt2_match", "layers"), [0], "blocks 1 to 6, not 0"),
+        (("runs", "gpt2_neurons", "neurons"), [108], "runs.gpt2_neurons.neurons: 'gpt2_mini' has neurons 0 to 107"),
+        (("runs", "gpt2_neurons", "neurons"), 109, "not 108"),
+        (("runs", "gpt2_patches", "patches"), [121], "runs.gpt2_patches.patches: 'vit_base_mini' has patches 0 to 120"),
+        (("runs", "gpt2_patches", "patches"), [3, 3], "runs.gpt2_patches: expected every panel once"),
+        (("runs", "gpt2_match", "images"), ["dog"], "runs.gpt2_match.images: 'dog' is not one of images"),
+        (("runs", "gpt2_match", "neurons"), [1], "runs.gpt2_match: a run whose objective is match takes images"),
+        (("runs", "gpt2_match", "probe"), "bert", "runs.gpt2_match.probe: 'bert' is not one of probes"),
+        (("runs", "gpt2_match", "descent"), "up", "runs.gpt2_match.descent: 'up' is not one of descents"),
+        (("probes", "gpt2", "stem"), "vit_large_mini", "has width 144, expected the stack's ('gpt2_mini')"),
+        (("probes", "gpt2", "stem"), "gpt2_mini", "probes.gpt2.stem: expected the weights of a vit"),
+        (("probes", "vit_large", "patch_convolution"), False, "probes.vit_large.patch_convolution"),
+        (("images", "dog"), {"skimage": "astronaut"}, "images.dog: no run uses it"),
+        (("images", "chelsea", "path"), "x.png", "images.chelsea: expected one of skimage, path, url, drawing"),
+        (("images", "chelsea"), {"url": "https://h/x.png"}, "images.chelsea.sha256"),
+        (("images", "chelsea"), {"path": "no.png"}, "images.chelsea.path: expected a file, found none at no.png"),
+        (("images", "chelsea", "member"), "x.png", "images.chelsea: sha256 and member are of a url or a path"),
+        (("weights", "gpt2_mini", "path"), "resources", "weights.gpt2_mini.path: expected a file, found none"),
+        (("runs", "gpt2_patches", "patches"), 400, "patches: 'vit_base_mini' has 121 patches, not 400"),
+        (("descents", "plain", "constant"), float("nan"), "expected finite numbers"),
+        (("descents", "match", "start"), {"normal": [0.5, -1]}, "start.normal: expected a standard deviation"),
+        (("descents", "plain", "start"), {"uniform": [0.6, 0.5]}, "start.uniform: expected the lower bound first"),
+        (("figures", "representational_accuracy", "runs"), ["gpt2_match", "twin"], "no two runs of both"),
+        (("weights", "gpt2_mini", "repo"), "a/b", "weights.gpt2_mini: expected a local path or a repo"),
+        (("weights", "gpt2_mini", "heads"), 5, "weights.gpt2_mini.heads: expected a divisor of the width 108"),
+        (("weights", "vit_base_mini", "size"), 65, "weights.vit_base_mini.size: expected a multiple"),
+        (("weights", "vit_base_mini", "patch"), None, "a vit takes patch and size"),
+        (("descents", "plain", "octaves", 0, "size"), 60, "expected at least the probe's 66 px"),
+        (("descents", "jittered", "octaves", 0, "size"), 100, "the first octave has 100 px"),
+        (("descents", "match", "octaves"), TWO_SIZES, "expected every octave at that size"),
+        (("figures", "token_importance", "runs"), ["nothing"], "figures.token_importance.runs: 'nothing' is not"),
+        (("figures", "representational_accuracy", "runs"), ["gpt2_neurons"], "accuracy are drawn from match runs"),
+        (("figures", "vit_vs_gpt2_representation", "image"), "dog", "figures.vit_vs_gpt2_representation.image"),
+        (("figures", "vit_vs_gpt2_representation", "layers"), {"gpt2_match": [9]}, "'gpt2_match' has blocks 1, 2"),
+        (("figures", "gpt2_features_viz", "runs"), ["gpt2_neurons", "gpt2_patches"], "features are drawn from one run"),
+        (("figures", "transformer_activation_explained", "image"), "dog", "is not one of images"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_together_is_refused_by_key(miniature, keys, value, expected):
+    miniature["runs"]["twin"] = miniature["runs"]["gpt2_match"]
+    set_in(miniature, keys, value)
+    with pytest.raises(InputError) as error:
+        study_of(miniature)
+    assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_schema_names_the_pictures_that_there_are():
+    image = SCHEMA["properties"]["images"]["additionalProperties"]["properties"]
+    assert sorted(image["skimage"]["enum"]) == sorted(SHIPPED)
+    assert image["drawing"]["enum"] == list(DRAWINGS)
+
+
+def test_a_whole_number_may_be_written_as_a_float(miniature):
+    before = study_of(miniature).runs
+    miniature["memory"], miniature["runs"]["gpt2_neurons"]["neurons"] = 64.0, 16.0
+    assert study_of(miniature).runs == before
+
+
+def test_every_key_of_the_configs_has_a_comment_near():
+    """A key says its unit and source beside it, or its section does in the comment above."""
+    for name in CONFIGS:
+        lines = (ROOT / f"{name}.yaml").read_text().splitlines()
+        for number, line in enumerate(lines):
+            if line and not line.startswith((" ", "#")):
+                assert "#" in line or lines[number - 1].startswith("#"), f"{name}.yaml:{number + 1}: {line}"
+
+
+@pytest.mark.parametrize("depth", [1, 6, 12, 24])
+@pytest.mark.parametrize("jobs", [1, 2, 3, 5, 30])
+def test_jobs_share_the_layers_of_a_run_at_about_equal_cost(depth, jobs):
+    layers = tuple(range(1, depth + 1))
+    dealt = deal_layers(layers, jobs)
+    assert sorted(layer for hand in dealt for layer in hand) == list(layers)
+    assert len(dealt) == min(jobs, depth)
+    assert all(hand and list(hand) == sorted(hand) for hand in dealt)
+    assert max(map(sum, dealt)) <= max(1.2 * sum(layers) / len(dealt), depth)
+
+
+def test_runs_are_shared_out_by_number_or_by_minutes(miniature):
+    miniature["jobs_per_run"] = 4
+    study = study_of(miniature)
+    for run in study.runs.values():
+        parts = study.shards(run)
+        assert len(parts) == 4
+        assert sum(part.flops for part in parts) == pytest.approx(run.flops)
+    longest = max(study.runs.values(), key=study.seconds)
+    miniature["jobs_per_run"] = {"minutes": study.seconds(longest) / 60 / 2.5}
+    study = study_of(miniature)
+    assert len(study.shards(longest)) == 3
+    assert all(len(study.shards(run)) <= 3 for run in study.runs.values())
+
+
+def test_one_job_does_the_whole_run(config):
+    study = study_of(config)
+    assert all(study.shards(run) == (run,) for run in study.runs.values())
+
+
+@pytest.mark.parametrize("value", [0, 1.5, "all", {"minutes": 0}, {"hours": 1}, {}])
+def test_jobs_that_cannot_be_are_refused(miniature, value):
+    miniature["jobs_per_run"] = value
+    errors = list(Draft202012Validator(SCHEMA).iter_errors(miniature))
+    assert {error.absolute_path[0] for error in errors} == {"jobs_per_run"}

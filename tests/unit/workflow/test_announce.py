@@ -1,0 +1,74 @@
+"""What a build says of GPUs and of time. The listing is what NVIDIA's own tool prints; the tool is a script here."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from lmrep.workflow.announce import announcement, gpu_names
+from lmrep.study.config import make_study
+
+LISTING = """\
+GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-8a1c2d3e-0000-1111-2222-333344445555)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-9b1c2d3e-0000-1111-2222-333344445555)
+  MIG 3g.20gb     Device  0: (UUID: MIG-4f1c2d3e-0000-1111-2222-333344445555)
+GPU 2: NVIDIA H100 80GB HBM3 (UUID: GPU-7c1c2d3e-0000-1111-2222-333344445555)
+"""
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+@pytest.fixture
+def study():
+    return make_study(copy.deepcopy(CONFIG))
+
+
+@pytest.fixture
+def three_gpus(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\nprintf '%s' '{LISTING}'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    gpu_names.cache_clear()
+    yield
+    gpu_names.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"),
+    [
+        (None, ["NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-40GB", "NVIDIA H100 80GB HBM3"]),
+        ("1", ["NVIDIA A100-SXM4-40GB"]),
+        ("0,2", ["NVIDIA H100 80GB HBM3"] * 2),
+        ("GPU-9b1c2d3e", ["NVIDIA A100-SXM4-40GB"]),
+        ("", []),
+        ("-1", []),
+    ],
+)
+def test_gpus_are_those_that_cuda_visible_devices_leaves(three_gpus, monkeypatch, visible, found):
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert gpu_names() == found
+
+
+def test_a_build_on_several_gpus_takes_as_many_times_less(three_gpus, study):
+    runs = list(study.runs.values())
+    said = {cards: announcement(study, runs, [], [], 16, True, cards) for cards in (1, 2, 8)}
+    assert said[1][0] == "study article, on NVIDIA H100 80GB HBM3: 10 of 10 runs to make"
+    assert "on 2 of 3 GPUs, such as NVIDIA H100 80GB HBM3" in said[2][0] and "on 3 of 3 GPUs" in said[8][0]
+    assert len({lines[-1] for lines in said.values()}) == 3
+
+
+def test_a_cluster_is_not_judged_by_this_machine(study, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    gpu_names.cache_clear()
+    lines = announcement(study, list(study.runs.values()), [], [], None, False)
+    gpu_names.cache_clear()
+    assert lines[0] == "study article, on a cluster: 10 of 10 runs to make"
+    assert "one after the other" in lines[-1] and "without a GPU" not in lines[-1]
+
+
+def test_a_run_of_several_jobs_is_one_run(study):
+    parts = [part for run in study.runs.values() for part in (run, run)]
+    assert "10 of 10 runs" in announcement(study, parts, [], [], 2, True)[0]
