@@ -1,20 +1,29 @@
-# lmrep: the article's figures, from pinned weights and photographs. What to build is in config.yaml
-# (the article) or, with --configfile miniature.yaml, in a study that a laptop makes in minutes.
+# lmrep: the article's figures, from pinned weights and photographs. config.yaml says what to build (the article);
+# with --configfile miniature.yaml it is a study that a laptop builds in minutes.
+import sys
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.20")
 
-# --configfile replaces the article's config: it is not merged into it.
-if not workflow.overwrite_configfiles:
+# Import lmrep from this checkout, whether or not one is installed: the digests are of this checkout's code.
+sys.path.insert(0, str(Path(workflow.basedir)))
+
+from lmrep.workflow.engine import Engine
+
+engine = Engine(workflow)
+if not engine.has_configfile:
 
     configfile: "config.yaml"
 
 
 include: "rules/common.smk"
-include: "rules/weights.smk"
-include: "rules/images.smk"
-include: "rules/runs.smk"
+include: "rules/build.smk"
+include: "rules/inputs.smk"
+include: "rules/descent.smk"
 include: "rules/metrics.smk"
+include: "rules/probe.smk"
 include: "rules/figures.smk"
 include: "rules/miniature.smk"
 

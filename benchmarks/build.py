@@ -1,10 +1,10 @@
-"""Where the seconds of a whole build go, job by job, from Snakemake's own benchmark files.
+"""Where the time of a whole build goes, job by job, from Snakemake's own benchmark files.
 
     python benchmarks/build.py                      # the miniature study, in a fresh clone of this checkout
     python benchmarks/build.py --cores 8
 
-Times the build, a second call that has nothing to do, and a dry run of everything, which is what the DAG costs by
-itself. Prints Markdown.
+Times the build, a second call with nothing to do, and a dry run of everything, which is the cost of the DAG alone.
+Prints Markdown.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The loops that benchmarks/speed.py times: the author's, lucent's and ours. Each is one step on some images."""
+"""The loops that benchmarks/speed.py times: the author's, lucent's and ours. Each call is one step on some images."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ RATE = 1e-3
 
 
 def write_stem(run: Run, folder: str) -> Path:
-    """A weight file of a stem with random numbers, as `load_probe` reads it."""
+    """Writes a stem with random numbers to a weight file that `load_probe` reads; returns its path."""
     stem, path = run.probe.stem, Path(folder) / f"{run.probe.stem.name}.safetensors"
     shapes = {
         "patch_embed.proj.weight": (stem.width, 3, stem.patch, stem.patch), "patch_embed.proj.bias": (stem.width,),
@@ -32,7 +32,7 @@ def write_stem(run: Run, folder: str) -> Path:
 
 
 def library_blocks(weights: Weights) -> nn.ModuleList:
-    """The blocks of transformers or timm, with random weights that ask for gradients, as the author had them."""
+    """The blocks of transformers or timm with random weights that require gradients, as in the author's scripts."""
     if weights.family == "gpt2":
         from transformers import GPT2Config, GPT2Model
 
@@ -48,9 +48,9 @@ def library_blocks(weights: Weights) -> nn.ModuleList:
 
 
 def authors_step(weights: Weights, layers: Sequence[int], device: torch.device) -> Callable[[], int]:
-    """One step of the author's loop for an image of each layer: alone, float32, with gradients of all weights.
+    """One step of the author's loop for one image per layer: each alone, in float32, with gradients of all weights.
 
-    As the article's method is told: the stem's convolution and the class token, the library's blocks up to the layer,
+    It follows the article's method: the stem's convolution and the class token, the library's blocks up to the layer,
     the L1 distance to the target's output, `backward`, and a step on the input.
     """
     blocks = library_blocks(replace(weights, depth=max(layers))).to(device)
@@ -81,10 +81,10 @@ def authors_step(weights: Weights, layers: Sequence[int], device: torch.device) 
 
 
 def lucents_step(weights: Weights, layer: int, count: int, device: torch.device) -> Callable[[], int]:
-    """One step of lucent's `render_vis` on the whole timm ViT, `count` images in a batch, the same L1 objective.
+    """One step of lucent's `render_vis` on the whole timm ViT: `count` images in a batch, the same L1 objective.
 
-    Its images are plain pixels, without its transforms and its preprocessing, and its optimiser plain descent: what
-    is left is what it does at every step in any case.
+    Its images are plain pixels, its transforms and preprocessing are off, and its optimiser is plain descent. What is
+    left is what it does at every step in any case.
     """
     import warnings
 
@@ -97,21 +97,21 @@ def lucents_step(weights: Weights, layer: int, count: int, device: torch.device)
 
     def step() -> int:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # lucent swallows a failing model, with a warning
+            warnings.simplefilter("error")  # lucent turns the error of a model into a warning
             render.render_vis(
                 model, lambda hook: (hook(f"blocks_{layer - 1}") - goal).abs().sum(),
                 param_f=lambda: ([pixels], lambda: pixels), optimizer=lambda p: torch.optim.SGD(p, lr=RATE),
                 transforms=[], preprocess=False, thresholds=(1,), progress=False, show_image=False,
             )  # fmt: skip
         for module in model.modules():
-            module._forward_hooks.clear()  # render_vis leaves its own behind, a set at each call, and all they hold
+            module._forward_hooks.clear()  # each call of render_vis leaves a set of hooks, with all they hold
         return count
 
     return step
 
 
 def our_step(probe: Probe, layers: Sequence[int], panels: int, steps: int = 1) -> Callable[[], int]:
-    """`steps` steps of `descend`, `panels` images of each layer in one pass, the L1 objective."""
+    """`steps` steps of `descend` with the L1 objective, on `panels` images of each layer in one pass."""
     device, size = probe.stem.kernels.device, probe.spec.stem.size
     images = torch.rand(len(layers), panels, 3, size, size, device=device)
     with torch.no_grad():
@@ -133,9 +133,9 @@ def bare_products(
     device: torch.device,
     lay_out: Callable[[nn.Linear], nn.Module],
 ) -> Callable[[], float]:
-    """The products of a block with `count` images, forward and back to its input; returns their operations.
+    """The matrix products of a block with `count` images, forward and back to its input; returns their operations.
 
-    `lay_out`: what becomes of the layers beforehand, and is not timed.
+    `lay_out`: prepares each layer beforehand; it is not timed.
     """
     rows, width = count * ((PIXELS // PATCH) ** 2 + 1), weights.width
     shapes = [(width, 3 * width), (width, width), (width, 4 * width), (4 * width, width)]

@@ -1,9 +1,9 @@
-"""What fused attention, packed weights, torch.compile and CUDA graphs bring to a step, start-up counted.
+"""What fused attention, packed weights, torch.compile and CUDA graphs change in a step, start-up included.
 
     python benchmarks/kernels.py
 
-Block 4 behind a random stem, GPT-2's size on 224 px and the miniature's on 66 px, in every precision of the device;
-each variant once a round, in turn. Prints Markdown.
+Times block 4 behind a random stem, at GPT-2's size on 224 px and at the miniature's on 66 px, in every precision of the
+device. Each round times every variant once. Prints Markdown.
 """
 
 import os
@@ -19,9 +19,9 @@ from contestants import our_step, write_stem
 from speed import BFLOAT16, FLOAT32, ROOT, Times, machine
 from torch import nn
 
+from lmrep.descent.plan import has_bfloat16, pick_device, settle
 from lmrep.probe import block
 from lmrep.probe.packed import packs
-from lmrep.descent.plan import has_bfloat16, pick_device, settle
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.config import make_study
 
@@ -29,7 +29,7 @@ BLOCK, IMAGES, ROUNDS = 4, 16, 7
 
 
 def with_the_other_attention(step: Callable[[], int]) -> Callable[[], int]:
-    """The step with torch's fused kernel where ours has its own products, and the other way round."""
+    """The step with torch's fused kernel in place of our own products, or the other way round."""
     there = block.fuses_attention
 
     def patched() -> int:
@@ -44,7 +44,7 @@ def compiled(probe: Probe, mode: str) -> Probe:
 
 
 def main() -> None:
-    # Else a second call finds what the first has compiled.
+    # Otherwise a second call finds what the first one compiled.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()
     device = pick_device("auto")
     settle(torch.get_num_threads())
@@ -56,7 +56,7 @@ def main() -> None:
             whole = load_probe(run.probe, write_stem(run, folder), None, BLOCK, device)
         for precision in [FLOAT32] + [BFLOAT16] * has_bfloat16(device):
             probe = whole.in_precision(precision)
-            # torch.compile has no way back through packed weights.
+            # torch.compile has no backward pass through packed weights.
             with patch.object(block, "packed", lambda linear: linear):
                 plain = whole.in_precision(precision)
             ours = partial(our_step, probe, (BLOCK,), IMAGES)

@@ -1,13 +1,13 @@
-"""What bfloat16 changes: SSIM at every block of the runs of a study, against float32.
+"""What bfloat16 changes at every block of a study's runs, compared with float32.
 
     python benchmarks/precision.py miniature.yaml
     python benchmarks/precision.py config.yaml --fresh --runs gpt2_match --steps 300 --layers 1 4 12
 
-Each run is made in float32 and in bfloat16; where they differ by more than 0.01, also in float32 from a start that
-differs by normal noise of 1e-5 of a pixel's range: a picture that this changes as much is settled by no precision.
-The table gives, by block, the largest difference over panels: for reconstructions of the SSIM to the target, else
-1 - SSIM of the two pictures. Needs the weights and images of the study, as a build leaves them; --fresh takes random
-weights, and a photograph that ships with scikit-image, in their place. Prints Markdown.
+Each run is computed in float32 and in bfloat16. If they differ by more than 0.01, it is also computed in float32 from a
+start moved by normal noise of 1e-5 of a pixel's range. If that changes a picture as much, no precision settles it.
+The table gives the largest difference over the panels of each block: in the SSIM to the target for reconstructions,
+otherwise 1 - SSIM of the two pictures. Needs the weights and images of the study from a build. --fresh uses random
+weights and a photograph that ships with scikit-image instead. Prints Markdown.
 """
 
 import argparse
@@ -25,12 +25,12 @@ import yaml
 from contestants import write_stem
 
 from lmrep.descent import experiment
-from lmrep.inputs.images import load_target
-from lmrep.metrics.measures import ssim
 from lmrep.descent.plan import make_plan, settle
 from lmrep.descent.priors import generator, normal, start_noise
-from lmrep.study.spec import Run
+from lmrep.inputs.images import load_target
+from lmrep.metrics.measures import ssim
 from lmrep.study.config import Study, make_study
+from lmrep.study.spec import Run
 
 NUDGE, LIMIT = 1e-5, 0.01
 
@@ -46,7 +46,7 @@ def shipped_photograph(size: int) -> np.ndarray:
 
 
 def make_images(study: Study, fresh: bool, variant: tuple[Run, str, bool]) -> tuple[np.ndarray, np.ndarray | None]:
-    """The images [layer, panel, 3, size, size] of a run in one precision, and its targets."""
+    """The images [layer, panel, 3, size, size] of a run in one precision, and its targets [panel, 3, size, size]."""
     run, precision, nudged = variant
     settle(1)
     run, size = replace(run, precision=precision), run.probe.stem.size
@@ -69,7 +69,7 @@ def make_images(study: Study, fresh: bool, variant: tuple[Run, str, bool]) -> tu
 
 
 def difference(ours: np.ndarray, others: np.ndarray, targets: np.ndarray | None) -> str:
-    """By block, the largest over panels."""
+    """The largest difference over the panels of each block."""
     blocks = []
     for one, other in zip(ours, others, strict=True):
         if targets is None:

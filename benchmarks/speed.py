@@ -1,12 +1,12 @@
-"""How fast a step is: the author's loop, lucent's and ours in turn, against the machine's own matrix products.
+"""How fast a step is: the author's loop, lucent's and ours, compared with the machine's bare matrix products.
 
-    python benchmarks/speed.py                                # on a GPU where there is one; 20 minutes on 2 CPU cores
-    python benchmarks/speed.py --steps 1000                   # and the article's runs in full, on a GPU
-    python benchmarks/speed.py --tables article --memory 6000 # within a budget
+    python benchmarks/speed.py                                # on a GPU if there is one; 20 min on 2 CPU cores
+    python benchmarks/speed.py --steps 1000                   # with the article's runs in full, on a GPU
+    python benchmarks/speed.py --tables article --memory 6000 # with 6000 MB for the backward pass
 
-Random weights of the real shapes, GPT-2 and ViT-B/16 on 224 px. Every round times each contestant once, one after the
-other; the table gives medians over rounds, and of ratios the median of each round's. An image-step is one step of one
-image. What a contestant does is told in benchmarks/contestants.py. lucent is timed where it can be imported
+Uses random weights of the real shapes: GPT-2 and ViT-B/16 on 224 px. Every round times each contestant once, one after
+the other. The table gives medians of rounds; a ratio is the median of the rounds' ratios. An image-step is one step of
+one image. benchmarks/contestants.py describes the contestants. lucent is timed if it can be imported
 (`pip install torch-lucent`). Prints Markdown.
 """
 
@@ -32,11 +32,11 @@ import yaml
 from contestants import authors_step, bare_products, lucents_step, our_step, write_stem
 
 from lmrep.descent.experiment import perform
-from lmrep.probe.packed import packed
 from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
+from lmrep.probe.packed import packed
 from lmrep.probe.probe import Probe, load_probe
-from lmrep.study.spec import Run, block_flops
 from lmrep.study.config import Study, make_study
+from lmrep.study.spec import Run, block_flops
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = ("speed", "cost", "memory", "article")
@@ -44,13 +44,13 @@ BLOCKS = (1, 4, 12)
 MIX = (1, 4, 8, 12)  # the blocks of the article's feature pictures
 LUCENT = find_spec("lucent") is not None
 FLOAT32, BFLOAT16 = torch.float32, torch.bfloat16
-# The machine's own rate: as torch multiplies, and with weights laid out beforehand, as ours are on a CPU.
+# The machine's own rate: as torch multiplies, and with weights laid out beforehand, like ours on a CPU.
 PRODUCTS = {"torch's products": lambda linear: linear, "packed products": packed}
 NAMES = {FLOAT32: "ours, float32", BFLOAT16: "ours, bfloat16"}
 
 
 class Times:
-    """Seconds by contestant and round."""
+    """Seconds of each contestant in each round."""
 
     def __init__(self, device: torch.device):
         self.device, self.seconds = device, {}
@@ -60,13 +60,13 @@ class Times:
             torch.cuda.synchronize(self.device)
 
     def run(self, contestants: dict[tuple, Callable[[], float]], rounds: int) -> None:
-        """Times every contestant once a round; what it returns (image-steps, operations) divides its seconds."""
-        for step in contestants.values():  # the first time is slower, and not counted
+        """Times every contestant once per round, in seconds per unit of what it returns (image-steps, operations)."""
+        for step in contestants.values():  # the first call is slower and not counted
             step()
             gc.collect()
         for number in range(rounds):
             for name, step in contestants.items():
-                gc.collect()  # lucent leaves behind what it made, gigabytes in cycles
+                gc.collect()  # lucent leaves gigabytes in reference cycles
                 self.wait()
                 start = time.perf_counter()
                 done = step()
@@ -123,7 +123,7 @@ def speed_table(probes: dict[str, Probe], device: torch.device, images: int, rou
 
 
 def cost_table(probe: Probe, device: torch.device, rounds: int) -> None:
-    """What panels, steps and layers cost, against what they should if cost is linear in all three."""
+    """Cost of more panels, steps and layers, relative to a cost that is linear in all three."""
     times = Times(device)
     contestants = {("panels", panels): our_step(probe, MIX, panels) for panels in (4, 8, 16)}
     contestants |= {("steps", steps): our_step(probe, MIX, 4, steps) for steps in (2, 4)}
@@ -141,16 +141,16 @@ def cost_table(probe: Probe, device: torch.device, rounds: int) -> None:
 
 
 def peak(device: torch.device) -> float:
-    """GB, the most that this process (CPU) or its tensors (GPU) have held."""
+    """Peak memory in GB: of this process (CPU) or of its tensors (GPU)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
-    # Not getrusage, whose peak a process takes over from the one that started it.
+    # Not getrusage: a process inherits that peak from its parent.
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e9
 
 
 def alone(function: Callable, *arguments):
-    """What a function returns in a process of its own, so that peaks of memory are its own too."""
+    """Calls a function in a process of its own, so that its peak memory is its own too."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -178,7 +178,7 @@ def memory_table(run: Run, device: torch.device, images: int, precisions: list) 
 
 
 def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
-    """Seconds, passes, precision and peak of a run with fresh blocks, `steps` steps of each octave at most."""
+    """Seconds, steps, passes, precision and peak GB of a run: fresh blocks, at most `steps` steps of each octave."""
     settle(torch.get_num_threads())
     octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
     run = replace(run, weights="untrained", descent=replace(run.descent, octaves=octaves))

@@ -1,13 +1,12 @@
-"""Which rates and numbers of steps flatten the loss of each run of a study: the sweep behind miniature.yaml.
+"""Which rates and numbers of steps flatten the loss of each run of a study. miniature.yaml rests on this sweep.
 
     python benchmarks/sweep.py miniature.yaml --rates 1e-2 2e-2 4e-2 --steps 150 300 --runs gpt2_match
 
-Every combination is a whole descent (the rate falls within it, so that steps cannot be read off a longer
-one). Prints a table: `last tenth` is the share of the loss's whole fall that the last tenth of the steps
-still brings (flat: near 0), `loss` is the last in parts of the first, and `ssim` (match only) the mean over images
-at the first, middle and last block. Needs the
-weights and images of the study, as a build leaves them. Given a folder of run files in place of a config, it prints
-what these reached.
+Every combination is a whole descent: the rate falls within it, so a shorter one cannot be read off a longer one.
+Prints a table. `last tenth`: the share of the loss's whole fall that the last tenth of the steps brings (near 0 when
+flat). `loss`: the last loss divided by the first. `change (RMS)`: of the pixels, from the start. `outside [0, 1]`: the
+share of pixel values. `ssim` (match only): the mean over images at the first, middle and last block. Needs the weights
+and images of the study from a build. Given a folder of run files in place of a config, it prints what they reached.
 """
 
 import argparse
@@ -23,36 +22,36 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lmrep.errors import InputError
 from lmrep.descent.experiment import perform
+from lmrep.descent.plan import make_plan
+from lmrep.errors import InputError
+from lmrep.files import read_arrays
 from lmrep.inputs.images import load_target
 from lmrep.metrics.measures import ssim
-from lmrep.descent.plan import make_plan
-from lmrep.files import read_arrays
-from lmrep.study.spec import Octave, Run
 from lmrep.study.config import Study, make_study
+from lmrep.study.spec import Octave, Run
 
 
 def with_rate(run: Run, rate: float, steps: int, fall: float) -> Run:
-    """The run with one octave at the probe's size, its rate falling from `rate` to `rate / fall`."""
+    """The run with one octave at the probe's size, where the rate falls from `rate` to `rate / fall`."""
     octaves = (Octave(run.probe.stem.size, steps, (rate, rate / fall)),)
     return replace(run, descent=replace(run.descent, octaves=octaves))
 
 
 def flatness(loss: np.ndarray) -> tuple[float, float]:
-    """Of losses [layer, step]: the share of the fall that the last tenth of the steps brings, and last over first."""
+    """From losses [layer, step]: the share of the fall in the last tenth of steps, and the last loss over the first."""
     loss = loss.astype(np.float64)
     tenth = loss[:, -1 - max(1, loss.shape[1] // 10)]
     return ((tenth - loss[:, -1]) / (loss[:, 0] - loss[:, -1])).mean(), (loss[:, -1] / loss[:, 0]).mean()
 
 
 def built(folder: Path) -> None:
-    """Prints the same measures of the run files of a build, at the rates and steps that its config sets."""
+    """Prints the same measures for the run files of a build, at the rates and steps of its config."""
     print("| run | steps | last tenth | loss |\n|---|---|---|---|")
     for path in sorted(folder.glob("*.safetensors")):
         run = read_arrays(path)
         size = run.facts["settings"]["descent"]["octaves"][-1]["steps"]
-        # A larger octave begins at another loss: each counts for itself, the last one here.
+        # Each octave starts at a loss of its own, so only the last one counts here.
         last, ratio = flatness(run["loss"][:, -size:])
         print(f"| {run.facts['run']} | {run['loss'].shape[1]} | {last:.3f} | {ratio:.3f} |")
 

@@ -1,35 +1,42 @@
-"""Files that appear whole or not at all, and run files: named float32 arrays with a JSON of facts."""
+"""Whole-file writes, and run files.
+
+A run file is one safetensors file: named float32 arrays, and a JSON of facts about them in its metadata.
+"""
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import numpy as np
-from safetensors import safe_open
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from lmrep.errors import InputError
 
+Array = npt.NDArray[np.float32]
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the place of `path` at the end; on an error, `path` stays as it was.
+    """Yields a temporary path beside `path` to write to, and renames it to `path` at the end.
 
-    Its name is this process's own: another that was thought dead cannot write into it. What killed processes left is
-    removed.
+    If the body raises, `path` stays as it was. Each call has a temporary name of its own, so two processes never write
+    into the same file. Temporary files of killed processes are removed.
     """
     path = Path(path)
     part = path.with_name(f".{path.name}.{token_hex(4)}.part")
     try:
         yield part
-        with suppress_if_replaced(path):
+        with _ignore_if_replaced(path):
             with open(part, "rb") as written:
-                os.fsync(written.fileno())  # else a host that goes down may leave the name with nothing behind it
+                os.fsync(written.fileno())  # without it, a host that crashes may keep the name and lose the content
             os.replace(part, path)
     finally:
         for left in path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 8}.part"):
@@ -37,8 +44,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def suppress_if_replaced(path: Path) -> Iterator[None]:
-    """Lets the part be gone where another process took it for left over: one that has just written `path`."""
+def _ignore_if_replaced(path: Path) -> Iterator[None]:
+    """Ignores a missing temporary file if `path` exists: another process has just written `path` and cleaned up."""
     try:
         yield
     except FileNotFoundError:
@@ -48,39 +55,45 @@ def suppress_if_replaced(path: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class ArrayFile:
-    arrays: dict[str, np.ndarray]
-    facts: dict
+    """The content of a run file: arrays by name, and facts (JSON values)."""
 
-    def __getitem__(self, name: str) -> np.ndarray:
+    arrays: dict[str, Array]
+    facts: dict[str, Any]
+
+    def __getitem__(self, name: str) -> Array:
         return self.arrays[name]
 
 
-def write_arrays(path: Path, arrays: dict[str, np.ndarray], facts: dict) -> None:
-    """Writes `arrays` (C order, float32) and `facts` (JSON values) to one safetensors file."""
-    arrays = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
+def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike], facts: dict[str, Any]) -> None:
+    """Writes `arrays` (as float32, in C order) and `facts` (JSON values) to one safetensors file."""
+    tensors = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
     with replacing(path) as part:
-        # Not save_file: that makes a file which only its owner may read, no use on a cluster's shared disk.
-        part.write_bytes(save(arrays, metadata={"lmrep": json.dumps(facts, sort_keys=True)}))
+        # save_file would make a file that only its owner can read, which is no use on a cluster's shared disk.
+        part.write_bytes(save(tensors, metadata={"lmrep": json.dumps(facts, sort_keys=True)}))
 
 
 def read_arrays(path: Path) -> ArrayFile:
-    """What `write_arrays` wrote. Raises InputError for a file that is not one of ours."""
+    """Reads a file that `write_arrays` wrote. Raises InputError for a missing file or any other kind of file."""
     try:
         with safe_open(path, framework="numpy") as file:
             facts = json.loads((file.metadata() or {})["lmrep"])
-            return ArrayFile({name: file.get_tensor(name) for name in file.keys()}, facts)  # noqa: SIM118
+            names = list(file.keys())
+            other = [name for name in names if file.get_slice(name).get_dtype() != "F32"]
+            if other:
+                raise ValueError(f"not float32: {', '.join(other)}")
+            return ArrayFile({name: file.get_tensor(name) for name in names}, facts)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (KeyError, ValueError, OSError) as error:
-        raise InputError(f"{path}: expected a safetensors file with lmrep's metadata ({error})") from None
-    except Exception as error:  # safetensors raises its own class, which it does not share a base with
+        raise InputError(f"{path}: no such file; expected a run file") from None
+    except SafetensorError as error:
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
+    except (KeyError, ValueError, OSError) as error:
+        raise InputError(f"{path}: expected a file of float32 arrays with lmrep's metadata ({error})") from None
 
 
 def merge_layers(shards: Sequence[ArrayFile]) -> ArrayFile:
-    """One run from files that each hold some of its layers.
+    """Joins files that each hold some layers of one run. The result lists the devices of all of them.
 
-    Raises InputError where they were not made alike; of devices, the merged file names all.
+    Raises InputError if any other fact differs between them.
     """
     layers = [layer for shard in shards for layer in shard.facts["layers"]]
     order = np.argsort(layers)
@@ -94,5 +107,7 @@ def merge_layers(shards: Sequence[ArrayFile]) -> ArrayFile:
     for other in facts[1:]:
         unlike = sorted(key for key in {*facts[0], *other} if facts[0].get(key) != other.get(key))
         if unlike:
-            raise InputError(f"runs.{facts[0]['run']}: its jobs were made with different {', '.join(unlike)}")
+            raise InputError(
+                f"runs.{facts[0]['run']}: its jobs ran with different {', '.join(unlike)}; expected the same in all"
+            )
     return ArrayFile(arrays, facts[0])

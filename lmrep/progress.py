@@ -1,4 +1,4 @@
-"""A progress line now and then (step, loss, time left), to the terminal and to a job's log."""
+"""Progress lines (step, loss, time left), on the terminal and in a job's log."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +10,9 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class Lines:
-    """A text stream for tqdm that turns its redrawn bar into lines, one copy for each stream.
+    """A text stream for tqdm. It prints each update as a line of its own, on every one of `streams`.
 
-    Jobs that run side by side share the terminal: lines interleave, redrawn bars would not.
+    Jobs that run side by side share the terminal: whole lines stay readable there, redrawn bars do not.
     """
 
     def __init__(self, *streams: TextIO):
@@ -32,7 +32,10 @@ class Lines:
 
 @contextmanager
 def progress(name: str, steps: int, *streams: TextIO, taken: int = 0) -> Iterator[Callable[[int, float], None]]:
-    """Yields `report(taken, loss)`, to be called now and then, until `steps` are taken; `taken`: at the start."""
+    """Yields `report(taken, loss)`. Calls to it print a line at most every few seconds.
+
+    `steps`: all steps of the job. `taken`: the steps already taken, at the start and in each report.
+    """
     with tqdm(
         total=steps,
         initial=taken,
@@ -41,7 +44,7 @@ def progress(name: str, steps: int, *streams: TextIO, taken: int = 0) -> Iterato
         mininterval=SECONDS_BETWEEN_LINES,
         maxinterval=SECONDS_BETWEEN_LINES,
         miniters=1,
-        bar_format="{desc}: step {n_fmt}/{total_fmt}{postfix}, {elapsed} gone, {remaining} left",
+        bar_format="{desc}: step {n_fmt}/{total_fmt}{postfix}, {elapsed} elapsed, {remaining} left",
     ) as bar:
 
         def report(taken: int, loss: float) -> None:

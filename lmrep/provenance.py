@@ -1,7 +1,6 @@
-"""What made a file: versions, device, hashes. Nothing that differs between two equal builds on one machine."""
+"""What made a file: library versions and content hashes, nothing that differs between equal builds on one machine."""
 
 import hashlib
-import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,16 +8,11 @@ LIBRARIES = ("torch", "torchvision", "numpy", "safetensors")
 
 
 def versions() -> dict[str, str]:
-    """The installed version of every library that a run's numbers go through."""
+    """The installed version of every library that computes a run's numbers."""
     return {name: version(name) for name in LIBRARIES}
 
 
 def file_sha256(path: Path) -> str:
+    """The sha256 of a file's content, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def import_this_checkout() -> None:
-    """Makes every process started from here on import this very lmrep, before one that may be installed."""
-    here = str(Path(__file__).parents[1])
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))

@@ -1,166 +1,66 @@
-# Figures: one rule a kind, for every figure of that kind in the config.
+# Figures: one rule a kind, all made by the loop below from the table of kinds.
 
 
-# Seconds each: they are not worth a place in a cluster's queue.
-localrules:
-    draw_features,
-    draw_reconstructions,
-    draw_accuracy,
-    draw_importance,
-    draw_diagram,
+def shown(figure):
+    """The runs of a figure, in the order of the config."""
+    return [study.runs[name] for name in study.figures[figure].runs]
 
 
-rule draw_features:
-    input:
-        shown_run_files,
-    output:
-        in_report("features"),
-    log:
-        f"{LOGS}/draw_features/{{figure}}.{{format}}.log",
-    benchmark:
-        f"{BENCHMARKS}/draw_features/{{figure}}.{{format}}.tsv"
-    wildcard_constraints:
-        figure=figures_of("features"),
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        title=title,
-        labels=labels,
-        code=code_digest("lmrep.figures.grids"),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/draw_features.py"
+def figure_inputs(wildcards):
+    """The run files, tables and traces that a figure's kind reads, by what they are."""
+    reads = kinds.FIGURES[study.figures[wildcards.figure].kind].reads
+    found = {"runs": [run_path(run.name) for run in shown(wildcards.figure)]} if "runs" in reads else {}
+    for table in set(reads) & set(TABLES):
+        found[table] = [table_path(table, run.name) for run in shown(wildcards.figure)]
+    if "trace" in reads:
+        found["trace"] = f"{RESULTS}/traces/{wildcards.figure}.safetensors"
+    return found
 
 
-rule draw_reconstructions:
-    input:
-        runs=shown_run_files,
-        tables=shown_tables("accuracy"),
-    output:
-        in_report("reconstructions"),
-    log:
-        f"{LOGS}/draw_reconstructions/{{figure}}.{{format}}.log",
-    benchmark:
-        f"{BENCHMARKS}/draw_reconstructions/{{figure}}.{{format}}.tsv"
-    wildcard_constraints:
-        figure=figures_of("reconstructions"),
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        title=title,
-        labels=labels,
-        layers=shown_layers,
-        image=lambda wildcards: study.figures[wildcards.figure].image,
-        code=code_digest("lmrep.figures.grids"),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/draw_reconstructions.py"
+def figure_settings(wildcards):
+    """What a figure shows of its inputs, and the labels on it."""
+    figure, runs = study.figures[wildcards.figure], shown(wildcards.figure)
+    return as_param(
+        {
+            "labels": {run.name: run.probe.label for run in runs},
+            "layers": {run.name: figure.layers.get(run.name, run.layers) for run in runs},
+            "image": figure.image,
+            "stem": runs[0].probe.stem.weights.label,
+            "stack": runs[0].probe.stack.label,
+        }
+    )
 
 
-rule draw_accuracy:
-    input:
-        shown_tables("accuracy"),
-    output:
-        in_report("accuracy"),
-    log:
-        f"{LOGS}/draw_accuracy/{{figure}}.{{format}}.log",
-    benchmark:
-        f"{BENCHMARKS}/draw_accuracy/{{figure}}.{{format}}.tsv"
-    wildcard_constraints:
-        figure=figures_of("accuracy"),
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        title=title,
-        labels=probe_labels,
-        code=code_digest("lmrep.figures.charts"),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/draw_accuracy.py"
+for kind, entry in kinds.FIGURES.items():
 
-
-rule draw_importance:
-    input:
-        shown_tables("patches"),
-    output:
-        in_report("importance"),
-    log:
-        f"{LOGS}/draw_importance/{{figure}}.{{format}}.log",
-    benchmark:
-        f"{BENCHMARKS}/draw_importance/{{figure}}.{{format}}.tsv"
-    wildcard_constraints:
-        figure=figures_of("importance"),
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        title=title,
-        labels=labels,
-        code=code_digest("lmrep.figures.charts"),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/draw_importance.py"
-
-
-rule trace_probe:
-    input:
-        weights=lambda wildcards: [weights_path(name) for name in shown_runs(wildcards)[0].weight_files],
-        image=lambda wildcards: image_path(study.figures[wildcards.figure].image),
-    output:
-        f"{RESULTS}/traces/{{figure}}.safetensors",
-    log:
-        f"{LOGS}/trace_probe/{{figure}}.log",
-    benchmark:
-        f"{BENCHMARKS}/trace_probe/{{figure}}.tsv"
-    wildcard_constraints:
-        figure=figures_of("diagram"),
-    threads: study.threads
-    resources:
-        mem_mb=8000,
-        runtime=10,
-    params:
-        settings=traced_settings,
-        fit=lambda wildcards: study.images[study.figures[wildcards.figure].image].fit,
-        maximised=maximised,
-        code=code_digest("lmrep.probe.trace", "lmrep.inputs.images"),
-    message:
-        "Following an image through the probe of {wildcards.figure}"
-    script:
-        "../scripts/trace_probe.py"
-
-
-rule draw_diagram:
-    input:
-        rules.trace_probe.output,
-    output:
-        in_report("diagram"),
-    log:
-        f"{LOGS}/draw_diagram/{{figure}}.{{format}}.log",
-    benchmark:
-        f"{BENCHMARKS}/draw_diagram/{{figure}}.{{format}}.tsv"
-    wildcard_constraints:
-        figure=figures_of("diagram"),
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=10,
-    params:
-        title=title,
-        stem=lambda wildcards: shown_runs(wildcards)[0].probe.stem.label,
-        stack=lambda wildcards: shown_runs(wildcards)[0].probe.stack.label,
-        code=code_digest("lmrep.figures.diagram"),
-    message:
-        "Drawing {wildcards.figure}"
-    script:
-        "../scripts/draw_diagram.py"
+    rule:
+        name:
+            f"draw_{kind}"
+        input:
+            unpack(figure_inputs),
+        output:
+            report(
+                figure_path("{figure}", "{format}"),
+                caption=f"../figures/captions/{kind}.rst",
+                category="Figures",
+                labels={"figure": "{figure}", "format": "{format}"},
+            ),
+        log:
+            f"{LOGS}/draw_{kind}/{{figure}}.{{format}}.log",
+        benchmark:
+            f"{BENCHMARKS}/draw_{kind}/{{figure}}.{{format}}.tsv"
+        wildcard_constraints:
+            figure=one_of(name for name, figure in study.figures.items() if figure.kind == kind),
+        localrule: True  # seconds, not worth a place in a cluster's queue
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=10,
+        params:
+            title=lambda wildcards: study.figures[wildcards.figure].title,
+            settings=figure_settings,
+            code=code_digest(kinds.module_of(entry.function), script="scripts/draw_figure.py"),
+        message:
+            "Drawing {wildcards.figure}"
+        script:
+            "../scripts/draw_figure.py"

@@ -1,4 +1,5 @@
-# Tables: one pair a run, so that one figure needs only its own runs, and the two of the whole study.
+# Tables: one of each kind a run, so that a figure needs its own runs only, and one of each kind for the whole study.
+from lmrep.metrics.tables import TABLES
 
 
 # Seconds each: they are not worth a place in a cluster's queue.
@@ -9,12 +10,14 @@ localrules:
     metrics,
 
 
+METRIC_MODULES = sorted({kinds.module_of(metric.function) for metric in kinds.METRICS.values()})
+
+
 rule measure_run:
     input:
         run_path("{run}"),
     output:
-        accuracy=f"{RESULTS}/metrics/accuracy/{{run}}.tsv",
-        patches=f"{RESULTS}/metrics/patches/{{run}}.tsv",
+        **{table: table_path(table, "{run}") for table in TABLES},
     log:
         f"{LOGS}/measure_run/{{run}}.log",
     benchmark:
@@ -24,7 +27,9 @@ rule measure_run:
         mem_mb=2000,
         runtime=10,
     params:
-        code=code_digest("lmrep.metrics.measures"),
+        probe=lambda wildcards: study.runs[wildcards.run].probe.name,
+        metrics=as_param({name: identity(metric) for name, metric in kinds.METRICS.items()}),
+        code=code_digest("lmrep.metrics.tables", *METRIC_MODULES, script="scripts/measure_run.py"),
     message:
         "Measuring the images of {wildcards.run}"
     script:
@@ -33,11 +38,14 @@ rule measure_run:
 
 rule merge_tables:
     input:
-        accuracy=expand(rules.measure_run.output.accuracy, run=study.runs),
-        patches=expand(rules.measure_run.output.patches, run=study.runs),
+        **{table: [table_path(table, run) for run in study.runs] for table in TABLES},
     output:
-        accuracy=report(f"{RESULTS}/metrics/accuracy.tsv", caption="../figures/captions/tables.rst", category="Tables"),
-        patches=report(f"{RESULTS}/metrics/patches.tsv", caption="../figures/captions/tables.rst", category="Tables"),
+        **{
+            table: report(
+                f"{RESULTS}/metrics/{table}.tsv", caption="../figures/captions/tables.rst", category="Tables"
+            )
+            for table in TABLES
+        },
     log:
         f"{LOGS}/merge_tables.log",
     benchmark:
@@ -47,7 +55,8 @@ rule merge_tables:
         mem_mb=500,
         runtime=10,
     params:
-        code=code_digest("lmrep.metrics.measures"),
+        runs=as_param(list(study.runs)),
+        code=code_digest("lmrep.metrics.tables", script="scripts/merge_tables.py"),
     message:
         "Merging the tables of all runs"
     script:
@@ -68,7 +77,7 @@ rule record_study:
     params:
         study=as_param(config),
     message:
-        "Recording the study as it was resolved"
+        "Recording the study with its defaults and the command line's settings"
     script:
         "../scripts/record_study.py"
 

@@ -1,7 +1,7 @@
 # How the models in resources/miniature/ were made. They ship with the project: a build does not train them.
 import yaml
 
-RECIPE = os.path.relpath(Path(ROOT, "resources/miniature/recipe.yaml"))
+RECIPE = os.path.relpath(Path(workflow.basedir, "resources/miniature/recipe.yaml"))
 TRAINED = list(yaml.safe_load(Path(RECIPE).read_text())["models"])
 
 
@@ -22,7 +22,7 @@ rule train_model:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code_digest("lmrep.miniature.train"),
+        code=code_digest("lmrep.miniature.train", script="scripts/train_miniature.py"),
     message:
         "Training {wildcards.model}"
     script:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from lmrep.workflow.job import job_log
 from lmrep.miniature.card import model_card
+from lmrep.workflow.job import job_log
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:

@@ -5,18 +5,24 @@ from pathlib import Path
 
 import torch
 
-from lmrep.inputs.images import load_target
-from lmrep.workflow.job import job_log
 from lmrep.files import write_arrays
-from lmrep.study.spec import run_from_settings
+from lmrep.inputs.images import load_target
+from lmrep.probe.probe import load_probe
 from lmrep.probe.trace import trace
+from lmrep.study.config import make_study
+from lmrep.workflow.job import job_log
 
 snakemake = globals()["snakemake"]
-torch.set_num_threads(snakemake.threads)
 with job_log(snakemake.log[0]) as log:
-    run = run_from_settings(json.loads(snakemake.params.settings))
+    study = make_study(snakemake.config)
+    torch.set_num_threads(study.threads)
+    figure = study.figures[snakemake.wildcards.figure]
+    run = study.runs[figure.runs[0]]
     files = {Path(path).stem: Path(path) for path in snakemake.input.weights}
-    image = load_target(Path(snakemake.input.image), run.probe.stem.size, snakemake.params.fit)
-    arrays, facts = trace(run, files, image, json.loads(snakemake.params.maximised))
-    write_arrays(Path(snakemake.output[0]), arrays, facts)
-    print(f"traced {snakemake.input.image} to blocks {run.layers}", file=log)
+    stem, stack = files[run.probe.stem.weights.name], files.get(run.probe.stack.name)
+    stack = stack if run.weights == "trained" else None
+    probe = load_probe(run.probe, stem, stack, max(run.layers), torch.device("cpu"), run.seed)
+    image = load_target(Path(snakemake.input.image), run.probe.stem.size, study.images[figure.image].fit)
+    arrays, facts = trace(probe, run.layers, image)
+    write_arrays(Path(snakemake.output[0]), arrays, facts | json.loads(snakemake.params.maximised))
+    print(f"traced {figure.image} to blocks {run.layers}", file=log)

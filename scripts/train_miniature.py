@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 import yaml
 
-from lmrep.workflow.job import job_log
 from lmrep.miniature.train import train
 from lmrep.progress import progress
+from lmrep.workflow.job import job_log
 
 snakemake = globals()["snakemake"]
 torch.set_num_threads(snakemake.threads)

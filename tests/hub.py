@@ -1,22 +1,26 @@
-"""A hub on this machine: as much of its protocol as downloads need, with faults on demand.
+"""A model hub on this machine: the parts of its protocol that downloads need, with faults on demand.
 
     with Hub() as hub:
         hub.add_model("some/repo", "0" * 40, "model.safetensors", b"...")
         hub.add_file("/images/photograph.zip", b"...")
-        ...  # HF_ENDPOINT=hub.url (read when huggingface_hub is imported: set it for a new process)
+        ...  # HF_ENDPOINT=hub.url; huggingface_hub reads it when imported, so start a new process
 
-Large files are answered as the hub does: `/repo/resolve/revision/file` redirects to another host name (the
-same server, as `localhost`), to which a token must not travel.
+A file is served in one of three ways, as on the real hub: directly; by a redirect to another host name (the same
+server, as `localhost`), which must not see the token; or through Xet, which builds a file from parts of a "xorb".
 """
 
 import hashlib
+import json
 import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 CHUNK = 1 << 16  # bytes
+XET_TOKEN = "xet-token"
 
 
 @dataclass(frozen=True)
@@ -24,28 +28,37 @@ class Request:
     method: str
     path: str
     range: str  # the Range header, or ""
-    authorized: bool  # whether it carried an Authorization header
+    token: str  # the bearer token, or ""
 
 
 @dataclass
 class File:
-    """One served file, and what is wrong with it."""
+    """A served file and its faults."""
 
     body: bytes
     commit: str = ""
-    redirect: bool = False
-    etag: str = ""  # of the body it should have
-    token: str = ""  # who is let in; "" for everyone
-    cuts: list[int] = field(default_factory=list)  # the connection breaks after so many bytes, once each
-    wrong: bytes | None = None  # served in place of the body
-    size: int | None = None  # claimed in place of the body's
+    by: Literal["direct", "redirect", "xet"] = "direct"
+    etag: str = ""  # as announced
+    token: str = ""  # who may read it; "" for everyone
+    cuts: list[int] = field(default_factory=list)  # the connection breaks after this many bytes, once for each entry
+    pause: int | None = None  # after this many bytes, nothing comes until the client closes the connection
+    wrong: bytes | None = None  # served instead of the body
+    size: int | None = None  # announced instead of the body's
+
+    @property
+    def data(self) -> bytes:
+        return self.body if self.wrong is None else self.wrong
+
+
+def xorb(data: bytes) -> bytes:
+    """Xet's container: each chunk is preceded by a version, its stored size, its compression (none) and its size."""
+    chunks = [data[place : place + CHUNK] for place in range(0, len(data), CHUNK)]
+    sizes = [len(chunk).to_bytes(3, "little") for chunk in chunks]
+    return b"".join(b"\0" + size + b"\0" + size + chunk for size, chunk in zip(sizes, chunks, strict=True))
 
 
 class Hub:
-    """The server, in a thread of its own; a context manager.
-
-    `requests` lists what was asked of it, in order.
-    """
+    """The server, in its own thread; a context manager. `requests` lists the requests in order."""
 
     def __init__(self) -> None:
         self.files: dict[str, File] = {}
@@ -68,7 +81,7 @@ class Hub:
         self.stop()
 
     def stop(self) -> None:
-        """Ends the server; its port is closed from then on. May be called twice."""
+        """Stops the server and closes its port; may be called twice."""
         if self.thread.is_alive():
             self.server.shutdown()
             self.thread.join()
@@ -76,7 +89,7 @@ class Hub:
 
     @property
     def port(self) -> int:
-        return self.server.server_address[1]
+        return int(self.server.server_address[1])
 
     @property
     def url(self) -> str:
@@ -88,24 +101,31 @@ class Hub:
         return self.files[path]
 
     def add_model(
-        self, repo: str, revision: str, file: str, body: bytes, *, redirect: bool = True, token: str = ""
+        self,
+        repo: str,
+        revision: str,
+        file: str,
+        body: bytes,
+        *,
+        by: Literal["direct", "redirect", "xet"] = "redirect",
+        token: str = "",
     ) -> File:
-        """Serves `body` as a file of a model's repository; `token` gates it.
+        """Serves `body` as a file of a model repository; with a `token`, only to those who send it.
 
-        Set `cuts`, `wrong` or `size` of the File that this returns to make it faulty, and unset them to heal it.
+        Set `cuts`, `pause`, `wrong`, `size` or `etag` of the returned File to make it faulty.
         """
         served = self.add_file(f"/{repo}/resolve/{revision}/{file}", body)
-        served.commit, served.redirect, served.token = revision, redirect, token
+        served.commit, served.by, served.token = revision, by, token
         if not re.fullmatch("[0-9a-f]{40}", revision):
             served.commit = hashlib.sha1(revision.encode()).hexdigest()  # of the branch or tag
         return served
 
     def add_error(self, prefix: str, status: int, code: str = "") -> None:
-        """Answers every path that starts so with `status` and `X-Error-Code: code` (such as RepoNotFound)."""
+        """Answers every path with this prefix with `status` and `X-Error-Code: code` (such as RepoNotFound)."""
         self.errors[prefix] = (status, code)
 
     def asked(self, method: str = "GET", part: str = "") -> list[Request]:
-        """The requests made with `method` for a path that contains `part`."""
+        """Returns the requests made with `method` for a path that contains `part`."""
         return [request for request in self.requests if request.method == method and part in request.path]
 
 
@@ -117,42 +137,48 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_HEAD(self) -> None:
-        self.answer(body=False)
+        self.answer()
 
     def do_GET(self) -> None:
-        self.answer(body=True)
+        self.answer()
 
-    def refuse(self, status: int, code: str) -> None:
+    def start(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        if code:
-            self.send_header("X-Error-Code", code)
-        self.send_header("Content-Length", "0")
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.end_headers()
 
-    def answer(self, body: bool) -> None:
+    def refuse(self, status: int, code: str = "") -> None:
+        self.start(status, {"Content-Length": "0", **({"X-Error-Code": code} if code else {})})
+
+    def answer(self) -> None:
         hub, path = self.server_hub, unquote(urlsplit(self.path).path)
-        token = self.headers.get("Authorization", "")
-        hub.requests.append(Request(self.command, path, self.headers.get("Range", ""), bool(token)))
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        hub.requests.append(Request(self.command, path, self.headers.get("Range", ""), token))
         for prefix, (status, code) in hub.errors.items():
             if path.startswith(prefix):
                 return self.refuse(status, code)
+        if path.startswith("/xet/"):
+            return self.answer_xet(path)
         cdn = path.startswith("/cdn/")
         file = hub.files.get(path.removeprefix("/cdn"))
         if file is None:
             return self.refuse(404, self.missing(path))
-        if file.token and not cdn and token != f"Bearer {file.token}":
+        if file.token and not cdn and token != file.token:
             return self.refuse(401, "GatedRepo")
         headers = {"ETag": f'"{file.etag}"', "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
+        if cdn or not file.commit:
+            return self.send(file, file.data, headers)
         size = len(file.body) if file.size is None else file.size
-        if file.commit and not cdn:
-            headers |= {"X-Repo-Commit": file.commit, "X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": str(size)}
-        if file.redirect and not cdn:
-            headers |= {"Location": f"http://localhost:{hub.port}/cdn{path}", "Content-Length": "0"}
-            return self.start(302, headers)
-        self.send(file, headers, body)
+        headers |= {"X-Repo-Commit": file.commit, "X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": str(size)}
+        if file.by == "direct":
+            return self.send(file, file.data, headers)
+        if file.by == "xet":
+            headers |= {"X-Xet-Hash": self.xet_hash(path), "X-Xet-Refresh-Route": f"{hub.url}/xet/token"}
+        self.start(302, headers | {"Location": f"http://localhost:{hub.port}/cdn{path}", "Content-Length": "0"})
 
     def missing(self, path: str) -> str:
-        """What of the path is not there, in the hub's words."""
+        """Names the part of the path that does not exist, as the hub does."""
         repo, resolve, rest = path.partition("/resolve/")
         known = [other for other in self.server_hub.files if other.startswith(f"{repo}/resolve/")]
         if not resolve or not known:
@@ -161,15 +187,33 @@ class _Handler(BaseHTTPRequestHandler):
         found = any(other.startswith(f"{repo}/resolve/{revision}/") for other in known)
         return "EntryNotFound" if found else "RevisionNotFound"
 
-    def start(self, status: int, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
+    @staticmethod
+    def xet_hash(path: str) -> str:
+        """Stands for the file and for the one xorb that holds it."""
+        return hashlib.sha256(path.encode()).hexdigest()
 
-    def send(self, file: File, headers: dict[str, str], body: bool) -> None:
-        """The file, or the range of it that was asked for; breaks off where a cut is set."""
-        data = file.body if file.wrong is None else file.wrong
+    def answer_xet(self, path: str) -> None:
+        """The storage behind Xet: a token for it, the xorbs that a file consists of, and a xorb."""
+        hub, expiry = self.server_hub, "4000000000"
+        if path == "/xet/token":
+            token = {"X-Xet-Access-Token": XET_TOKEN, "X-Xet-Token-Expiration": expiry}
+            return self.start(200, {"X-Xet-Cas-Url": f"{hub.url}/xet", **token, "Content-Length": "0"})
+        key = path.rpartition("/")[2]
+        file = next((file for name, file in hub.files.items() if self.xet_hash(name) == key), None)
+        if file is None or path.startswith("/xet/v2/"):  # the client then asks for v1
+            return self.refuse(404)
+        packed = xorb(file.data)
+        if path.startswith("/xet/xorbs/"):
+            return self.send(file, packed, {})
+        chunks = {"start": 0, "end": -(-len(file.data) // CHUNK)}
+        part = {"range": chunks, "url": f"{hub.url}/xet/xorbs/{key}", "url_range": {"start": 0, "end": len(packed) - 1}}
+        terms = [{"hash": key, "unpacked_length": len(file.data), "range": chunks}]
+        plan = json.dumps({"offset_into_first_range": 0, "terms": terms, "fetch_info": {key: [part]}}).encode()
+        self.start(200, {"Content-Type": "application/json", "Content-Length": str(len(plan))})
+        self.wfile.write(plan)
+
+    def send(self, file: File, data: bytes, headers: dict[str, str]) -> None:
+        """Sends `data`, or the requested range of it; breaks off where a cut is set."""
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         status, first, last = 200, 0, len(data) - 1
         if asked:
@@ -178,11 +222,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return self.start(416, {"Content-Range": f"bytes */{len(data)}", "Content-Length": "0"})
             status, headers = 206, {**headers, "Content-Range": f"bytes {first}-{last}/{len(data)}"}
         self.start(status, {**headers, "Content-Length": str(last + 1 - first)})
-        if not body:
+        if self.command == "HEAD":
             return
         end = last + 1
         if file.cuts:
             end = min(first + file.cuts.pop(0), end)
             self.close_connection = True
         for place in range(first, end, CHUNK):
+            if file.pause is not None and place - first >= file.pause:
+                self.close_connection = True
+                with suppress(OSError):
+                    self.connection.recv(1)
+                return
             self.wfile.write(data[place : min(place + CHUNK, end)])

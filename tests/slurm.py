@@ -1,6 +1,6 @@
-"""A Slurm of two nodes on this machine, each with a made-up GPU: no database, no cgroups, no systemd; for root only.
+"""A Slurm of two nodes on this machine, each with a made-up GPU. No database, no cgroups, no systemd; root only.
 
-Within `with Slurm() as slurm`, every process of this machine has sbatch, squeue and the rest.
+Inside `with Slurm() as slurm`, every process on this machine can call sbatch, squeue and the rest.
 """
 
 import os
@@ -14,14 +14,14 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-# The executor plugin's jobs unset SLURM_CONF: only the default place is found by all.
+# The executor plugin unsets SLURM_CONF in its jobs, so the config must be in the default place.
 ETC = Path("/etc/slurm")
 FILES = ("slurm.conf", "gres.conf")
-MARK = "# The test cluster of lmrep, of process "
+MARK = "# lmrep test cluster, started by process "
 NODES = ("lmrep-n1", "lmrep-n2")
 NEEDS = ("slurmctld", "slurmd", "munged", "mungekey", "sbatch", "squeue", "scontrol", "scancel", "setpriv")
 
-# Four runs would fit by CPUs and memory, so that it is the GPUs that keep them to two.
+# CPUs and memory are enough for four runs, so only the GPUs limit them to two.
 CONFIG = """\
 ClusterName=lmrep
 SlurmctldHost=localhost(127.0.0.1)
@@ -68,16 +68,18 @@ NodeName={nodes[1]} Name=gpu File=/dev/null
 
 
 def why_not() -> str:
-    """Why the cluster cannot be started here; empty where it can."""
+    """Returns why the cluster cannot be started here, or "" if it can."""
+    if os.environ.get("LMREP_SLURM") != "1":
+        return f"LMREP_SLURM is not 1 (the test writes to {ETC})"
     if os.geteuid() != 0:
-        return "not root"
+        return "needs root"
     missing = [name for name in NEEDS if not shutil.which(name)]
     if missing:
         return f"not installed: {', '.join(missing)}"
     for path in (ETC / name for name in FILES):
         first = path.read_text().partition("\n")[0] if path.exists() else MARK + "0"
         if not first.startswith(MARK):
-            return f"{path} is another cluster's"
+            return f"{path} belongs to another cluster"
         if Path("/proc", first.removeprefix(MARK)).exists():
             return f"{path} is in use by process {first.removeprefix(MARK)}"
     return ""
@@ -88,15 +90,15 @@ class Job:
     id: str
     state: str
     node: str  # "" while it waits
-    about: str  # its comment, or else its name
-    gpus: str  # such as lmrep-n1:gpu:1(IDX:0); "" for none, or while it waits
+    about: str  # its comment, or its name if it has no comment
+    gpus: str  # for example lmrep-n1:gpu:1(IDX:0); "" if it has none or still waits
 
 
 class Slurm:
     def __enter__(self) -> "Slurm":
-        self.daemons: dict[str, subprocess.Popen] = {}
+        self.daemons: dict[str, subprocess.Popen[bytes]] = {}
         with ExitStack() as undo:
-            # Not in pytest's own folder, which munge finds too private, and too deep for a socket.
+            # Not in pytest's folder: munge rejects its permissions, and its path is too long for a socket.
             self.folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="slurm-")))
             self.folder.chmod(0o755)
             undo.callback(self.stop)
@@ -108,12 +110,12 @@ class Slurm:
                 f"--pid-file={self.folder}/munged.pid", f"--log-file={self.folder}/munged.log",
                 f"--seed-file={self.folder}/munged.seed",
             )  # fmt: skip
-            wait_until(lambda: (self.folder / "munge.socket").exists(), 10, "munge is up", self.logs)
+            wait_until(lambda: (self.folder / "munge.socket").exists(), 10, "munge was up", self.logs)
             (self.folder / "state").mkdir()
             self.start("slurmctld", "-D")
             for node in NODES:
                 self.revive(node)
-            wait_until(lambda: set(self.nodes().values()) == {"idle"}, 60, "both nodes are idle", self.logs)
+            wait_until(lambda: set(self.nodes().values()) == {"idle"}, 60, "both nodes were idle", self.logs)
             self.undo = undo.pop_all()
         return self
 
@@ -126,7 +128,7 @@ class Slurm:
             (ETC / name).write_text(f"{MARK}{os.getpid()}\n{values}")
 
     def start(self, *command: str, name: str = "") -> None:
-        """A daemon that lives no longer than this process, killed or not."""
+        """Starts a daemon that dies with this process, even if this process is killed."""
         self.daemons[name or command[0]] = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *command],
             cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -146,19 +148,19 @@ class Slurm:
             (ETC / name).unlink(missing_ok=True)
 
     def logs(self) -> str:
-        """The end of every daemon's log: fatal errors go nowhere else."""
+        """Returns the end of every daemon's log. Fatal errors are printed nowhere else."""
         return "\n".join(f"{path.name}: {path.read_text()[-2000:]}" for path in sorted(self.folder.glob("*.log")))
 
     def nodes(self) -> dict[str, str]:
-        """State by node."""
+        """Returns the state of each node."""
         return dict(line.split("|") for line in output("sinfo", "-h", "-N", "-o", "%N|%T").splitlines())
 
     def jobs(self) -> list[Job]:
-        """Every job that Slurm still remembers, the first submitted first."""
+        """Returns every job that Slurm still remembers, in the order of submission."""
         found = []
         for record in output("scontrol", "show", "job", "-d", "-o").splitlines():
             if not record.startswith("JobId="):
-                continue  # none yet
+                continue  # there are no jobs yet
             facts = dict(field.partition("=")[::2] for field in record.split())
             node = facts["NodeList"].replace("(null)", "")
             gpus = f"{node}:{facts['GRES']}" if "gpu" in facts.get("GRES", "") else ""
@@ -170,10 +172,10 @@ class Slurm:
         subprocess.run(["scancel", job.id], check=True)
 
     def kill_node(self, node: str) -> None:
-        """Ends all that runs on a node at once, as a machine that lost power would."""
+        """Kills everything that runs on a node at once, as a power failure does."""
         processes = [path for path in Path("/proc").iterdir() if path.name.isdecimal()]
         log, mark = self.folder / f"{node}.log", f"SLURMD_NODENAME={node}\0".encode()
-        # slurmd and its slurmstepd first: they would tell slurmctld that the job's own processes ended.
+        # slurmd and slurmstepd first, or they tell slurmctld that the job's processes ended.
         watchers = [process for process in processes if has_open(process, log)]
         for process in [*watchers, *(process for process in processes if mark in environment(process))]:
             with suppress(ProcessLookupError):
@@ -188,14 +190,14 @@ class Slurm:
 def has_open(process: Path, file: Path) -> bool:
     try:
         return any(link.readlink() == file for link in (process / "fd").iterdir())
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return False
 
 
 def environment(process: Path) -> bytes:
     try:
         return (process / "environ").read_bytes()
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return b""
 
 
@@ -204,9 +206,12 @@ def output(*command: str) -> str:
 
 
 def wait_until(holds: Callable[[], bool], seconds: float, what: str, report: Callable[[], str]) -> None:
-    """Raises TimeoutError, with `report()`, unless `holds()` within so many seconds."""
+    """Waits until `holds()` is true.
+
+    Raises TimeoutError with the text of `report()` if that takes more than `seconds`.
+    """
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
-            raise TimeoutError(f"not within {seconds} s: {what}\n{report()}")
+            raise TimeoutError(f"waited {seconds} s until {what}\n{report()}")
         time.sleep(0.5)

@@ -5,11 +5,18 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from lmrep.study.config import make_probe
 from lmrep.study.spec import Descent, Octave, Probe, Run, Weights
 
 GPT2 = Weights("tiny_gpt2", "gpt2", width=48, depth=3, heads=3)
 VIT = Weights("tiny_vit", "vit", width=48, depth=3, heads=3, patch=4, size=16)
 WIDE = Weights("tiny_wide", "vit", width=64, depth=4, heads=4, patch=4, size=16)
+
+
+def probe_of(stem: Weights, stack: Weights, name: str = "tiny", **options: bool) -> Probe:
+    """A probe as a config describes it; `options`: those of its stem."""
+    raw = {"label": name.title(), "stem": stem.name, "stack": stack.name, **options}
+    return make_probe(name, raw, {weights.name: weights for weights in (stem, stack)})
 
 
 def gpt2_model(weights: Weights, seed: int = 0):
@@ -61,7 +68,7 @@ def tiny_run(objective: str, panels: tuple, probe: Probe | None = None, **change
     start = ("normal", 0.7, 0.05) if objective == "match" else ("uniform", 0.5, 0.6)
     descent = Descent(start, (Octave(16, 4, (0.02, 0.002)),), scale=1.0, constant=200.0)
     fields = {
-        "name": f"tiny_{objective}", "objective": objective, "probe": probe or Probe("tiny", "Tiny", VIT, GPT2),
+        "name": f"tiny_{objective}", "objective": objective, "probe": probe or probe_of(VIT, GPT2),
         "weights": "trained", "layers": (1, 2, 3), "panels": panels, "descent": descent, "seed": 7,
         "precision": "float32", "memory": "auto",
     }  # fmt: skip

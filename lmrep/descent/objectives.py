@@ -1,7 +1,7 @@
-"""What a descent lowers: one number a panel, from the outputs of one block.
+"""The losses that a descent minimises, computed from the outputs of one block.
 
-Each function takes outputs [panel, token, width] and returns losses [panel]. Sums, not means, as in the
-author's scripts: rates and scales in the config are for these.
+An objective maps outputs [panel, token, width] to losses [panel]. Losses are sums, not means, as in the author's
+scripts; the rates and scales in the config are for sums.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 Objective = Callable[[Tensor], Tensor]
-Device = torch.device | str  # that of the outputs: an index made here is not sent there at every step
+Device = torch.device | str  # the device of the outputs: indices are made there once, not copied in every step
 
 
 def neuron(neurons: Sequence[int], first_patch: int, constant: float, device: Device = "cpu") -> Objective:
-    """sum(C - activation) of panel p's neuron `neurons[p]` over all patches."""
-
+    """For panel p: the sum of (constant - activation) of neuron `neurons[p]` over all patches."""
     index = torch.tensor(neurons, device=device)[:, None, None]
 
     def loss(outputs: Tensor) -> Tensor:
@@ -26,8 +25,7 @@ def neuron(neurons: Sequence[int], first_patch: int, constant: float, device: De
 
 
 def patch(patches: Sequence[int], first_patch: int, constant: float, device: Device = "cpu") -> Objective:
-    """sum(C - activation) of all neurons of panel p's patch `patches[p]`."""
-
+    """For panel p: the sum of (constant - activation) over all neurons of patch `patches[p]`."""
     panels = torch.arange(len(patches), device=device)
     tokens = torch.tensor(patches, device=device) + first_patch
 
@@ -38,10 +36,10 @@ def patch(patches: Sequence[int], first_patch: int, constant: float, device: Dev
 
 
 def distance(outputs: Tensor, targets: Tensor) -> Tensor:
-    """L1 distance [panel] between two outputs [panel, token, width], over all tokens, the class token's too."""
+    """The L1 distance [panel] between two outputs [panel, token, width], over all tokens with the class token."""
     return (outputs - targets).abs().sum(dim=(1, 2))
 
 
 def match(targets: Tensor) -> Objective:
-    """L1 distance to the photographs' own outputs [panel, token, width] at this block."""
+    """The L1 distance to `targets`, the outputs [panel, token, width] of the photographs at this block."""
     return lambda outputs: distance(outputs, targets)

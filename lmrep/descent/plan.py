@@ -1,33 +1,31 @@
-"""How a run is computed on the machine at hand: where, in which precision, and in how many passes."""
+"""How this machine computes a run: on which device, in which precision, and in how many passes."""
 
-import ctypes
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
 import torch
 
-from lmrep.probe.block import fuses_attention
+from lmrep.descent.allocator import keep_freed_memory
 from lmrep.errors import InputError
-from lmrep.probe.families import FAMILIES
+from lmrep.probe.block import fuses_attention
+from lmrep.study.kinds import OBJECTIVES
 from lmrep.study.spec import Run, Weights
 
-CPU_MEMORY = 2000  # MB, of a budget that is left to us: passes of more images are no faster
-GPU_SHARE = 0.5  # of the card's whole memory: how much is free would differ from one day to the next
+CPU_MEMORY = 2000  # MB for `auto`: passes of more images are no faster
+GPU_SHARE = 0.5  # of the card's whole memory; the free memory differs from day to day, and with it the bytes
 MEGABYTE = 10**6
-SPARE = 0.1  # of the tokens of a pass, computed though its panels do not need them
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+SPARE = 0.1  # share of the tokens of a pass that its panels may not need
 
 
 @dataclass(frozen=True)
 class Group:
-    """Images that go through one pass, a slice of a run's layers by one of its panels."""
+    """The images of one pass: a slice of a run's layers by a slice of its panels."""
 
     layers: slice
     panels: slice
-    tokens: int | None  # that matter to the objective, from the first; None: all
+    tokens: int | None  # how many matter to the objective, from the first; None: all
 
 
 @dataclass(frozen=True)
@@ -44,34 +42,21 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def keep_freed_memory() -> None:
-    """Has glibc keep what is freed: every step wants the same again, and gets it from the system page by page.
-
-    A matter of speed alone, 6 to 12 % of a step of the miniature (benchmarks/speed.md); other systems are left as
-    they are.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt:
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-        # Older ones take no more than 32 MiB, and having been asked once no longer adapt by themselves.
-        mallopt(M_MMAP_THRESHOLD, 2**31 - 1) or mallopt(M_MMAP_THRESHOLD, 2**25)
-
-
 def settle(threads: int) -> None:
-    """Has torch make the same bytes every time, on `threads` CPU cores: their number splits, and rounds, sums."""
-    # Read by CUDA's matrix library when it starts: its deterministic mode needs it.
+    """Makes torch give the same bytes every time on `threads` CPU cores; their number decides how sums round."""
+    # CUDA's matrix library reads it at its start. Deterministic mode needs it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    # Else that mode also fills all new memory, to show reads of what was never written: a tenth of the time here.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    # That mode also fills new memory, to show reads of unwritten values. It costs a tenth of the time here.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its __setattr__
     keep_freed_memory()
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 by instructions of its own."""
+    """Whether the device has instructions that multiply bfloat16."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     found = torch.cpu.get_capabilities()
     return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
@@ -84,8 +69,8 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def budget(memory: float | str, device: torch.device) -> float:
-    """Bytes for what a pass keeps for its way back."""
-    if memory != "auto":
+    """Bytes that one pass may keep for its backward half."""
+    if not isinstance(memory, str):
         return memory * MEGABYTE
     if device.type == "cuda":
         return GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
@@ -93,10 +78,10 @@ def budget(memory: float | str, device: torch.device) -> float:
 
 
 def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: torch.dtype) -> int:
-    """Bytes that an image's way through one block keeps for the way back, as `Block` and autograd do."""
+    """Bytes that `Block` and autograd keep of one image in one block, for the backward half."""
     float32, product = 4, precision.itemsize
     norms, attended, hidden = 2 * stack.width * float32, 3 * stack.width * product, 4 * stack.width * product
-    if fuses_attention(device, precision):  # keeps its output and a sum, in place of the weights
+    if fuses_attention(device, precision):  # it keeps its output and a sum, not the attention weights
         weights = stack.width * product + stack.heads * float32
     else:
         weights = stack.heads * tokens * product
@@ -104,9 +89,10 @@ def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: to
 
 
 def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple[slice, slice]]:
-    """Slices of layers and panels whose images pass `blocks` blocks in all at most, but one image at least.
+    """Slices of layers and panels whose images pass at most `blocks` blocks in all, and at least one image.
 
-    All layers of some panels where that fits, since deep and shallow ones share a pass well; else some of one panel.
+    A slice has all layers of some panels if that fits, because deep and shallow layers share a pass well. Otherwise
+    it has some layers of one panel.
     """
     width = min(int(blocks // sum(layers)), panels)
     if width:
@@ -124,10 +110,9 @@ def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple
 
 
 def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
-    """Slices of panels that need about as many tokens: at most SPARE more than needed.
+    """Slices of neighbouring panels that need about as many tokens: at most SPARE of them are computed for nothing.
 
-    Panels share a pass with their neighbours in the config only. One a pass would compute no token for nothing, and
-    take longer: passes of a few images are mostly overhead.
+    One panel a pass would compute no spare token, but would take longer: small passes are mostly overhead.
     """
     start = 0
     for end in range(1, len(tokens) + 1):
@@ -138,15 +123,15 @@ def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
 
 
 def make_plan(run: Run, device: torch.device) -> Plan:
-    """The passes of a run. In a causal stack, what comes after a patch that is maximised is left out of its pass."""
+    """The passes of a run. In a causal stack, a pass leaves out the tokens after the patch that it maximises."""
     precision = pick_precision(run.precision, device)
-    shared = [(slice(0, len(run.panels)), None)]
-    if run.objective == "patch" and FAMILIES[run.probe.stack.family].causal:
-        tokens = [run.probe.first_patch + patch + 1 for patch in run.panels]
+    shared: list[tuple[slice, int | None]] = [(slice(0, len(run.panels)), None)]
+    if OBJECTIVES[run.objective].own_patch_only and run.probe.stack.causal:
+        tokens = [run.probe.stem.first_patch + int(patch) + 1 for patch in run.panels]
         shared = [(panels, max(tokens[panels])) for panels in neighbours(tokens)]
     groups = []
     for panels, needed in shared:
-        image = image_bytes(run.probe.stack, needed or run.probe.tokens, device, precision)
+        image = image_bytes(run.probe.stack, needed or run.probe.stem.tokens, device, precision)
         blocks = budget(run.memory, device) / image
         for layers, part in split(run.layers, panels.stop - panels.start, blocks):
             groups.append(Group(layers, slice(panels.start + part.start, panels.start + part.stop), needed))

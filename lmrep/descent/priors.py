@@ -1,7 +1,7 @@
-"""What a descent assumes of images: start noise, blur, jitter, octaves.
+"""What a descent assumes about images: start noise, blur, jitter, octaves.
 
-Every draw has a generator of its own, seeded from what it is for, so that a draw does not depend on which
-draws came before it: a run that is split or taken up again makes the same ones.
+Each draw has its own generator, seeded by what the draw is for. A draw does not depend on earlier draws, so a run that
+is split, resumed or extended makes the same ones.
 """
 
 import hashlib
@@ -15,47 +15,53 @@ from lmrep.study.spec import Octave
 BLUR_KERNEL = 3  # px, as in the author's scripts
 
 
-def generator(seed: int, purpose: str, index: int) -> torch.Generator:
-    """A CPU generator for draw `index` of a `purpose`; the same on every device."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
+def generator(seed: int, purpose: str, name: str | int) -> torch.Generator:
+    """A CPU generator for one draw, the same for a run on any device.
+
+    `purpose`: "start", "jitter" and so on. `name`: what the draw is for: "neuron 5", "chelsea", a step number.
+    """
+    digest = hashlib.sha256(f"{seed}/{purpose}/{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def normal(shape: tuple[int, ...], mean: float, deviation: float, rng: torch.Generator) -> Tensor:
+    """Normal noise of `shape`, on the CPU."""
     return torch.randn(shape, generator=rng) * deviation + mean
 
 
-def start_noise(start: tuple[str, float, float], size: int, seed: int, panel: int) -> Tensor:
-    """[3, size, size] for one panel: ("uniform", low, high) or ("normal", mean, deviation), in pixel values.
+def start_noise(start: tuple[str, float, float], size: int, seed: int, name: str) -> Tensor:
+    """The start image [3, size, size] of one panel, in pixel values.
 
-    It is the same at every layer, so that layers differ by what they do with it.
+    `start`: ("uniform", low, high) or ("normal", mean, deviation). `name`: what the panel is, such as "neuron 5".
+    All layers start from the same image, so their results differ only by what the layers do.
     """
     kind, first, second = start
-    rng = generator(seed, "start", panel)
+    rng = generator(seed, "start", name)
     if kind == "uniform":
         return torch.rand((3, size, size), generator=rng) * (second - first) + first
     return normal((3, size, size), first, second, rng)
 
 
 def between(ends: tuple[float, float], step: int, steps: int) -> float:
-    """Linear from the first of `steps` steps to the last."""
+    """The value at `step` of a line from ends[0] at the first of `steps` steps to ends[1] at the last."""
     return ends[0] + (ends[1] - ends[0]) * step / max(steps - 1, 1)
 
 
 def window(octave: Octave, size: int, seed: int, step: int) -> tuple[slice, slice]:
-    """The rows and columns that a step updates: a random crop of the probe's `size` px, or the whole image."""
+    """The rows and columns that a step updates: a random crop of `size` px, the whole image if it has that size."""
     spare = octave.size - size
     top, left = torch.randint(spare + 1, (2,), generator=generator(seed, "jitter", step)).tolist()
     return slice(top, top + size), slice(left, left + size)
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
-    """A 3 x 3 Gaussian of `sigma` px over images [image, 3, height, width]; edges are reflected."""
-    from torchvision.transforms.functional import gaussian_blur  # takes a second to import, and few runs blur
+    """Blurs images [image, 3, height, width] by a 3 x 3 Gaussian of `sigma` px, with reflected edges."""
+    from torchvision.transforms.functional import gaussian_blur  # the import takes a second, and few runs blur
 
-    return gaussian_blur(images, [BLUR_KERNEL, BLUR_KERNEL], [sigma, sigma])
+    blurred: Tensor = gaussian_blur(images, [BLUR_KERNEL, BLUR_KERNEL], [sigma, sigma])
+    return blurred
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Images [image, 3, height, width] at `size` px, bilinear."""
+    """Resizes images [image, 3, height, width] to `size` x `size` px: bilinear, antialiased."""
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True)

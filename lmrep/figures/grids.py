@@ -1,114 +1,227 @@
 """Pictures of pictures: optimised panels block by block, and re-created images beside their target."""
 
-from math import ceil, sqrt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from lmrep.figures.layout import (
+    BELOW,
+    CAPTION,
+    GAP,
+    HEADING,
+    Layout,
+    Lines,
+    fit_blocks,
+    fit_line,
+    row_height,
+)
+from lmrep.figures.page import (
+    GREY,
+    MARGIN,
+    PAGE,
+    TALLEST,
+    fold,
+    make_canvas,
+    place_image,
+    styled,
+    text_width,
+    title_height,
+)
+from lmrep.figures.shown import Shown
 from lmrep.files import ArrayFile
-from lmrep.figures.page import PAGE, make_canvas, place_image, styled, title_height
+from lmrep.study.kinds import OBJECTIVES
 
-MARGIN, GAP = 0.08, 0.04  # in: around the page, between panels
-LABEL, HEADING = 0.115, 0.2  # in: the line above a panel, the line above a block
-COLUMNS = 9  # pictures in a line, the target among them
-LARGEST = 1.9  # in, the side of a panel where few must fill the page
-GREY = "#555555"
-
-
-def panel_label(objective: str, panel: int, side: int) -> str:
-    """Neurons by number, patches by (row, column), both from 1."""
-    return f"{panel + 1}" if objective == "neuron" else f"({panel // side + 1}, {panel % side + 1})"
+LABEL, NOTE = 0.115, 0.115  # in: the line above a panel, the line below it
+SUBTITLE = 0.12  # in, a line below the title
+READABLE = 0.3  # in, the side of the smallest panel that has a label of its own
+SSIM, SSIM_AND_NOTE = 0.17, 0.28  # in, the lines below a reconstruction
+CLIPPED = 0.01  # a picture with a larger share of clipped pixels has a note
+Image = npt.NDArray[np.floating]
 
 
-def outline_patch(axes: Axes, panel: int, side: int, x: float, y: float, size: float) -> None:
+def clipped_share(image: Image) -> float:
+    """The share of pixels of an image [3, h, w], in [0, 1], that have a channel below 0 or above 1."""
+    return float(((image < 0) | (image > 1)).any(axis=0).mean())
+
+
+def clip_note(shares: Sequence[float]) -> str:
+    """What to say of one or more pictures' clipped pixels: "12 % clipped", "3 to 17 % clipped", or nothing."""
+    if max(shares) <= CLIPPED:
+        return ""
+    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+    return f"{low if low == high else f'{low} to {high}'} % clipped"
+
+
+def panel_label(panels: str, panel: int, grid: int) -> str:
+    """Neurons by number, patches by (row, column), both from 1. panels: "neurons" or "patches"."""
+    return f"({panel // grid + 1}, {panel % grid + 1})" if panels == "patches" else f"{panel + 1}"
+
+
+def outline_patch(axes: Axes, panel: int, grid: int, x: float, y: float, size: float) -> None:
     """A thin black line with a white rim around a patch of the picture whose top left corner is (x, y) in."""
-    patch = size / side
-    corner = (x + panel % side * patch, y + panel // side * patch)
+    patch = size / grid
+    corner = (x + panel % grid * patch, y + panel // grid * patch)
     for colour, width in (("white", 1.3), ("black", 0.5)):
         axes.add_patch(Rectangle(corner, patch, patch, fill=False, color=colour, linewidth=width))
 
 
-def block_columns(blocks: int) -> int:
-    """Two blocks side by side; three where two would make the figure longer than a page."""
-    return min(blocks, 2 if blocks <= 4 else 3)
+@dataclass(frozen=True)
+class Words:
+    """All text of a feature figure except its title."""
+
+    probe: str
+    kind: str  # "neurons" or "patches"
+    headings: list[str]  # [block]
+    labels: list[str]  # [panel]
+    notes: list[list[str]]  # [block][panel], of clipped pixels
+    summaries: list[str]  # [block], of clipped pixels
+
+    def listing(self) -> str:
+        """The probe and all panels, in one sentence."""
+        order = ", left to right and top to bottom" if len(self.labels) > 1 else ""
+        named = "Patches (row, column)" if self.kind == "patches" else self.kind.capitalize()
+        return f"{self.probe}. {named}{order}: {', '.join(self.labels)}"
+
+
+def read_words(probe: str, run: ArrayFile) -> Words:
+    kind = OBJECTIVES[run.facts["objective"]].panels
+    shares = [[clipped_share(image) for image in block] for block in run["images"]]
+    return Words(
+        probe,
+        kind,
+        [f"Block {layer}" for layer in run.facts["layers"]],
+        [panel_label(kind, panel, run.facts["grid"]) for panel in run.facts["panels"]],
+        [[clip_note([share]) for share in block] for block in shares],
+        [clip_note(block) for block in shares],
+    )
+
+
+def widest(words: Iterable[str], size: float = 6, weight: str = "normal") -> float:
+    return max(text_width(word, size, weight) for word in words)
+
+
+def fit_words(words: Words, top: float) -> tuple[Layout, str]:
+    """The layout of a figure that starts `top` in below the page's edge, and its subtitle, on lines.
+
+    First choice: each panel has its label and its note. Next: notes by block. Last: panels named in the subtitle.
+    """
+    head = widest(words.headings, 8, "bold")
+    label, note, summary = widest(words.labels), widest(chain(*words.notes)), widest(words.summaries)
+    noted = NOTE if summary else 0.0
+    for subtitle, heading, lines, needed in (
+        ("", head + 0.1 + text_width(words.probe, 7), Lines(LABEL, noted, 0), max(label, note)),
+        (words.probe, max(head, summary), Lines(LABEL, 0, noted), max(label, READABLE)),
+        (words.listing(), max(head, summary), Lines(0, 0, noted), 0.0),
+    ):
+        folded = fold(subtitle, PAGE - 2 * MARGIN, 6.5)
+        room = TALLEST - top - SUBTITLE * len(folded.splitlines()) - MARGIN
+        layout = fit_blocks(len(words.headings), len(words.labels), room, heading, lines)
+        if layout.width >= heading and layout.size >= needed:
+            break
+    return layout, folded
 
 
 @styled
-def draw_features(run: ArrayFile, title: str, label: str) -> Figure:
-    """The panels of a feature run, a near-square grid for each block.
+def draw_features(shown: Shown) -> Figure:
+    """The panels of one feature run, a near-square grid for each block, on one page.
 
-    run: a run file whose objective is neuron or patch; `images` [layer, panel, 3, h, w], shown clipped to
-    [0, 1]. label: the probe's, shown at each block's heading. Where one patch was maximised and the image is the
-    probe's own size, a thin outline marks that patch.
+    The run: `images` [layer, panel, 3, h, w], shown clipped to [0, 1]; facts: `objective`, `layers`, `panels`,
+    `size` (px, of the probe's image) and `grid` (patches in a row of it). Where one patch was maximised and the image
+    has the probe's own size, a thin outline marks that patch. A note tells how many pixels of a panel are clipped.
+    Where panels are too small for labels and notes, a line below the title names the panels and the note is below
+    each block.
+
+    Raises ValueError unless there is exactly one run.
     """
-    images, objective, panels = run["images"], run.facts["objective"], run.facts["panels"]
-    stem = run.facts["settings"]["probe"]["stem"]
-    side = stem["size"] // stem["patch"]
+    if len(shown.runs) != 1:
+        raise ValueError(f"expected one run in a features figure, got {', '.join(shown.runs) or 'none'}")
+    ((name, run),) = shown.runs.items()
+    images, panels, grid = run["images"], run.facts["panels"], run.facts["grid"]
+    words = read_words(shown.labels[name], run)
     # In an image larger than the probe's, a patch has no one place: it was optimised in random crops.
-    outlined = objective == "patch" and images.shape[-1] == stem["size"]
+    outlined = words.kind == "patches" and images.shape[-1] == run.facts["size"]
 
-    across = ceil(sqrt(len(panels)))
-    down = ceil(len(panels) / across)
-    columns = block_columns(len(images))
-    rows = ceil(len(images) / columns)
-    apart = 0.2  # in, between blocks
-    block = (PAGE - 2 * MARGIN - (columns - 1) * apart) / columns
-    size = min((block - (across - 1) * GAP) / across, LARGEST)
-    width = size * across + GAP * (across - 1)
-    height = HEADING + down * (size + LABEL) + (down - 1) * GAP
-    top = title_height(title) + 0.06
-    figure, axes = make_canvas(top + rows * height + (rows - 1) * 0.12 + MARGIN, title)
-
-    for index, layer in enumerate(run.facts["layers"]):
-        x = MARGIN + index % columns * (width + apart)
-        y = top + index // columns * (height + 0.12)
-        axes.text(x, y + 0.13, f"Block {layer}", size=8, weight="bold")
-        axes.text(x + width, y + 0.13, label, size=7, color=GREY, ha="right")
+    top = title_height(shown.title) + 0.06
+    layout, subtitle = fit_words(words, top)
+    lines = subtitle.splitlines()
+    figure, axes = make_canvas(top + SUBTITLE * len(lines) + layout.height + MARGIN, shown.title)
+    for index, line in enumerate(lines):
+        axes.text(MARGIN, top - 0.04 + SUBTITLE * index, line, size=6.5, color=GREY, va="top")
+    top += SUBTITLE * len(lines)
+    for index, heading in enumerate(words.headings):
+        x, y = layout.block_corner(index)
+        x, y = MARGIN + x, top + y
+        axes.text(x, y + 0.13, heading, size=8, weight="bold")
+        if subtitle:
+            below = y + layout.block - layout.lines.foot + 0.022
+            axes.text(x + layout.width, below, words.summaries[index], size=6, color=GREY, ha="right", va="top")
+        else:
+            axes.text(x + layout.width, y + 0.13, words.probe, size=7, color=GREY, ha="right")
         for place, panel in enumerate(panels):
-            px = x + place % across * (size + GAP)
-            py = y + HEADING + place // across * (size + LABEL + GAP) + LABEL
+            right, down = layout.panel_corner(place)
+            px, py, size = x + right, y + down, layout.size
             place_image(axes, images[index, place], px, py, size, size)
-            axes.text(px, py - 0.025, panel_label(objective, panel, side), size=6, color=GREY)
+            if layout.lines.label:
+                axes.text(px, py - 0.025, words.labels[place], size=6, color=GREY)
+            if layout.lines.note:
+                note = words.notes[index][place]
+                axes.text(px + size, py + size + 0.022, note, size=6, color=GREY, ha="right", va="top")
             if outlined:
-                outline_patch(axes, panel, side, px, py, size)
+                outline_patch(axes, panel, grid, px, py, size)
     return figure
 
 
-def place_captioned(axes: Axes, image: np.ndarray, x: float, y: float, size: float, above: str, below: str) -> None:
+def place_captioned(
+    axes: Axes, image: Image, x: float, y: float, size: float, above: str, below: Sequence[str]
+) -> None:
+    """A picture with its top left corner at (x, y) in, one line of text above it and some below."""
     axes.text(x + size / 2, y - 0.035, above, size=6.5, ha="center")
     place_image(axes, image, x, y, size, size)
-    axes.text(x + size / 2, y + size + 0.035, below, size=6.5, color=GREY, ha="center", va="top")
+    for index, line in enumerate(below):
+        down = y + size + 0.035 + 0.105 * index
+        axes.text(x + size / 2, down, line, size=6 if index else 6.5, color=GREY, ha="center", va="top")
 
 
 @styled
-def draw_reconstructions(
-    rows: list[tuple[str, ArrayFile, list[int], dict[int, float]]], image: str, title: str
-) -> Figure:
+def draw_reconstructions(shown: Shown) -> Figure:
     """One image re-created from the outputs of blocks: its target, then a picture for each block, a row a run.
 
-    rows: the run's label, its file (objective match), the blocks to show and the SSIM of every one of them.
-    image: the name of a panel that every run has. Blocks that one line cannot hold go on below.
-    """
-    most = max(len(blocks) for _, _, blocks, _ in rows)
-    lines = ceil(most / (COLUMNS - 1))
-    across = 1 + ceil(most / lines)
-    apart = 0.12  # in, between the target and its reconstructions
-    size = min((PAGE - 2 * MARGIN - apart - (across - 1) * GAP) / across, LARGEST)
-    line = 0.14 + size + 0.17  # in: heading, picture, SSIM
-    heights = [HEADING + line * ceil(len(blocks) / (across - 1)) + 0.06 for _, _, blocks, _ in rows]
-    y = title_height(title) + 0.04
-    figure, axes = make_canvas(y + sum(heights) + MARGIN - 0.06, title)
+    Runs come in the order of `shown.labels`, with the blocks of `shown.layers`; blocks that do not fit on one line go
+    below. Each run: `images` [layer, panel, 3, h, w], shown clipped to [0, 1], and `targets` [panel, 3, h, w]; facts:
+    `layers`, `panels` (names of images). SSIM comes from the accuracy table (run, image, layer, ssim). A note tells
+    how many pixels of a picture are clipped.
 
-    for (label, run, blocks, ssim), height in zip(rows, heights, strict=True):
-        panel, layers = run.facts["panels"].index(image), run.facts["layers"]
-        axes.text(MARGIN, y + 0.13, label, size=8, weight="bold")
-        place_captioned(axes, run["targets"][panel], MARGIN, y + HEADING + 0.14, size, "target", "")
-        for index, block in enumerate(blocks):
-            x = MARGIN + size + GAP + apart + index % (across - 1) * (size + GAP)
-            py = y + HEADING + index // (across - 1) * line + 0.14
-            picture = run["images"][layers.index(block), panel]
-            place_captioned(axes, picture, x, py, size, f"block {block}", f"SSIM {ssim[block]:.2f}")
+    Raises ValueError where a run has no such image, KeyError where the table has no SSIM for a picture.
+    """
+    ssim = {(row["run"], row["image"], row["layer"]): row["ssim"] for row in shown.tables["accuracy"]}
+    runs = {name: shown.runs[name] for name in shown.labels}
+    places = {name: run.facts["panels"].index(shown.image) for name, run in runs.items()}
+    pictures = {
+        name: {block: run["images"][run.facts["layers"].index(block), places[name]] for block in shown.layers[name]}
+        for name, run in runs.items()
+    }
+    notes = {name: {b: clip_note([clipped_share(image)]) for b, image in pictures[name].items()} for name in runs}
+    below = SSIM_AND_NOTE if any(chain(*(row.values() for row in notes.values()))) else SSIM
+    counts = [len(row) for row in pictures.values()]
+    y = title_height(shown.title) + 0.04
+    pixels = max(run["targets"].shape[-1] for run in runs.values())
+    across, size = fit_line(counts, pixels, TALLEST - y, below)
+    heights = [row_height(count, across, size + below) for count in counts]
+    figure, axes = make_canvas(y + sum(heights) + MARGIN - 0.06, shown.title)
+    for (name, run), height in zip(runs.items(), heights, strict=True):
+        upper = y + HEADING + CAPTION
+        axes.text(MARGIN, y + 0.13, shown.labels[name], size=8, weight="bold")
+        place_captioned(axes, run["targets"][places[name]], MARGIN, upper, size, "target", [])
+        for index, (block, image) in enumerate(pictures[name].items()):
+            line, column = divmod(index, across - 1)
+            x, down = MARGIN + size + GAP + BELOW + column * (size + GAP), line * (CAPTION + size + below)
+            text = [f"SSIM {ssim[name, shown.image, block]:.2f}", notes[name][block]]
+            place_captioned(axes, image, x, upper + down, size, f"block {block}", text)
         y += height
     return figure

@@ -3,65 +3,106 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from textwrap import fill
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
+from matplotlib.textpath import text_to_path
+
+from lmrep.figures.shown import Shown
 
 STYLE = Path(__file__).resolve().parents[2] / "figures" / "lmrep.mplstyle"
 PAGE = 7.0  # in, the width of every figure
-TITLE_CHARACTERS = 88  # of a title that fits on one line of the page
-# What each format would otherwise stamp on the file: the library's version, the date.
-UNSTAMPED = {
+TALLEST = 9.5  # in, the height of a printed page's text
+MARGIN = 0.08  # in, around the page
+GREY = "#555555"  # of text beside the point
+# What each format would otherwise write into the file: the library's version, the date.
+UNSTAMPED: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     ".svg": {"Date": None, "Creator": None},
 }
 
+Draw = Callable[[Shown], Figure]
 
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """`draw` under the house style, which the caller's own settings survive."""
+
+def styled(draw: Draw) -> Draw:
+    """Runs `draw` under the house style and leaves the caller's own settings as they are."""
 
     @wraps(draw)
-    def drawn(*args, **kwargs) -> Figure:
+    def drawn(shown: Shown) -> Figure:
         with style.context(["default", str(STYLE)]):
-            return draw(*args, **kwargs)
+            return draw(shown)
 
     return drawn
 
 
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Inches that `text` takes on one line at `size` pt."""
+    look = FontProperties(size=size, weight=weight)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, look, ismath=False)
+    return float(width) / 72
+
+
+def fold(text: str, width: float, size: float, weight: str = "normal") -> str:
+    """`text` on as many lines as it needs at `size` pt to stay within `width` in. Words longer than that are cut."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if text_width(longer, size, weight) <= width:
+            lines[-1] = longer
+            continue
+        if lines[-1]:
+            lines.append("")
+        for letter in word:
+            if lines[-1] and text_width(lines[-1] + letter, size, weight) > width:
+                lines.append("")
+            lines[-1] += letter
+    return "\n".join(lines)
+
+
 def fold_title(title: str) -> str:
-    return fill(title, TITLE_CHARACTERS)
+    return fold(title, PAGE - 2 * MARGIN, 9, "bold")
 
 
 def make_canvas(height: float, title: str) -> tuple[Figure, Axes]:
-    """A page-wide figure of `height` in, with one bare axes over all of it: x right and y down, both in inches."""
+    """A page-wide figure of `height` in with its title, and one bare axes over all of it.
+
+    The axes measures in inches, x to the right and y down. The title ends at `title_height(title)`.
+    """
     figure = Figure(figsize=(PAGE, height))
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, PAGE), ylim=(height, 0))
     axes.set_axis_off()
-    axes.text(0.08, 0.08, fold_title(title), size=9, weight="bold", va="top", linespacing=1.15)
+    axes.text(MARGIN, 0.08, fold_title(title), size=9, weight="bold", va="top", linespacing=1.15)
     return figure, axes
 
 
 def title_height(title: str) -> float:
-    """Inches from the top of a canvas to where its title has ended."""
+    """Inches from the top of a canvas to the end of its title."""
     return 0.14 + 0.15 * len(fold_title(title).splitlines())
 
 
-def place_image(axes: Axes, image: np.ndarray, x: float, y: float, width: float, height: float, **look) -> AxesImage:
-    """Shows an image, [3, h, w] (clipped to [0, 1]) or a matrix [h, w], with its top left corner at (x, y) in."""
+def place_image(
+    axes: Axes, image: npt.NDArray[np.floating], x: float, y: float, width: float, height: float, **look: Any
+) -> AxesImage:
+    """Shows an image [3, h, w] (clipped to [0, 1]) or a matrix [h, w] with its top left corner at (x, y) in."""
     if image.ndim == 3:
         image = np.clip(np.moveaxis(image, 0, -1), 0, 1)
     return axes.imshow(image, extent=(x, x + width, y + height, y), aspect="auto", **look)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes `figure` to a png, pdf or svg file; nothing in the file tells when, where or with what it was made."""
+    """Writes `figure` to a png, pdf or svg file. The file does not say when, where or with what it was made.
+
+    Raises ValueError for any other format.
+    """
     path = Path(path)
     if path.suffix not in UNSTAMPED:
         raise ValueError(f"{path}: expected a name that ends in {', '.join(UNSTAMPED)}")

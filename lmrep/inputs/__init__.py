@@ -1,1 +1,1 @@
-"""Weights and images: fetched, verified, and read."""
+"""Weights and images: sources, downloads and checks."""

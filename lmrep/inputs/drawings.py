@@ -1,14 +1,19 @@
-"""Targets that are drawn, not photographed: pictures that no photograph collection has to ship."""
+"""Targets drawn by this program, where a photograph may not be shipped."""
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as Picture
 from PIL import ImageDraw
 from skimage.filters import gaussian
 
 from lmrep.errors import InputError
+
+Array = npt.NDArray[np.float64]
+Strokes = list[tuple[Array, float]]  # (line [points, 2], width), both in image sides
 
 OVERSAMPLING = 2  # drawn this much larger, then averaged
 TOROID = (0.5, 0.5, 0.185, 0.052)  # centre x and y, half width, half height; all lengths in image sides
@@ -23,8 +28,8 @@ GLOW = (
 )
 
 
-def bolt(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, roughness: float = 0.17) -> np.ndarray:
-    """A jagged line from `start` to `end`, [points, 2], by midpoint displacement (Fournier et al., 1982)."""
+def bolt(rng: np.random.Generator, start: Array, end: Array, roughness: float = 0.17) -> Array:
+    """Returns a jagged line from `start` to `end`, [points, 2], by midpoint displacement (Fournier et al., 1982)."""
     points = np.stack([start, end])
     for _ in range(6):
         step = np.diff(points, axis=0)
@@ -34,10 +39,10 @@ def bolt(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, roughness
     return points
 
 
-def discharge(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, width: float) -> list:
-    """[(line, width)] of a bolt and its branches, each thinner and shorter than the one it leaves."""
+def discharge(rng: np.random.Generator, start: Array, end: Array, width: float) -> Strokes:
+    """Returns a bolt and its branches, each thinner and shorter than its parent."""
     line = bolt(rng, start, end)
-    strokes = [(line, width)]
+    strokes: Strokes = [(line, width)]
     if width < 0.0022:
         return strokes
     angle, length = math.atan2(*(end - start)[::-1]), float(np.hypot(*(end - start)))
@@ -50,8 +55,8 @@ def discharge(rng: np.random.Generator, start: np.ndarray, end: np.ndarray, widt
     return strokes
 
 
-def draw_strokes(strokes: list, side: int) -> np.ndarray:
-    """The strokes on a dark ground, [side, side] in [0, 1]; a bolt thins out towards its tip."""
+def draw_strokes(strokes: Strokes, side: int) -> Array:
+    """Draws the strokes, bright on black, [side, side] in [0, 1]; a bolt gets thinner towards its tip."""
     canvas = Picture.new("L", (side, side))
     pen = ImageDraw.Draw(canvas)
     for line, width in sorted(strokes, key=lambda stroke: stroke[1]):
@@ -64,17 +69,20 @@ def draw_strokes(strokes: list, side: int) -> np.ndarray:
     return np.asarray(canvas, dtype=float) / 255
 
 
-def paint(scene: np.ndarray, mask: np.ndarray, colour: np.ndarray) -> None:
-    """`colour` [h, w, 3] over the scene where mask [h, w] is true."""
+def paint(scene: Array, mask: npt.NDArray[np.bool_], colour: Array) -> None:
+    """Paints `colour` [h, w, 3] over `scene` [h, w, 3] where `mask` [h, w] is true."""
     scene[mask] = np.broadcast_to(colour, scene.shape)[mask]
 
 
-def draw_apparatus(scene: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
-    """Floor, base with primary winding, secondary column and toroid, painted into scene [h, w, 3]."""
+def draw_apparatus(scene: Array, x: Array, y: Array) -> None:
+    """Paints floor, base with primary winding, secondary column and toroid into `scene` [h, w, 3].
+
+    `x` and `y` [h, w] are the pixels' places in image sides.
+    """
     floor = 0.9 - 0.02 * (x - 0.5) ** 2
     paint(scene, y > floor, (np.array([0.17, 0.13, 0.26]) * np.exp(-7 * (x - 0.5) ** 2)[..., None]))
 
-    # A turned cylinder is bright where it faces the light; the discharge above lights its top most.
+    # A cylinder is bright where it faces the light; the discharge above lights its top most.
     cx, half, top, bottom = COLUMN
     across = np.clip((x - cx) / half, -1, 1)
     facing = np.sqrt(1 - across**2) * 0.6 + 0.5 * np.exp(-(((across + 0.35) / 0.22) ** 2))
@@ -93,15 +101,15 @@ def draw_apparatus(scene: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
     cx, cy, wide, high = TOROID
     u, v = (x - cx) / wide, (y - cy) / high
     inside = abs(u) ** 2.6 + abs(v) ** 2.0 < 1
-    # Polished metal: sky of violet light above, a bright band, dark horizon, faint floor below.
+    # Polished metal reflects violet light above, a bright band, a dark horizon and a faint floor below.
     metal = 0.30 + 0.75 * np.exp(-(((v + 0.45) / 0.2) ** 2)) - 0.24 * np.exp(-(((v - 0.25) / 0.28) ** 2))
     metal = metal + 0.16 * np.exp(-(((v - 0.75) / 0.15) ** 2)) + 0.25 * np.exp(-(((u + 0.45) / 0.2) ** 2)) * (v < 0.1)
     metal = metal * (1 - 0.55 * abs(u) ** 3)
     paint(scene, inside, metal[..., None] * np.array([0.86, 0.82, 1.0]))
 
 
-def draw_tesla_coil(size: int = 512, seed: int = 0) -> np.ndarray:
-    """A Tesla coil in the dark with discharges from its toroid, uint8 [size, size, 3]; same seed, same bytes."""
+def draw_tesla_coil(size: int = 512, seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Draws a Tesla coil in the dark with discharges, uint8 [size, size, 3]; the same seed gives the same bytes."""
     rng = np.random.default_rng(seed)
     side = size * OVERSAMPLING
     y, x = (np.mgrid[:side, :side] + 0.5) / side
@@ -109,7 +117,7 @@ def draw_tesla_coil(size: int = 512, seed: int = 0) -> np.ndarray:
     draw_apparatus(scene, x, y)
 
     cx, cy, wide, high = TOROID
-    strokes = []
+    strokes: Strokes = []
     for angle in np.linspace(-1.12 * math.pi, 0.12 * math.pi, 9) + rng.uniform(-0.09, 0.09, 9):
         way = np.array([math.cos(angle), math.sin(angle)])
         root = np.array([cx, cy]) + 0.92 * way * (wide, high)
@@ -117,21 +125,23 @@ def draw_tesla_coil(size: int = 512, seed: int = 0) -> np.ndarray:
         strokes += discharge(rng, root, tip, rng.uniform(0.0085, 0.012))
     arcs = draw_strokes(strokes, side)
 
-    light = -np.log1p(-np.clip(scene, 0, 0.98))  # so that the tone curve below gives the scene back
+    light = -np.log1p(-np.clip(scene, 0, 0.98))  # the tone curve below then returns the scene
+    blur: Callable[[Array, float], Array] = gaussian  # scikit-image has no types
     for sigma, strength, colour in GLOW:
-        blurred = gaussian(arcs, sigma * side)
+        blurred = blur(arcs, sigma * side)
         light += strength * blurred[..., None] * np.array(colour)
     picture = 1 - np.exp(-light)
     picture = picture.reshape(size, OVERSAMPLING, size, OVERSAMPLING, 3).mean((1, 3))
     picture += rng.normal(0, 0.006, (size, size, 1))  # a sensor's grain
-    return np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    levels: npt.NDArray[np.uint8] = np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    return levels
 
 
 DRAWINGS = {"tesla_coil": draw_tesla_coil}
 
 
-def draw(name: str) -> np.ndarray:
-    """The drawing called `name`, uint8 [h, w, 3]; InputError if there is none."""
+def draw(name: str) -> npt.NDArray[np.uint8]:
+    """Returns the drawing `name`, uint8 [h, w, 3]; raises InputError if there is none."""
     if name not in DRAWINGS:
         raise InputError(f"'{name}' is not one of the drawings: {', '.join(sorted(DRAWINGS))}")
     return DRAWINGS[name]()

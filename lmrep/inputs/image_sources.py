@@ -1,4 +1,4 @@
-"""Where target images come from: fetched, verified, kept at their own size as a lossless PNG."""
+"""Sources of target images: each is fetched, verified, and written as a lossless PNG at its own size."""
 
 import hashlib
 import io
@@ -11,41 +11,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from lmrep.inputs.drawings import draw
 from lmrep.errors import OFFLINE_HINT, InputError
-from lmrep.inputs.images import decode, one_line, read_bytes
 from lmrep.files import replacing
-from lmrep.study.spec import Image
+from lmrep.inputs.drawings import draw
+from lmrep.inputs.images import Pixels, decode, one_line, read_bytes
+from lmrep.inputs.shipped import load_skimage
+from lmrep.study.spec import SOURCES, Image
 
-# Pictures inside scikit-image's wheel; its other ones would be downloaded.
-SHIPPED = (
-    "astronaut", "brick", "camera", "cat", "cell", "chelsea", "clock", "coffee", "coins", "colorwheel", "grass",
-    "gravel", "horse", "hubble_deep_field", "immunohistochemistry", "logo", "microaneurysms", "moon", "page",
-    "retina", "rocket", "shepp_logan_phantom", "stereo_motorcycle", "text",
-)  # fmt: skip
-SOURCES = ("skimage", "path", "url", "drawing")
 # https anywhere, plain http on this machine only
 ADDRESS = re.compile(r"(?:https://([\w.-]+)|http://(127\.0\.0\.1|localhost))(?::\d+)?/")
 TIMEOUT = (10, 20)  # s: to connect, between two packets
 
 
-def load_skimage(name: str) -> np.ndarray:
-    """A picture of `SHIPPED` (else InputError), float32 [height, width, 3] in [0, 1]; of a stereo pair, the left."""
-    import skimage
-
-    if name not in SHIPPED:
-        raise InputError(f"'{name}' is not a picture that scikit-image ships: {', '.join(SHIPPED)}")
-    image = getattr(skimage.data, name)()
-    image = skimage.util.img_as_float32(image[0] if isinstance(image, tuple) else image)
-    if image.ndim == 2:
-        image = np.stack([image] * 3, -1)
-    if image.shape[-1] == 4:
-        image = 1 - image[..., 3:] * (1 - image[..., :3])
-    return image
-
-
 def download(url: str, sha256: str, folder: Path) -> Path:
-    """The file behind `url`, put in `folder` once its hash is the pinned one; InputError if it is not to be had."""
+    """Downloads a file to `folder` and returns its path; raises InputError if it fails or has another sha256."""
     import pooch
     import requests
     from requests.exceptions import ProxyError
@@ -66,18 +45,19 @@ def download(url: str, sha256: str, folder: Path) -> Path:
         elif type(error) in (requests.ConnectionError, requests.ConnectTimeout, requests.ReadTimeout, ProxyError):
             reason = f"no connection to {address[1] or address[2]}; {OFFLINE_HINT}"
         raise InputError(f"{url}: expected the file: {reason}") from None
-    except ValueError as error:  # pooch's, when the hash is another; it has deleted the file
+    except ValueError as error:  # the hash differs; pooch has deleted the file
         raise InputError(f"{url}: not kept: {one_line(error).partition('. Deleted')[0]}") from None
 
 
 def check_sha256(data: bytes, expected: str, label: str) -> None:
+    """Raises InputError, starting with `label`, unless `expected` is empty or the sha256 of `data`."""
     found = hashlib.sha256(data).hexdigest()
     if expected and found != expected.lower():
         raise InputError(f"{label}: expected sha256 {expected}, found {found}")
 
 
 def read_member(archive: bytes, member: str, label: str) -> bytes:
-    """The bytes of `member` in a zip; InputError, beginning with `label`, if they are not to be had."""
+    """Returns the bytes of `member` in a zip; raises InputError, starting with `label`, if it cannot be read."""
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             if member not in opened.namelist():
@@ -88,8 +68,8 @@ def read_member(archive: bytes, member: str, label: str) -> bytes:
         raise InputError(f"{label}: expected a readable zip with '{member}': {one_line(error)}") from None
 
 
-def decode_file(path: Path, image: Image, label: str) -> np.ndarray:
-    """The picture in a local file, or in its zip member, once the hashes that `image` gives have been checked."""
+def decode_file(path: Path, image: Image, label: str) -> Pixels:
+    """Returns the picture in a local file, or in its zip member, after a check of the hashes in `image`."""
     data = read_bytes(path, label)
     check_sha256(data, image.sha256, label)
     if image.member:
@@ -98,8 +78,8 @@ def decode_file(path: Path, image: Image, label: str) -> np.ndarray:
     return decode(data, label)
 
 
-def obtain(image: Image) -> np.ndarray:
-    """The original that `image` asks for, uint8 [height, width, 3]."""
+def obtain(image: Image) -> Pixels:
+    """Returns the original, uint8 [height, width, 3]."""
     if image.skimage:
         return np.round(load_skimage(image.skimage) * 255).astype(np.uint8)
     if image.drawing:
@@ -111,9 +91,9 @@ def obtain(image: Image) -> np.ndarray:
 
 
 def fetch_image(image: Image, path: Path) -> tuple[int, int]:
-    """Writes the original of `image` to `path`, an 8-bit RGB PNG at its own size, whole or not at all.
+    """Writes the original of `image` to `path` as an 8-bit RGB PNG; on an error, `path` stays as it was.
 
-    Returns (width, height) in px. Every InputError begins with the key, `images.<name>.<source>`.
+    Returns (width, height) in px. Every InputError starts with the key, `images.<name>.<source>`.
     """
     given = [source for source in SOURCES if getattr(image, source)]
     if len(given) != 1:

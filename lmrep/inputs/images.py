@@ -1,24 +1,27 @@
-"""Target images as a probe sees them: read from a file, cut to the probe's size."""
+"""Target images as a probe sees them: read from a file and fitted to the probe's size."""
 
 import io
 import zlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image as Picture
-from PIL import ImageOps
+from PIL import ImageOps, UnidentifiedImageError
 
 from lmrep.errors import InputError
 
+Pixels = npt.NDArray[np.uint8]
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, zlib.error)
 
 
 def one_line(error: Exception) -> str:
+    """Returns the message of `error` on one line, or its class if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def to_rgb(picture: Picture.Image) -> np.ndarray:
-    """The upright picture as uint8 [height, width, 3]: EXIF turn applied, transparency on white, 16 bits to 8."""
+def to_rgb(picture: Picture.Image) -> Pixels:
+    """Returns uint8 [height, width, 3]: turned as EXIF says, transparency on white, 16 bits rounded to 8."""
     picture = ImageOps.exif_transpose(picture)
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
         grey = np.asarray(picture).astype(np.int64)
@@ -31,33 +34,35 @@ def to_rgb(picture: Picture.Image) -> np.ndarray:
     return np.array(picture.convert("RGB"))
 
 
-def decode(data: bytes, label: str) -> np.ndarray:
-    """An image file's bytes as uint8 [height, width, 3]; InputError, beginning with `label`, if they are none."""
+def decode(data: bytes, label: str) -> Pixels:
+    """Decodes an image file to uint8 [height, width, 3]; raises InputError, starting with `label`, if it cannot."""
     try:
         with Picture.open(io.BytesIO(data)) as picture:
             return to_rgb(picture)
-    except Picture.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise InputError(f"{label}: not an image, expected one that Pillow can read (PNG, JPEG, ...)") from None
     except (*DECODING_ERRORS, Picture.DecompressionBombError) as error:
         raise InputError(f"{label}: expected a whole, readable image: {one_line(error)}") from None
 
 
 def read_bytes(path: Path, label: str) -> bytes:
+    """Reads a file; raises InputError, starting with `label`, if it cannot."""
     try:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{label}: expected an image file: {error.strerror}") from None
 
 
-def read_image(path: Path) -> np.ndarray:
-    """The picture at `path` as uint8 [height, width, 3]; InputError if it is missing, broken or no image."""
+def read_image(path: Path) -> Pixels:
+    """Returns the picture at `path` as uint8 [height, width, 3]; raises InputError if it is missing or unreadable."""
     return decode(read_bytes(path, str(path)), str(path))
 
 
-def prepare(pixels: np.ndarray, size: int, fit: str) -> np.ndarray:
-    """uint8 [height, width, 3] as float32 [3, size, size] in [0, 1], bilinear with antialiasing.
+def prepare(pixels: Pixels, size: int, fit: str) -> npt.NDArray[np.float32]:
+    """Resizes uint8 [height, width, 3] to float32 [3, size, size] in [0, 1], bilinear with antialiasing.
 
-    fit="resize" squeezes the whole image into the square; "crop" cuts the centre square out first.
+    fit="resize" squeezes the whole image into the square; "crop" takes the centre square first. Raises InputError
+    for any other `fit`.
     """
     if fit not in ("resize", "crop"):
         raise InputError(f"fit: expected resize or crop, found '{fit}'")
@@ -70,6 +75,6 @@ def prepare(pixels: np.ndarray, size: int, fit: str) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(resized, dtype=np.float32).transpose(2, 0, 1) / np.float32(255))
 
 
-def load_target(path: Path, size: int, fit: str) -> np.ndarray:
-    """The picture at `path` as a probe sees it, float32 [3, size, size] in [0, 1]; errors as `read_image`."""
+def load_target(path: Path, size: int, fit: str) -> npt.NDArray[np.float32]:
+    """Returns the picture at `path` as a probe sees it, float32 [3, size, size] in [0, 1]; raises as `read_image`."""
     return prepare(read_image(path), size, fit)

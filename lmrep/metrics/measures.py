@@ -1,29 +1,19 @@
-"""How much of an image a reconstruction holds, and where a picture was changed: on arrays, without torch."""
-
-import csv
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+"""Measures on images and outputs, as arrays and without torch. A new metric is a function here and a line in kinds."""
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-from lmrep.errors import InputError
-from lmrep.files import ArrayFile
-
-ACCURACY_COLUMNS = {
-    "probe": str, "weights": str, "image": str, "layer": int,
-    "ssim": float, "psnr": float, "output_distance_ratio": float,
-}  # fmt: skip
-PATCHES_COLUMNS = {"run": str, "layer": int, "panel": str, "patch": int, "change": float}
+Array = npt.NDArray[np.floating]
 
 
-def ssim(image: np.ndarray, target: np.ndarray) -> float:
-    """Structural similarity of two images [3, height, width], clipped to [0, 1]; 1 for equal ones.
+def ssim(image: Array, target: Array) -> float:
+    """Structural similarity of two images [3, height, width], clipped to [0, 1]; no unit, 1 for equal images.
 
-    Wang, Bovik, Sheikh and Simoncelli (2004): a Gaussian window of sigma 1.5 px, biased variances, mean over
-    pixels and channels, by scikit-image.
+    Wang, Bovik, Sheikh and Simoncelli (2004), by scikit-image: a Gaussian window of sigma 1.5 px, biased variances,
+    the mean over pixels and channels.
     """
-    from skimage.metrics import structural_similarity  # takes a second to import, for tables that have none
+    from skimage.metrics import structural_similarity  # the import takes a second, and many tables have no SSIM
 
     return float(
         structural_similarity(
@@ -33,42 +23,33 @@ def ssim(image: np.ndarray, target: np.ndarray) -> float:
     )  # fmt: skip
 
 
-def psnr(image: np.ndarray, target: np.ndarray) -> float:
-    """Peak signal-to-noise ratio, dB, of two images clipped to [0, 1]; infinite for equal ones."""
+def psnr(image: Array, target: Array) -> float:
+    """Peak signal-to-noise ratio of two images clipped to [0, 1], in dB; infinite for equal images."""
     from skimage.metrics import peak_signal_noise_ratio
 
     with np.errstate(divide="ignore"):
         return float(peak_signal_noise_ratio(np.clip(target, 0, 1), np.clip(image, 0, 1), data_range=1))
 
 
-def accuracy(run: ArrayFile) -> Iterator[dict]:
-    """The rows of accuracy.tsv for a `match` run, by image and layer.
+def output_distance_ratio(output_distance: float, shifted_output_distance: float) -> float:
+    """The author's yardstick, no unit: the distance of the result's output from the photograph's, as a ratio.
 
-    `output_distance_ratio` is the distance of the result's output to the photograph's, in parts of that of the
-    photograph shifted by normal noise of standard deviation 1/18 (the author's yardstick).
+    The divisor is the distance of the output of a shifted photograph: normal noise of standard deviation 1/18 is
+    added. Below 1, the result's output is nearer to the photograph's than that of the shifted photograph.
     """
-    ratios = run["output_distance"] / run["shifted_output_distance"]
-    for panel, name in enumerate(run.facts["panels"]):
-        target = run["targets"][panel]
-        for place, layer in enumerate(run.facts["layers"]):
-            image = run["images"][place, panel]
-            yield {
-                "probe": run.facts["probe"], "weights": run.facts["weights"], "image": name, "layer": layer,
-                "ssim": ssim(image, target), "psnr": psnr(image, target),
-                "output_distance_ratio": float(ratios[place, panel]),
-            }  # fmt: skip
+    return float(output_distance / shifted_output_distance)
 
 
-def resized(image: np.ndarray, size: int) -> np.ndarray:
-    """An image [3, height, width] at `size` px, bilinear, as float32."""
+def resized(image: Array, size: int) -> npt.NDArray[np.float32]:
+    """An image [3, height, width] at `size` px, bilinear."""
     channels = [np.asarray(Image.fromarray(c, mode="F").resize((size, size), Image.Resampling.BILINEAR)) for c in image]
     return np.stack(channels)
 
 
-def patch_changes(image: np.ndarray, initial: np.ndarray, grid: int) -> np.ndarray:
+def patch_changes(image: Array, initial: Array, grid: int) -> npt.NDArray[np.float64]:
     """Root mean square difference of two images [3, size, size] in each of grid x grid patches, row by row.
 
-    A start of another size (a descent in octaves) is resized first; patch bounds are rounded to whole pixels.
+    A start of another size (a descent in octaves) is resized first. Patch bounds are rounded to whole pixels.
     """
     size = image.shape[-1]
     if initial.shape[-1] != size:
@@ -77,36 +58,5 @@ def patch_changes(image: np.ndarray, initial: np.ndarray, grid: int) -> np.ndarr
     bounds = np.round(np.linspace(0, size, grid + 1)).astype(int)
     sums = np.add.reduceat(np.add.reduceat(squares, bounds[:-1], axis=0), bounds[:-1], axis=1)
     areas = np.outer(np.diff(bounds), np.diff(bounds))
-    return np.sqrt(sums / areas).ravel()
-
-
-def patches(run: ArrayFile) -> Iterator[dict]:
-    """The rows of patches.tsv for any run, by layer, panel and patch."""
-    stem = run.facts["settings"]["probe"]["stem"]
-    for place, layer in enumerate(run.facts["layers"]):
-        for index, panel in enumerate(run.facts["panels"]):
-            changes = patch_changes(
-                run["images"][place, index], run["initial"][place, index], stem["size"] // stem["patch"]
-            )
-            for patch, change in enumerate(changes):
-                row = {"run": run.facts["run"], "layer": layer, "panel": panel, "patch": patch}
-                yield row | {"change": float(change)}
-
-
-def write_table(path: Path, columns: Mapping[str, type], rows: Iterable[Mapping]) -> None:
-    """A tab-separated table; floats with 9 digits, enough to give back a float32 exactly."""
-    with open(path, "w", newline="") as file:
-        table = csv.writer(file, delimiter="\t", lineterminator="\n")
-        table.writerow(columns)
-        for row in rows:
-            values = (row[column] for column in columns)
-            table.writerow(f"{value:.9g}" if isinstance(value, float) else value for value in values)
-
-
-def read_table(path: Path, columns: Mapping[str, type]) -> list[dict]:
-    """The rows of a table, values as the types in `columns`. Raises InputError for other columns."""
-    with open(path, newline="") as file:
-        table = csv.DictReader(file, delimiter="\t")
-        if table.fieldnames != list(columns):
-            raise InputError(f"{path}: columns are {table.fieldnames}, expected {list(columns)}")
-        return [{column: kind(row[column]) for column, kind in columns.items()} for row in table]
+    changes: npt.NDArray[np.float64] = np.sqrt(sums / areas).ravel()
+    return changes

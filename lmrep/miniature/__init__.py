@@ -1,1 +1,1 @@
-"""Training of the small models that ship with the project."""
+"""Trains the small models that ship with the project."""

@@ -1,45 +1,52 @@
 """Trains the three small models that ship with the project, in the file format of the real ones.
 
-The GPT-2 is a causal language model on bytes of text that every Python has; the ViTs learn to tell
-which of scikit-image's photographs a random crop is from. Only the proportions are the article's.
+The GPT-2 is a causal language model on the bytes of a text that every Python has. The ViTs learn which of
+scikit-image's photographs a random crop is from. The models share only their proportions with the article's.
+
+A `spec` is one entry of `models` in resources/miniature/recipe.yaml, which says what each key means.
 """
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lmrep.inputs.image_sources import load_skimage
+from lmrep.inputs.shipped import load_skimage
 
-VALIDATION_SHARE = 0.05  # of the text, held out from its end
+VALIDATION_SHARE = 0.05  # of the text, held out at its end
 VALIDATION_BATCHES = 20
+
+Spec = Mapping[str, Any]
+Report = Callable[[int, float], None]  # called after each step with the steps taken and the loss
 
 
 def help_text() -> bytes:
-    """The language reference that Python's own `help()` prints, as UTF-8 bytes."""
+    """The language reference that Python's `help()` prints, as UTF-8 bytes. It differs between Python versions."""
     from pydoc_data.topics import topics
 
     return "\n".join(topics[name] for name in sorted(topics)).encode()
 
 
 def text_windows(text: Tensor, batch: int, context: int, rng: torch.Generator) -> Iterator[Tensor]:
-    """Endless [batch, context + 1] int64 windows of a [bytes] uint8 text, at random places."""
+    """Yields windows [batch, context + 1] (int64) at random places of a text [bytes] (uint8), without end."""
     while True:
         starts = torch.randint(len(text) - context, (batch,), generator=rng)
         yield text[starts[:, None] + torch.arange(context + 1)].long()
 
 
 def photograph_crops(
-    photographs: list[Tensor], batch: int, size: int, crop: tuple[float, float], rng: torch.Generator
+    photographs: Sequence[Tensor], batch: int, size: int, crop: Sequence[float], rng: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless (crops [batch, 3, size, size] in [0, 1], labels [batch]), half of the crops mirrored.
+    """Yields crops [batch, 3, size, size] and labels [batch] without end. Half of the crops are mirrored.
 
-    `crop` bounds the side of a crop, in parts of the photograph's shorter side.
+    `photographs`: [3, height, width] each, in [0, 1], as the crops are. `crop`: the smallest and the largest side of a
+    crop before it is resized, as a share of the photograph's shorter side.
     """
     while True:
         labels = torch.randint(len(photographs), (batch,), generator=rng)
@@ -55,7 +62,8 @@ def photograph_crops(
         yield torch.cat(crops), labels
 
 
-def build_gpt2(spec: dict) -> nn.Module:
+def build_gpt2(spec: Spec) -> nn.Module:
+    """transformers' GPT-2 with a vocabulary of the 256 bytes, freshly initialised."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
     return GPT2LMHeadModel(
@@ -67,7 +75,8 @@ def build_gpt2(spec: dict) -> nn.Module:
     )  # fmt: skip
 
 
-def build_vit(spec: dict, classes: int) -> nn.Module:
+def build_vit(spec: Spec, classes: int) -> nn.Module:
+    """timm's VisionTransformer, freshly initialised."""
     from timm.models.vision_transformer import VisionTransformer
 
     return VisionTransformer(
@@ -76,8 +85,8 @@ def build_vit(spec: dict, classes: int) -> nn.Module:
     )  # fmt: skip
 
 
-def fit(model: nn.Module, spec: dict, loss_of: Callable[[], Tensor], report: Callable[[int, float], None]):
-    """`spec["steps"]` steps of AdamW on `loss_of()`: linear warm-up, cosine to 0, gradients clipped at 1."""
+def fit(model: nn.Module, spec: Spec, loss_of: Callable[[], Tensor], report: Report) -> None:
+    """Takes `spec["steps"]` steps of AdamW on `loss_of()`: linear warm-up, cosine to 0, gradients clipped at 1."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
     optimiser = torch.optim.AdamW(
@@ -98,8 +107,8 @@ def fit(model: nn.Module, spec: dict, loss_of: Callable[[], Tensor], report: Cal
     model.eval()
 
 
-def train_gpt2(spec: dict, seed: int, report) -> tuple[dict[str, Tensor], dict]:
-    """(state under the key names of the hub's GPT-2 file, facts for the model card)."""
+def train_gpt2(spec: Spec, seed: int, report: Report) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Returns the weights, under the key names of the hub's GPT-2 file, and facts for the model card."""
     data = help_text()
     text = torch.frombuffer(bytearray(data), dtype=torch.uint8)
     held_out = int(len(text) * VALIDATION_SHARE)
@@ -122,14 +131,16 @@ def train_gpt2(spec: dict, seed: int, report) -> tuple[dict[str, Tensor], dict]:
         "data_sha256": hashlib.sha256(data).hexdigest(),
         "held_out_nats_per_byte": round(loss, 4),
     }
-    return model.transformer.state_dict(), card
+    return model.get_submodule("transformer").state_dict(), card
 
 
-def train_vit(spec: dict, names: list[str], crop: list[float], seed: int, report) -> tuple[dict[str, Tensor], dict]:
-    """(state under timm's key names, facts for the model card)."""
+def train_vit(
+    spec: Spec, names: Sequence[str], crop: Sequence[float], seed: int, report: Report
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Returns the weights, under timm's key names, and facts for the model card."""
     photographs = [torch.from_numpy(load_skimage(name)).permute(2, 0, 1).contiguous() for name in names]
     rng = torch.Generator().manual_seed(seed)
-    crops = photograph_crops(photographs, spec["batch"], spec["size"], tuple(crop), rng)
+    crops = photograph_crops(photographs, spec["batch"], spec["size"], crop, rng)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build_vit(spec, len(names)).train()
@@ -154,13 +165,13 @@ def train_vit(spec: dict, names: list[str], crop: list[float], seed: int, report
     return model.state_dict(), card
 
 
-def train(recipe: dict, name: str, path: Path, report: Callable[[int, float], None]) -> dict:
-    """Trains the recipe's model `name`, writes it to `path` in half precision, returns its card's facts."""
+def train(recipe: Mapping[str, Any], name: str, path: Path, report: Report) -> dict[str, Any]:
+    """Trains the model `name` of the recipe and writes it to `path` in half precision. Returns facts for its card."""
     spec = recipe["models"][name]
     if spec["family"] == "gpt2":
         state, card = train_gpt2(spec, recipe["seed"], report)
     else:
         state, card = train_vit(spec, recipe["photographs"], recipe["crop"], recipe["seed"], report)
-    # Half precision on disk: the probe computes in float32, from these very numbers.
+    # Half precision halves the file. A probe converts these numbers to float32 without loss.
     path.write_bytes(save({key: value.to(torch.float16).contiguous() for key, value in state.items()}))
     return card | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}

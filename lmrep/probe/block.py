@@ -1,7 +1,7 @@
-"""A pre-norm transformer block, frozen: what GPT-2's and a ViT's have in common, made to be descended through.
+"""The frozen pre-norm transformer block that GPT-2 and ViTs share, made fast for a descent on its input.
 
-Tests hold it to the blocks of transformers and timm. It is not theirs, since importing those takes longer than many a
-run, and their attention most of a step's time beyond the matrix products (benchmarks/speed.md).
+Tests compare it with the blocks of transformers and timm. Those are slower: importing them takes longer than many
+runs, and their attention takes most of a step's time beyond the matrix products (benchmarks/speed.md).
 """
 
 import copy
@@ -12,18 +12,18 @@ from torch.nn import functional as F
 
 from lmrep.probe.packed import packed
 
-PRODUCTS = ("qkv", "proj", "fc1", "fc2")  # of a block, with weights
+PRODUCTS = ("qkv", "proj", "fc1", "fc2")  # the linear layers of a block
 
 
 def fuses_attention(device: torch.device, precision: torch.dtype) -> bool:
-    """Whether attention is torch's fused kernel, which on a CPU is slow in bfloat16 (benchmarks/speed.md)."""
+    """Whether attention uses torch's fused kernel. On a CPU that kernel is slow in bfloat16 (benchmarks/speed.md)."""
     return device.type == "cuda" or precision == torch.float32
 
 
 def attention(queries: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Tensor:
-    """softmax(queries keys^T) values, each [image, head, token, channel]; the queries are scaled already.
+    """softmax(queries keys^T) values. All are [image, head, token, channel]; the queries are already scaled.
 
-    `causal`: a token sees itself and those before it.
+    `causal`: each token sees only itself and the tokens before it.
     """
     if fuses_attention(queries.device, queries.dtype):
         return F.scaled_dot_product_attention(queries, keys, values, is_causal=causal, scale=1.0)
@@ -34,9 +34,9 @@ def attention(queries: Tensor, keys: Tensor, values: Tensor, causal: bool) -> Te
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)). Norms and sums are float32, products and softmax may be bfloat16.
+    """x + attention(norm(x)), then x + mlp(norm(x)). Norms and sums are float32; products and softmax may be bfloat16.
 
-    gelu: "tanh" (GPT-2's approximation) or "none" (exact). `qkv` gives queries that are scaled already.
+    `gelu`: "tanh" (GPT-2's approximation) or "none" (exact). The weights of `qkv` include the scale of the queries.
     """
 
     def __init__(self, width: int, heads: int, causal: bool, gelu: str, epsilon: float):
@@ -47,7 +47,7 @@ class Block(nn.Module):
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
     def in_precision(self, precision: torch.dtype) -> "Block":
-        """A copy with products in `precision`: weights are converted, and laid out, here and not at every step."""
+        """A copy with products in `precision`. It converts and packs the weights once, not in every step."""
         twin = copy.deepcopy(self)
         for name in PRODUCTS:
             setattr(twin, name, packed(getattr(twin, name).to(precision)))
@@ -55,9 +55,11 @@ class Block(nn.Module):
         return twin
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens [image, token, width] to the same, float32."""
+        """Maps tokens [image, token, width] to tokens of the same shape, float32."""
         qkv = self.qkv(self.norm1(tokens).to(self.precision)).unflatten(-1, (3, self.heads, -1))
-        mixed = attention(*qkv.permute(2, 0, 3, 1, 4), self.causal)  # [image, head, token, channel]
+        queries, keys, values = qkv.permute(2, 0, 3, 1, 4)  # each [image, head, token, channel]
+        mixed = attention(queries, keys, values, self.causal)
         tokens = tokens + self.proj(mixed.transpose(1, 2).flatten(2))
         hidden = self.fc1(self.norm2(tokens).to(self.precision))
-        return tokens + self.fc2(F.gelu(hidden, approximate=self.gelu))
+        output: Tensor = tokens + self.fc2(F.gelu(hidden, approximate=self.gelu))
+        return output

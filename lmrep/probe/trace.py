@@ -1,43 +1,33 @@
-"""What one image is turned into on its way through a probe, for the diagram of the probe."""
+"""What one image becomes on its way through a probe, for the diagram of the probe."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from lmrep.probe.probe import load_probe
-from lmrep.study.spec import Run
+from lmrep.probe.probe import Probe
 
 
 @torch.no_grad()
 def trace(
-    run: Run, files: Mapping[str, Path], image: np.ndarray, maximised: Mapping[str, list[int]]
-) -> tuple[dict, dict]:
-    """Arrays and facts, as `runfile.write_arrays` takes them, of an image [3, size, size] in [0, 1] in a run's probe.
+    probe: Probe, layers: Sequence[int], image: npt.NDArray[np.float32]
+) -> tuple[dict[str, npt.NDArray[np.float32]], dict[str, Any]]:
+    """Arrays and facts of an image [3, size, size] in [0, 1], as `files.write_arrays` takes them.
 
-    Arrays: `image`; `kernels` [width, 3, patch, patch] of the stem, if it has its convolution; `tokens` [token,
-    width]; `activations` [layer, token, width] at the run's layers. `maximised`: the `neurons` and `patches` that
-    the study's runs maximise.
+    Arrays: `image`; `kernels` [width, 3, patch, patch], if the stem has filters; `tokens` [token, width];
+    `activations` [layer, token, width] of the blocks `layers` (from 1).
+    Facts: `layers`, `size` and `patch` (px), `grid` (patches in a row), `class_token` (whether a token comes before
+    patch 0), `depth` and `causal` of the stack.
     """
-    spec = run.probe
-    stack = files[spec.stack.name] if run.weights == "trained" else None
-    probe = load_probe(spec, files[spec.stem.name], stack, max(run.layers), torch.device("cpu"), run.seed)
-    outputs = probe(torch.from_numpy(image)[None], [0, *run.layers])
-    arrays = {
-        "image": image,
-        "tokens": outputs[0][0].numpy(),
-        "activations": torch.cat(outputs[1:]).numpy(),
-    }
-    if spec.patch_convolution:
+    spec = probe.spec
+    tokens, *outputs = probe(torch.from_numpy(image)[None], [0, *layers])
+    arrays = {"image": image, "tokens": tokens[0].numpy(), "activations": torch.cat(outputs).numpy()}
+    if probe.stem.kernels is not None:
         arrays["kernels"] = probe.stem.kernels.numpy()
     facts = {
-        "class_token": spec.class_token,
-        "layers": list(run.layers),
-        "patch": spec.stem.patch,
-        "size": spec.stem.size,
-        "depth": spec.stack.depth,
-        "family": spec.stack.family,
-        **maximised,
-    }
+        "layers": list(layers), "size": spec.stem.size, "patch": spec.stem.patch, "grid": spec.stem.grid,
+        "class_token": spec.stem.first_patch > 0, "depth": spec.stack.depth, "causal": spec.stack.causal,
+    }  # fmt: skip
     return arrays, facts

@@ -1,16 +1,17 @@
 """What a study asks for against what its models and images have, before any job starts."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from lmrep.errors import InputError
-from lmrep.study.spec import Image, Probe, Run, Weights
 from lmrep.study.config import Figure, Study
+from lmrep.study.kinds import FIGURES, OBJECTIVES
+from lmrep.study.spec import SOURCES, Image, Probe, Run, Weights, identity
 
 CHANNELS = 3
-SSIM_WINDOW = 11  # px, of metrics.ssim: the least size of an image that it measures
-NEEDS_OBJECTIVE = {"reconstructions": ("match",), "accuracy": ("match",), "features": ("neuron", "patch")}
+SSIM_WINDOW = 11  # px, of measures.ssim: the smallest side of an image that it measures
 
 
 def check_weights(weights: Weights) -> None:
@@ -23,18 +24,15 @@ def check_weights(weights: Weights) -> None:
         raise InputError(f"{key}: a repo on the hub is pinned by revision and file, both expected")
     if weights.width % weights.heads:
         raise InputError(f"{key}.heads: expected a divisor of the width {weights.width}, not {weights.heads}")
-    if weights.family == "vit":
-        if not weights.patch or not weights.size:
-            raise InputError(f"{key}: a vit takes patch and size, in px")
-        if weights.size % weights.patch:
-            raise InputError(f"{key}.size: expected a multiple of the patch {weights.patch} px, not {weights.size}")
+    if weights.patch and weights.size % weights.patch:
+        raise InputError(f"{key}.size: expected a multiple of the patch {weights.patch} px, not {weights.size}")
 
 
 def check_image(image: Image) -> None:
     key = f"images.{image.name}"
-    sources = [name for name in ("skimage", "path", "url", "drawing") if getattr(image, name)]
-    if len(sources) != 1:
-        raise InputError(f"{key}: expected one of skimage, path, url, drawing, found {' and '.join(sources) or 'none'}")
+    found = [name for name in SOURCES if getattr(image, name)]
+    if len(found) != 1:
+        raise InputError(f"{key}: expected one of {', '.join(SOURCES)}, found {' and '.join(found) or 'none'}")
     if image.path and not Path(image.path).is_file():
         raise InputError(f"{key}.path: expected a file, found none at {image.path}")
     if (image.sha256 or image.member or image.member_sha256) and not (image.url or image.path):
@@ -44,23 +42,21 @@ def check_image(image: Image) -> None:
 
 
 def check_probe(probe: Probe) -> None:
-    key = f"probes.{probe.name}"
-    if probe.stem.family != "vit":
-        raise InputError(f"{key}.stem: expected the weights of a vit, but '{probe.stem.name}' is a {probe.stem.family}")
-    if probe.stem.width != probe.stack.width:
+    key, stem = f"probes.{probe.name}", probe.stem
+    if stem.width != probe.stack.width:
         raise InputError(
-            f"{key}: the stem '{probe.stem.name}' has width {probe.stem.width}, "
+            f"{key}: the stem '{stem.weights.name}' has width {stem.width}, "
             f"expected the stack's ('{probe.stack.name}'), which is {probe.stack.width}"
         )
-    pixels = CHANNELS * probe.stem.patch**2
-    if not probe.patch_convolution and pixels != probe.stack.width:
+    pixels = CHANNELS * stem.patch**2
+    if not stem.options.get("patch_convolution", True) and pixels != probe.stack.width:
         raise InputError(
             f"{key}.patch_convolution: without it a token is the {pixels} values of a patch, "
             f"expected as many as the stack's width, which is {probe.stack.width}"
         )
 
 
-def numbers(value) -> Iterator[float]:
+def numbers(value: Any) -> Iterator[float]:
     """Every number in nested dicts and lists."""
     if isinstance(value, dict):
         value = list(value.values())
@@ -71,70 +67,84 @@ def numbers(value) -> Iterator[float]:
             yield entry
 
 
-def check_run(run: Run, images: dict[str, Image]) -> None:
-    key, stem, stack = f"runs.{run.name}", run.probe.stem, run.probe.stack
+def check_panels(run: Run, images: Iterable[str]) -> None:
+    key, stack = f"runs.{run.name}", run.probe.stack
+    if len(set(run.panels)) != len(run.panels):
+        raise InputError(f"{key}: expected every panel once, found {list(run.panels)}")
+    wanted = OBJECTIVES[run.objective].panels
+    counts = {"neurons": (stack.name, stack.width), "patches": (run.probe.stem.weights.name, run.probe.stem.patches)}
+    for panel in run.panels:
+        if isinstance(panel, str):
+            if panel not in images:
+                raise InputError(f"{key}.images: '{panel}' is not one of images: {', '.join(images) or 'none'}")
+        elif not 0 <= panel < counts[wanted][1]:
+            owner, count = counts[wanted]
+            raise InputError(f"{key}.{wanted}: '{owner}' has {wanted} 0 to {count - 1}, not {panel}")
+
+
+def check_octaves(run: Run) -> None:
+    key, size, octaves = f"runs.{run.name}", run.probe.stem.size, run.descent.octaves
+    for octave in octaves:
+        if octave.size < size:
+            raise InputError(f"{key}: an octave of {octave.size} px, expected at least the probe's {size} px")
+    if octaves[0].size != size:
+        raise InputError(f"{key}: the first octave has {octaves[0].size} px, expected the probe's {size} px")
+    if run.matches and any(octave.size != size for octave in octaves):
+        raise InputError(f"{key}: a match is against a photograph of {size} px, expected every octave at that size")
+
+
+def check_run(run: Run, images: Iterable[str]) -> None:
+    key, stack = f"runs.{run.name}", run.probe.stack
     for layer in run.layers:
         if not 1 <= layer <= stack.depth:
             raise InputError(f"{key}.layers: '{stack.name}' has blocks 1 to {stack.depth}, not {layer}")
-    if len(set(run.panels)) != len(run.panels):
-        raise InputError(f"{key}: expected every panel once, found {list(run.panels)}")
-    for panel in run.panels:
-        if run.objective == "match":
-            if panel not in images:
-                raise InputError(f"{key}.images: '{panel}' is not one of images: {', '.join(images) or 'none'}")
-        elif run.objective == "neuron" and not 0 <= panel < stack.width:
-            raise InputError(f"{key}.neurons: '{stack.name}' has neurons 0 to {stack.width - 1}, not {panel}")
-        elif run.objective == "patch" and not 0 <= panel < stem.patches:
-            raise InputError(f"{key}.patches: '{stem.name}' has patches 0 to {stem.patches - 1}, not {panel}")
-    if run.memory != "auto" and not isfinite(run.memory):
+    check_panels(run, images)
+    if isinstance(run.memory, float) and not isfinite(run.memory):
         raise InputError(f"memory: expected MB or auto, not {run.memory}")
-    if not all(map(isfinite, numbers(run.settings()))):
+    if not all(map(isfinite, numbers(identity(run)))):
         raise InputError(f"{key}: expected finite numbers in its descent")
     kind, first, second = run.descent.start
     if (kind, True) in (("uniform", second < first), ("normal", second < 0)):
         wanted = "the lower bound first" if kind == "uniform" else "a standard deviation of 0 or more"
         raise InputError(f"{key}.start.{kind}: expected {wanted}, not {[first, second]}")
-    if run.objective == "match" and stem.size < SSIM_WINDOW:
-        raise InputError(f"{key}: SSIM needs images of {SSIM_WINDOW} px at least, '{stem.name}' has {stem.size} px")
-    for octave in run.descent.octaves:
-        if octave.size < stem.size:
-            raise InputError(f"{key}: an octave of {octave.size} px, expected at least the probe's {stem.size} px")
-    if run.descent.octaves[0].size != stem.size:
-        raise InputError(
-            f"{key}: the first octave has {run.descent.octaves[0].size} px, expected the probe's {stem.size} px"
-        )
-    if run.objective == "match" and any(octave.size != stem.size for octave in run.descent.octaves):
-        raise InputError(
-            f"{key}: a match is against a photograph of {stem.size} px, expected every octave at that size"
-        )
+    if run.matches and run.probe.stem.size < SSIM_WINDOW:
+        size = run.probe.stem.size
+        raise InputError(f"{key}: SSIM needs images of at least {SSIM_WINDOW} px, its probe's have {size}")
+    check_octaves(run)
 
 
 def check_figure(figure: Figure, study: Study) -> None:
-    key = f"figures.{figure.name}"
+    key, kind = f"figures.{figure.name}", FIGURES[figure.kind]
     runs = [study.runs[name] for name in figure.runs]
     for run in runs:
-        expected = NEEDS_OBJECTIVE.get(figure.kind)
-        if expected and run.objective not in expected:
+        if kind.objectives and run.objective not in kind.objectives:
             raise InputError(
-                f"{key}.runs: {figure.kind} are drawn from {' and '.join(expected)} runs, "
+                f"{key}.runs: {figure.kind} are drawn from {' and '.join(kind.objectives)} runs, "
                 f"but '{run.name}' is a {run.objective} run"
             )
-        if figure.kind == "reconstructions" and figure.image not in run.panels:
-            raise InputError(f"{key}.image: '{run.name}' has {', '.join(run.panels)}, not '{figure.image}'")
+        if "image" in kind.keys and "trace" not in kind.reads and figure.image not in run.panels:
+            raise InputError(f"{key}.image: '{run.name}' has {', '.join(map(str, run.panels))}, not '{figure.image}'")
         for layer in figure.layers.get(run.name, ()):
             if layer not in run.layers:
                 blocks = ", ".join(map(str, run.layers))
                 raise InputError(f"{key}.layers: '{run.name}' has blocks {blocks}, not {layer}")
+    if "trace" in kind.reads and figure.image not in study.images:
+        raise InputError(f"{key}.image: '{figure.image}' is not one of images: {', '.join(study.images)}")
     shown = [(run.probe.name, run.weights) for run in runs]
-    if figure.kind == "accuracy" and len(set(shown)) < len(shown):
-        raise InputError(f"{key}.runs: accuracy has one line for a probe and its weights, expected no two runs of both")
-    if figure.kind == "features" and len(runs) != 1:
-        raise InputError(f"{key}.runs: features are drawn from one run, not {len(runs)}")
-    if figure.kind == "diagram":
-        if figure.image not in study.images:
-            raise InputError(f"{key}.image: '{figure.image}' is not one of images: {', '.join(study.images)}")
-        if len({run.probe.name for run in runs}) != 1:
-            raise InputError(f"{key}.runs: a diagram is of one probe, expected runs on the same one")
+    if kind.runs == "one of a probe and weights" and len(set(shown)) < len(shown):
+        one = f"{figure.kind} has one line for a probe and its weights"
+        raise InputError(f"{key}.runs: {one}, expected no two runs of both")
+    if kind.runs == "one" and len(runs) != 1:
+        raise InputError(f"{key}.runs: {figure.kind} are drawn from one run, not {len(runs)}")
+    if kind.runs == "one probe" and len({run.probe.name for run in runs}) != 1:
+        raise InputError(f"{key}.runs: a {figure.kind} is of one probe, expected runs on the same one")
+
+
+def refuse_spare(section: str, entries: Iterable[str], used: Container[object], expected: str) -> None:
+    """Raises InputError at the first entry of a section that nothing uses."""
+    for name in entries:
+        if name not in used:
+            raise InputError(f"{section}.{name}: no run uses it; expected {expected}")
 
 
 def check_study(study: Study) -> None:
@@ -149,16 +159,9 @@ def check_study(study: Study) -> None:
         check_run(run, study.images)
     for figure in study.figures.values():
         check_figure(figure, study)
-    used = {panel for run in study.runs.values() if run.objective == "match" for panel in run.panels}
-    used |= {figure.image for figure in study.figures.values() if figure.kind == "diagram"}
-    for name in study.images:
-        if name not in used:
-            raise InputError(f"images.{name}: no run uses it; expected a match run with it among its images")
-    probed = {run.probe.name for run in study.runs.values()}
-    for name in study.probes:
-        if name not in probed:
-            raise InputError(f"probes.{name}: no run uses it; expected a run with probe: {name}")
-    loaded = {w.name for run in study.runs.values() for w in (run.probe.stem, run.probe.stack)}
-    for name in study.weights:
-        if name not in loaded:
-            raise InputError(f"weights.{name}: no run's probe uses it; expected a probe with it as stem or stack")
+    runs = study.runs.values()
+    shown = {panel for run in runs for panel in run.panels} | {figure.image for figure in study.figures.values()}
+    refuse_spare("images", study.images, shown, "a match run with it among its images")
+    refuse_spare("probes", study.probes, {run.probe.name for run in runs}, "a run on that probe")
+    loaded = {weights.name for run in runs for weights in (run.probe.stem.weights, run.probe.stack)}
+    refuse_spare("weights", study.weights, loaded, "a probe with it as stem or stack")

@@ -1,17 +1,31 @@
-"""A study: the config expanded to runs with every number spelled out, and its figures."""
+"""The config as a study: runs with every number spelled out, and figures."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from math import ceil
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.exceptions import best_match
 
 from lmrep.errors import InputError
-from lmrep.study.spec import Descent, Image, Octave, Probe, Run, Weights
+from lmrep.study import kinds
+from lmrep.study.spec import Descent, Image, Octave, Probe, Run, Stem, Weights
+
+SCHEMA = Path(__file__).with_name("config.schema.yaml")
+FIGURE_KEYS = ("kind", "title", "runs")  # of every kind of figure
+DESCENT_KEYS = ("start", "octaves", "scale", "constant", "optimiser")  # a run may set each of them itself
+LONGEST = 200  # characters of a complaint: jsonschema quotes the value, which may be a whole section
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
 class Figure:
     name: str
-    kind: str  # "features", "reconstructions", "accuracy", "importance" or "diagram"
+    kind: str  # a key of kinds.FIGURES
     title: str
     runs: tuple[str, ...]
     image: str = ""
@@ -23,42 +37,33 @@ class Study:
     name: str
     device: str
     threads: int
-    memory: float | str
+    checkpoint: float  # s between two writes of a run's state
     jobs_per_run: int | Mapping[str, float]  # or {"minutes": of a job}
     formats: tuple[str, ...]
-    gflops: Mapping[str, float]  # what one core or one GPU was measured to do in a run
+    gflops: Mapping[str, float]  # what one core ("cpu") or one GPU ("cuda") does in a run
     weights: Mapping[str, Weights]
     images: Mapping[str, Image]
     probes: Mapping[str, Probe]
     runs: Mapping[str, Run]
     figures: Mapping[str, Figure]
 
-    def seconds(self, run: Run) -> float:
-        """An estimate of a run's steps, on the device that the config asks for (auto: a GPU)."""
-        speed = self.gflops["cpu"] * self.threads if self.device == "cpu" else self.gflops["cuda"]
-        return run.flops / speed / 1e9
-
-    def shards(self, run: Run) -> tuple[Run, ...]:
-        """The run, as one for each of its jobs: its layers dealt out so that all cost about the same."""
-        jobs = self.jobs_per_run
-        if isinstance(jobs, Mapping):
-            jobs = ceil(self.seconds(run) / 60 / jobs["minutes"])
-        return tuple(replace(run, layers=layers) for layers in deal_layers(run.layers, jobs))
+    @property
+    def speed(self) -> float:
+        """10^9 operations a second of one run on the device that the config asks for (auto: a GPU)."""
+        return self.gflops["cpu"] * self.threads if self.device == "cpu" else self.gflops["cuda"]
 
 
-def deal_layers(layers: tuple[int, ...], hands: int) -> tuple[tuple[int, ...], ...]:
-    """`hands` sets of layers of about equal sums, for a layer costs the blocks passed; never an empty one."""
-    dealt = [[] for _ in range(min(max(hands, 1), len(layers)))]
-    for layer in sorted(layers, reverse=True):
-        min(dealt, key=sum).append(layer)
-    return tuple(tuple(sorted(hand)) for hand in dealt)
-
-
-def pick(section: str, entries: Mapping, name: str, key: str):
+def pick(section: str, entries: Mapping[str, Entry], name: str, key: str) -> Entry:
     """The entry called `name`, or an InputError that names the key which asked for it."""
     if name not in entries:
         raise InputError(f"{key}: '{name}' is not one of {section}: {', '.join(entries) or 'none'}")
     return entries[name]
+
+
+def refuse_unused(key: str, given: Iterable[str], used: Iterable[str], who: str) -> None:
+    """Raises InputError at the first key that a kind does not use, by name."""
+    for name in sorted(set(given) - set(used)):
+        raise InputError(f"{key}.{name}: {who} does not use it; expected {', '.join(used) or 'no further keys'}")
 
 
 def spread_patches(count: int, patches: int) -> tuple[int, ...]:
@@ -70,55 +75,91 @@ def spread_patches(count: int, patches: int) -> tuple[int, ...]:
     return tuple(row * side + column for row in places for column in places)
 
 
-def make_descent(raw: Mapping) -> Descent:
+def make_weights(name: str, raw: Mapping[str, Any]) -> Weights:
+    family = kinds.FAMILIES[raw["family"]]
+    for key in ("patch", "size"):
+        if (key in raw) != (key in family.keys):
+            verb = "takes a" if key in family.keys else "has no"
+            raise InputError(f"weights.{name}.{key}: a {raw['family']} {verb} {key} (px, of its stem)")
+    return Weights(name, **raw)
+
+
+def make_probe(name: str, raw: Mapping[str, Any], weights: Mapping[str, Weights]) -> Probe:
+    key = f"probes.{name}"
+    source = pick("weights", weights, raw["stem"], f"{key}.stem")
+    stack = pick("weights", weights, raw["stack"], f"{key}.stack")
+    kind = kinds.FAMILIES[source.family].stem
+    if not kind:
+        having = " or ".join(name for name, family in kinds.FAMILIES.items() if family.stem)
+        raise InputError(f"{key}.stem: expected the weights of a {having}, but '{source.name}' is a {source.family}")
+    options = kinds.STEMS[kind].options
+    own = {option: value for option, value in raw.items() if option not in ("label", "stem", "stack")}
+    refuse_unused(key, own, tuple(options), f"a {kind} stem")
+    stem = Stem(kind, source.size, source.patch, source.width, source, {**options, **own})
+    return Probe(name, raw["label"], stem, stack)
+
+
+def make_descent(raw: Mapping[str, Any]) -> Descent:
     ((kind, (first, second)),) = raw["start"].items()
     octaves = tuple(
         Octave(o["size"], o["steps"], tuple(o["rate"]), tuple(o["sigma"]) if o.get("sigma") else None)
         for o in raw["octaves"]
     )
-    return Descent((kind, first, second), octaves, raw.get("scale", 1.0), raw.get("constant", 0.0))
+    others = {key: raw[key] for key in ("scale", "constant", "optimiser") if key in raw}
+    return Descent((kind, first, second), octaves, **others)
 
 
-def make_panels(raw: Mapping, probe: Probe, key: str) -> tuple:
+def make_panels(raw: Mapping[str, Any], probe: Probe, key: str) -> tuple[Any, ...]:
     objective = raw["objective"]
-    wanted = {"neuron": "neurons", "patch": "patches", "match": "images"}[objective]
-    others = sorted({"neurons", "patches", "images"} & raw.keys() - {wanted})
+    wanted = kinds.OBJECTIVES[objective].panels
+    others = sorted(kinds.PANELS.keys() & raw.keys() - {wanted})
     if wanted not in raw or others:
         given = f", not {' or '.join(others)}" if others else ""
         raise InputError(f"{key}: a run whose objective is {objective} takes {wanted}{given}")
     panels = raw[wanted]
-    if isinstance(panels, int):
-        if objective == "patch" and panels > probe.stem.patches > 0:
-            raise InputError(f"{key}.patches: '{probe.stem.name}' has {probe.stem.patches} patches, not {panels}")
-        panels = range(panels) if objective == "neuron" else spread_patches(panels, probe.stem.patches)
-    return tuple(panels)
+    if not isinstance(panels, int):
+        return tuple(panels)
+    if wanted == "neurons":
+        return tuple(range(panels))
+    if panels > probe.stem.patches:
+        raise InputError(f"{key}.patches: '{probe.stem.weights.name}' has {probe.stem.patches} patches, not {panels}")
+    return spread_patches(panels, probe.stem.patches)
 
 
-def make_run(name: str, raw: Mapping, config: Mapping, probes: Mapping[str, Probe]) -> Run:
+def make_run(name: str, raw: Mapping[str, Any], config: Mapping[str, Any], probes: Mapping[str, Probe]) -> Run:
     key = f"runs.{name}"
     probe = pick("probes", probes, raw["probe"], f"{key}.probe")
     shared = pick("descents", config["descents"], raw["descent"], f"{key}.descent")
-    # A run may set any constant of its descent itself.
-    descent = make_descent({**shared, **{k: raw[k] for k in ("start", "octaves", "scale", "constant") if k in raw}})
+    own = {option: raw[option] for option in DESCENT_KEYS if option in raw}
+    if "constant" not in kinds.OBJECTIVES[raw["objective"]].takes:
+        for place, options in ((key, own), (f"descents.{raw['descent']}", shared)):
+            used = [option for option in DESCENT_KEYS if option != "constant"]
+            refuse_unused(place, options, used, f"the {raw['objective']} run '{name}'")
     layers = range(1, probe.stack.depth + 1) if raw["layers"] == "all" else sorted(set(raw["layers"]))
     return Run(
-        name, raw["objective"], probe, raw["weights"], tuple(layers), make_panels(raw, probe, key), descent,
-        raw.get("seed", config["seed"]), raw.get("precision", config["precision"]), config["memory"],
+        name, raw["objective"], probe, raw["weights"], tuple(layers), make_panels(raw, probe, key),
+        make_descent({**shared, **own}), raw.get("seed", config["seed"]), raw.get("precision", config["precision"]),
+        config["memory"],
     )  # fmt: skip
 
 
-def make_figure(name: str, raw: Mapping, runs: Mapping[str, Run]) -> Figure:
+def make_figure(name: str, raw: Mapping[str, Any], runs: Mapping[str, Run]) -> Figure:
+    key, kind = f"figures.{name}", kinds.FIGURES[raw["kind"]]
+    refuse_unused(key, raw.keys() - set(FIGURE_KEYS), kind.keys, f"a figure of the kind {raw['kind']}")
+    for needed in kind.needs:
+        if needed not in raw:
+            raise InputError(f"{key}.{needed}: a figure of the kind {raw['kind']} takes it, expected one")
     for run in raw["runs"]:
-        pick("runs", runs, run, f"figures.{name}.runs")
+        pick("runs", runs, run, f"{key}.runs")
     layers = {run: tuple(blocks) for run, blocks in raw.get("layers", {}).items()}
     for run in layers:
         if run not in raw["runs"]:
-            raise InputError(f"figures.{name}.layers: '{run}' is not one of its runs: {', '.join(raw['runs'])}")
+            raise InputError(f"{key}.layers: '{run}' is not one of its runs: {', '.join(raw['runs'])}")
     return Figure(name, raw["kind"], raw["title"], tuple(raw["runs"]), raw.get("image", ""), layers)
 
 
-def whole_numbers(value):
-    """The config with 16 for every 16.0, which a schema takes for an integer as well."""
+def whole_numbers(value: Any) -> Any:
+    """The config with 16 in place of 16.0, which a schema takes for an integer too."""
     if isinstance(value, Mapping):
         return {key: whole_numbers(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -126,31 +167,52 @@ def whole_numbers(value):
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def make_study(config: Mapping) -> Study:
-    """The study that a config (one that the schema has passed) describes.
+def make_study(config: Mapping[str, Any]) -> Study:
+    """The study that a config describes (one that `check_schema` has passed).
 
-    Raises InputError where one entry asks for another that is not there; `checks.check_study` does the rest.
+    Raises InputError if an entry asks for another one that is not there; `checks.check_study` does the rest.
     """
     config = whole_numbers(config)
-    weights = {name: Weights(name, **raw) for name, raw in config["weights"].items()}
-    images = {name: Image(name, **raw) for name, raw in config["images"].items()}
-    probes = {}
-    for name, raw in config["probes"].items():
-        stem = pick("weights", weights, raw["stem"], f"probes.{name}.stem")
-        stack = pick("weights", weights, raw["stack"], f"probes.{name}.stack")
-        probes[name] = Probe(name, **{**raw, "stem": stem, "stack": stack})
+    weights = {name: make_weights(name, raw) for name, raw in config["weights"].items()}
+    probes = {name: make_probe(name, raw, weights) for name, raw in config["probes"].items()}
     runs = {name: make_run(name, raw, config, probes) for name, raw in config["runs"].items()}
+    used = {raw["descent"] for raw in config["runs"].values()}
+    for name in config["descents"]:
+        if name not in used:
+            raise InputError(f"descents.{name}: no run uses it; expected a run with descent: {name}")
     return Study(
-        config["study"], config["device"], config["threads"], config["memory"], config["jobs_per_run"],
-        tuple(config["formats"]), config["gflops"], weights, images, probes, runs,
+        config["study"], config["device"], config["threads"], config["checkpoint"], config["jobs_per_run"],
+        tuple(config["formats"]), config["gflops"], weights,
+        {name: Image(name, **raw) for name, raw in config["images"].items()}, probes, runs,
         {name: make_figure(name, raw, runs) for name, raw in config["figures"].items()},
     )  # fmt: skip
 
 
-def schema_complaint(error: Exception) -> str:
-    """One line for a jsonschema ValidationError: the key, and what was expected there."""
-    keys = [str(key) for key in getattr(error, "absolute_path", ())]
-    message = getattr(error, "message", str(error)).splitlines()[0]
-    if len(message) > 200:  # it quotes the value, which may be a whole section; what was expected comes last
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON schema of a config: the file beside this one, with the kinds that there are."""
+    found: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
+    tables: dict[str, Iterable[str]] = {"family": kinds.FAMILIES, "objective": kinds.OBJECTIVES}
+    tables |= {"optimiser": kinds.OPTIMISERS, "figure": kinds.FIGURES}
+    for name, table in tables.items():
+        found["$defs"][name] = {"enum": list(table)}
+    options = {option for stem in kinds.STEMS.values() for option in stem.options}
+    probe = found["properties"]["probes"]["additionalProperties"]["properties"]
+    probe |= {option: {"type": "boolean"} for option in sorted(options)}
+    return found
+
+
+def complaint(error: ValidationError) -> str:
+    """One line: the key, and what was expected there."""
+    keys = [str(key) for key in error.absolute_path]
+    message = error.message.splitlines()[0]
+    if len(message) > LONGEST:  # what was expected comes last
         message = f"{message[:60]} ... {message[-100:]}"
     return f"config: {'.'.join(keys)}: {message}" if keys else f"config: {message}"
+
+
+def check_schema(config: Mapping[str, Any]) -> None:
+    """Raises InputError at the first key that is unknown, missing, or of another type than expected."""
+    error = best_match(Draft202012Validator(schema()).iter_errors(json.loads(json.dumps(config, default=str))))
+    if error:
+        raise InputError(complaint(error))

@@ -1,88 +1,121 @@
 """Weights, images, probes, descents and runs as frozen dataclasses: what a job is told.
 
-Kept apart from `study`, which reads the config, so that a new figure or key reruns no run.
+Figures and the study itself are in `config`, so that a new key of theirs reruns no run.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from lmrep.study.kinds import FAMILIES, OBJECTIVES, PANELS
+
+# Of a field that changes no number: names, labels, and where a file comes from.
+ASIDE = {"identity": False}
+SOURCES = ("skimage", "path", "url", "drawing")  # of an image: exactly one is given
 
 
-def block_flops(width: int, tokens: int) -> float:
-    """Floating-point operations of one image's way through a block and back, to its input and not to the weights."""
-    weights = 2 * 12 * width**2 * tokens  # a multiply and an add, by 12 width^2 weights
-    scores_and_values = 2 * 2 * width * tokens**2
-    return float(2 * weights + 3 * scores_and_values)  # on the way back, one product as before, and two
+def identity(value: Any) -> Any:
+    """A dataclass as plain JSON values, without the fields that change no number."""
+    if is_dataclass(value):
+        kept = [entry.name for entry in fields(value) if entry.metadata.get("identity", True)]
+        return {name: identity(getattr(value, name)) for name in kept}
+    if isinstance(value, Mapping):
+        return {key: identity(entry) for key, entry in value.items()}
+    return [identity(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)
 class Weights:
-    """One weight file: what it holds and where it comes from (`repo` on the hub, or a local `path`)."""
+    """One weight file: what it holds, and where it comes from (`repo` on the hub, or a local `path`)."""
 
-    name: str
-    family: str  # "gpt2" or "vit"
+    name: str = field(metadata=ASIDE)
+    family: str  # a key of kinds.FAMILIES
     width: int
     depth: int  # blocks
     heads: int
-    label: str = ""  # on figures
-    patch: int = 0  # px, ViT only
-    size: int = 0  # px, ViT only: the image side that its stem cuts into patches
-    path: str = ""
-    repo: str = ""
-    revision: str = ""
-    file: str = ""
-    sha256: str = ""
-    bytes: int = 0
+    label: str = field(default="", metadata=ASIDE)  # on figures
+    patch: int = 0  # px, of its stem; 0 for a model without one
+    size: int = 0  # px, the side of the images that its stem cuts into patches
+    path: str = field(default="", metadata=ASIDE)
+    repo: str = field(default="", metadata=ASIDE)
+    revision: str = field(default="", metadata=ASIDE)
+    file: str = field(default="", metadata=ASIDE)
+    sha256: str = field(default="", metadata=ASIDE)
+    bytes: int = field(default=0, metadata=ASIDE)
 
     @property
-    def patches(self) -> int:
-        """Patches that the stem cuts an image into; 0 for a model without a stem."""
-        return (self.size // self.patch) ** 2 if self.patch else 0
+    def causal(self) -> bool:
+        """Whether a token of its blocks sees only itself and earlier ones."""
+        return FAMILIES[self.family].causal
 
 
 @dataclass(frozen=True)
 class Image:
-    """One target image, from exactly one of `skimage`, `path`, `url`, `drawing`."""
+    """One target image, from exactly one of SOURCES."""
 
     name: str
     skimage: str = ""
     path: str = ""
     url: str = ""
-    sha256: str = ""  # of the file behind `url`
-    member: str = ""  # of the zip behind `url`
+    sha256: str = ""  # of the file at `path` or `url`
+    member: str = ""  # of that file, if it is a zip
     member_sha256: str = ""
     drawing: str = ""
-    fit: str = "resize"  # "resize" (squeezes, as the author does) or "crop" (centre square first)
+    fit: str = "resize"  # "resize" (squeezes the whole image) or "crop" (cuts out the centre square first)
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, such as "skimage chelsea"."""
+        return ", ".join(f"{source} {getattr(self, source)}" for source in SOURCES if getattr(self, source))
 
 
 @dataclass(frozen=True)
-class Probe:
-    """A ViT's stem in front of a stack of blocks."""
+class Stem:
+    """How an image of `size` px becomes tokens: patches of `patch` px, row by row."""
 
-    name: str
-    label: str
-    stem: Weights
-    stack: Weights
-    patch_convolution: bool = True
-    class_token: bool = True
-    position_embedding: bool = False
+    kind: str  # a key of kinds.STEMS
+    size: int  # px
+    patch: int  # px
+    width: int  # of a token
+    weights: Weights = field(metadata=ASIDE)  # the file that it reads
+    options: Mapping[str, bool] = field(default_factory=dict)  # those of its kind
+
+    @property
+    def grid(self) -> int:
+        """Patches in a row; 0 without a patch, which `checks` refuses."""
+        return self.size // self.patch if self.patch else 0
+
+    @property
+    def patches(self) -> int:
+        return self.grid**2
 
     @property
     def first_patch(self) -> int:
         """The token of patch 0."""
-        return int(self.class_token)
+        return int(self.options.get("class_token", False))
 
     @property
     def tokens(self) -> int:
-        return self.stem.patches + self.first_patch
+        return self.patches + self.first_patch
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A stem in front of a stack of blocks."""
+
+    name: str = field(metadata=ASIDE)
+    label: str = field(metadata=ASIDE)
+    stem: Stem
+    stack: Weights
 
 
 @dataclass(frozen=True)
 class Octave:
-    """Steps at one image size; an image larger than the probe's is updated in random crops (jitter)."""
+    """Steps at one image size. An image larger than the probe's is updated in random crops (jitter)."""
 
     size: int  # px
     steps: int
-    rate: tuple[float, float]  # first and last step's, linear between
+    rate: tuple[float, float]  # of the first and the last step, linear between
     sigma: tuple[float, float] | None = None  # of the blur after each step, px; None: no blur
 
 
@@ -92,6 +125,7 @@ class Descent:
     octaves: tuple[Octave, ...]
     scale: float = 1.0  # of the gradient
     constant: float = 0.0  # the large C of sum(C - activation)
+    optimiser: str = "gradient"  # a key of kinds.OPTIMISERS
 
     @property
     def steps(self) -> int:
@@ -102,8 +136,8 @@ class Descent:
 class Run:
     """One experiment on one probe: its panels, at each of its layers."""
 
-    name: str
-    objective: str  # "neuron", "patch" or "match"
+    name: str = field(metadata=ASIDE)
+    objective: str  # a key of kinds.OBJECTIVES
     probe: Probe
     weights: str  # "trained" or "untrained" (the stack; the stem is always the trained one)
     layers: tuple[int, ...]  # blocks, from 1
@@ -114,35 +148,18 @@ class Run:
     memory: float | str  # MB for what a pass keeps for its way back, or "auto"
 
     @property
-    def weight_files(self) -> tuple[str, ...]:
-        """The names of the weights that it reads: an untrained stack needs none of its own."""
-        return tuple(sorted({self.probe.stem.name} | ({self.probe.stack.name} if self.weights == "trained" else set())))
+    def matches(self) -> bool:
+        """Whether its panels are photographs to be re-created."""
+        return OBJECTIVES[self.objective].matches
 
     @property
-    def flops(self) -> float:
-        """Floating-point operations of all its steps, were none of a patch's left out."""
-        images = sum(self.layers) * len(self.panels) * self.descent.steps
-        return images * block_flops(self.probe.stack.width, self.probe.tokens)
+    def panel_names(self) -> tuple[str, ...]:
+        """What each panel is, for the draws that are made for it: "neuron 5", "patch 45", "chelsea"."""
+        kind = PANELS[OBJECTIVES[self.objective].panels]
+        return tuple(panel if isinstance(panel, str) else f"{kind} {panel}" for panel in self.panels)
 
-    def settings(self) -> dict:
-        """Everything its result depends on but the code, as plain JSON values."""
-        settings = asdict(self)
-        # Where a file lies, and what figures call it, changes nothing of what is in it.
-        for described in (settings["probe"], settings["probe"]["stem"], settings["probe"]["stack"]):
-            described.update({key: "" for key in ("label", "path") if key in described})
-        return settings
-
-
-def run_from_settings(settings: Mapping) -> Run:
-    """The run whose `settings()` these are."""
-    probe = settings["probe"]
-    probe = Probe(**{**probe, "stem": Weights(**probe["stem"]), "stack": Weights(**probe["stack"])})
-    octaves = [
-        Octave(o["size"], o["steps"], tuple(o["rate"]), tuple(o["sigma"]) if o["sigma"] else None)
-        for o in settings["descent"]["octaves"]
-    ]
-    descent = Descent(
-        **{**settings["descent"], "start": tuple(settings["descent"]["start"]), "octaves": tuple(octaves)}
-    )
-    layers, panels = tuple(settings["layers"]), tuple(settings["panels"])
-    return Run(**{**settings, "probe": probe, "layers": layers, "panels": panels, "descent": descent})
+    @property
+    def weight_files(self) -> tuple[Weights, ...]:
+        """The weight files that it reads, sorted by name: an untrained stack needs none of its own."""
+        used = [self.probe.stem.weights] + ([self.probe.stack] if self.weights == "trained" else [])
+        return tuple(sorted(set(used), key=lambda weights: weights.name))

@@ -1,4 +1,4 @@
-"""What a build says at its start: study, device, downloads, and about how long it will take."""
+"""What a build says at its start: study, device, downloads, and roughly how long it will take."""
 
 import os
 import shutil
@@ -10,17 +10,18 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from lmrep.errors import MINIATURE_COMMAND, OFFLINE_HINT, InputError
-from lmrep.study.spec import Image, Run, Weights
-from lmrep.study.config import Study
 from lmrep.inputs.weights import hub_url, is_at_hand
+from lmrep.study.config import Study
+from lmrep.study.cost import run_seconds
+from lmrep.study.spec import Image, Run, Weights
 
 SECONDS_TO_START = 3  # of a run: imports and weights, before its first step
-SECONDS_FOR_HOST = 10  # to answer a connection, before the network counts as missing
+SECONDS_FOR_HOST = 10  # to answer a connection
 
 
 @cache
 def gpu_names() -> list[str]:
-    """The GPUs that a job may use, without torch, whose import would delay every command."""
+    """The names of the GPUs that a job may use. Asks nvidia-smi: importing torch would delay every command."""
     tool = shutil.which("nvidia-smi")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not tool or visible == "":
@@ -36,7 +37,7 @@ def gpu_names() -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """A rough duration in words, as rough as the estimate is."""
+    """A duration in words, as rough as the estimate."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -44,7 +45,7 @@ def duration(seconds: float) -> str:
 
 
 def to_download(weights: Sequence[Weights], images: Sequence[Image]) -> dict[str, str]:
-    """The URLs that have to be asked, each with a few words on what comes from there."""
+    """The URLs to download from, each with a few words on what it gives."""
     urls = {}
     for pin in weights:
         if not is_at_hand(pin):
@@ -63,8 +64,8 @@ def announcement(
 ) -> list[str]:
     """The lines that a build starts with, for the runs, weights and images that it has yet to make.
 
-    `here`: jobs run on this machine, with `cores` in all and up to `cards` GPUs at a time, and not on a cluster's.
-    Raises InputError where the study asks for a GPU that this machine does not have.
+    `here`: jobs run on this machine, on `cores` in all and on up to `cards` GPUs at a time, and not on a cluster.
+    Raises InputError if the study asks for a GPU and this machine has none.
     """
     gpus = [] if study.device == "cpu" else gpu_names()
     cores = cores or study.threads
@@ -72,14 +73,14 @@ def announcement(
         raise InputError(f"device: cuda was asked for, but there is no GPU here; expected auto, or {MINIATURE_COMMAND}")
     at_once = max(1, min(len(runs), min(cards, len(gpus)) if gpus else cores // study.threads))
     speed = at_once * (study.gflops["cuda"] if gpus else study.gflops["cpu"] * study.threads)
-    seconds = sum(run.flops for run in runs) / speed / 1e9 + SECONDS_TO_START * len(runs) / at_once
+    seconds = sum(run_seconds(run, speed) for run in runs) + SECONDS_TO_START * len(runs) / at_once
     device, takes = f"on the CPU, {cores} cores", f"will take about {duration(seconds)} here"
     if gpus:
         device = f"on {gpus[0]}" if at_once == 1 else f"on {at_once} of {len(gpus)} GPUs, such as {gpus[0]}"
     elif study.name != "miniature":
         takes += f"; without a GPU, the miniature study takes minutes: {MINIATURE_COMMAND}"
     if not here:
-        seconds = sum(study.seconds(run) for run in runs) + SECONDS_TO_START * len(runs)
+        seconds = sum(run_seconds(run, study.speed) for run in runs) + SECONDS_TO_START * len(runs)
         device, takes = "on a cluster", f"would take about {duration(seconds)} one after the other"
     to_make = len({run.name for run in runs})
     lines = [f"study {study.name}, {device}: {to_make} of {len(study.runs)} runs to make"]
@@ -95,7 +96,7 @@ def announcement(
 
 
 def check_network(weights: Sequence[Weights], images: Sequence[Image]) -> None:
-    """Raises InputError at the first host that does not answer, before hours are spent towards a download."""
+    """Raises InputError at the first host that does not answer, before hours go into a build that lacks a file."""
     for url, what in to_download(weights, images).items():
         parts = urlsplit(url)
         try:
@@ -105,7 +106,7 @@ def check_network(weights: Sequence[Weights], images: Sequence[Image]) -> None:
         if not (port and parts.hostname):
             raise InputError(f"{url}: expected an https:// address of a host (see HF_ENDPOINT)")
         if parts.scheme in getproxies():
-            continue  # the proxy finds the host, which this machine need not reach itself
+            continue  # the proxy reaches the host, and this machine may not
         try:
             socket.create_connection((parts.hostname, port), timeout=SECONDS_FOR_HOST).close()
         except OSError as error:

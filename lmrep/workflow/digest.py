@@ -13,14 +13,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = "lmrep"
 STYLE = "figures/lmrep.mplstyle"  # `figures.page` draws with it
-# Modules that change no result. Python runs the package's own __init__ whatever a job imports.
+# Modules that change no result, unless a caller names them.
 SILENT = (
-    PACKAGE,
+    PACKAGE,  # Python runs its __init__ whatever a job imports
     f"{PACKAGE}.errors",  # what a message says
     f"{PACKAGE}.files",  # how a file is written; its layout is an interface that stays
     f"{PACKAGE}.progress",
     f"{PACKAGE}.provenance",
     f"{PACKAGE}.descent.checkpoint",
+    f"{PACKAGE}.study.kinds",  # rules pass the entries that a job uses
 )
 
 
@@ -104,7 +105,7 @@ def code_digest(*modules: str, script: str = "") -> str:
     `script`: a file below the root. Comments and docstrings do not count, nor do the modules in `SILENT`.
     """
     digest = hashlib.sha256()
-    paths = [module_path(module) for module in modules_behind(*modules) if module not in SILENT]
+    paths = [module_path(module) for module in modules_behind(*modules) if module in modules or module not in SILENT]
     paths += [ROOT / script] if script else []
     for path in filter(None, paths):
         digest.update(f"{path.relative_to(ROOT)}\n{code_only(path.read_text())}\n".encode())

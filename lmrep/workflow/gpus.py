@@ -1,7 +1,7 @@
-"""Runs side by side on the GPUs of one host, each on a card of its own.
+"""One GPU for each run, if several runs share a host.
 
-A card is claimed by a lock on a file that all processes of a user on this host share, as long as they share a TMPDIR.
-The system takes a lock back from a process that ends, however it ends, so that no claim outlives its claimant.
+A process claims a GPU by locking a file that all processes of one user on the host share, if they share a TMPDIR. The
+system releases the lock when the process ends or is killed.
 """
 
 import os
@@ -21,15 +21,16 @@ SECONDS_BETWEEN_TRIES = 1.0
 
 @contextmanager
 def claim(cards: Sequence[str], folder: Path, say: Callable[[str], None]) -> Iterator[int]:
-    """The place in `cards` of one that no other process has; waits where all are taken.
+    """Claims a free card and yields its index in `cards`. Waits while other processes hold all of them.
 
-    `cards`: names that every process has for the same card. `folder`: of the locks.
+    `cards`: names of the cards; a card has the same name in every process. `folder`: where the lock files are.
+    `say`: called once with a line if there is a wait. Raises InputError if `folder` is not writable.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "test").touch()
     except OSError as error:
-        raise InputError(f"{folder}: expected a folder to claim GPUs in ({error.strerror}); see TMPDIR") from None
+        raise InputError(f"{folder}: expected a writable folder for GPU locks ({error.strerror}); set TMPDIR") from None
     waiting = False
     while True:
         for place, card in enumerate(cards):
@@ -41,14 +42,15 @@ def claim(cards: Sequence[str], folder: Path, say: Callable[[str], None]) -> Ite
                 yield place
             return
         if not waiting:
-            say(f"waits for a GPU: other runs have {'all ' if len(cards) > 1 else ''}{len(cards)} of this host")
+            others = f"all {len(cards)}" if len(cards) > 1 else "the only one"
+            say(f"waiting for a GPU: other runs hold {others} on this host")
             waiting = True
         time.sleep(SECONDS_BETWEEN_TRIES)
 
 
 @contextmanager
 def own_card(device: torch.device, say: Callable[[str], None]) -> Iterator[torch.device]:
-    """`device`, which, if it is torch's `cuda`, is a card of this process's own of those in CUDA_VISIBLE_DEVICES."""
+    """Yields `device`. If it is `cuda`, this process first claims one GPU of CUDA_VISIBLE_DEVICES and selects it."""
     if device.type != "cuda":
         yield device
         return

@@ -1,23 +1,23 @@
-"""What every job of a build has around its work: a log, an end in one line where the input is bad."""
+"""What surrounds the work of every job: a log, one-line errors for bad input, and an end with the build."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from lmrep.workflow.session import end_with_build
 from lmrep.errors import InputError
+from lmrep.workflow.session import end_with_build
 
 
 def tell(log: TextIO, line: str) -> None:
-    """A line in a job's log and on the terminal."""
+    """Writes a line to a job's log and to the terminal."""
     for stream in (log, sys.stderr):
         print(f"lmrep: {line}", file=stream, flush=True)
 
 
 @contextmanager
 def job_log(path: str) -> Iterator[TextIO]:
-    """Opens a job's log; an InputError within ends the job with its one line there and on the terminal."""
+    """Opens a job's log. On an InputError, writes its line to the log and the terminal and exits with status 1."""
     end_with_build()
     with open(path, "w") as log:
         try:

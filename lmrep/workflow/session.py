@@ -1,6 +1,6 @@
-"""One build of a study at a time in a folder, and no process that outlives its build.
+"""The processes of a build: one build of a study at a time in a folder, and no process that outlives its build.
 
-Snakemake's own lock is a file that a kill leaves behind, to be removed by hand; the profiles turn it off.
+Snakemake's own lock is a file that stays after a kill and must be removed by hand, so the profiles turn it off.
 """
 
 import os
@@ -9,35 +9,38 @@ import signal
 import threading
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from lmrep.errors import InputError
 
-held = []  # the locks: one that is collected is released
-BUILD = "LMREP_BUILD"  # in the environment of a build's processes: the process id of the build
+held: list[BaseFileLock] = []  # keeps the locks alive: a lock that is garbage-collected is released
+BUILD = "LMREP_BUILD"  # environment variable: the process id of the build that a process belongs to
 
 
 def hold_folder(folder: Path, study: str) -> None:
-    """Has this process be the one that builds a study in a folder, until it ends, however it ends.
+    """Locks `folder` for one build of `study`. The lock ends with this process, also if it is killed.
 
-    Raises InputError where another build is.
+    Raises InputError if another build of the study holds it.
     """
+    lock = FileLock(folder / f"{study}.lock", blocking=False)
     try:
-        held.append(FileLock(folder / f"{study}.lock", blocking=False).acquire())
+        lock.acquire()
     except Timeout:
-        raise InputError(f"another build of the study {study} is at work in this folder; expected it to end") from None
+        raise InputError(f"another build of the study {study} is running in this folder; wait until it ends") from None
+    held.append(lock)
 
 
 def begin_build() -> None:
-    """Has what this process starts from here on know it for the build."""
+    """Marks this process as the build. Processes that it starts from now on inherit the mark."""
     os.environ[BUILD] = str(os.getpid())
 
 
 def end_with_build() -> None:
-    """Kills this process as soon as the build that it belongs to is gone: the next one will do its work.
+    """Kills this process as soon as its build has ended, so that it does not work beside the next build.
 
-    Where Python and the kernel know pidfd_open, and of builds on this machine; elsewhere, and on a cluster, what a
-    killed build had begun goes on to its end beside the next build, and both write the same.
+    Does nothing outside a build. Needs pidfd_open of the kernel and a build on this machine. Without them, and on a
+    cluster, the jobs of a killed build run to their end; a job of the next build may run beside one, and both write
+    the same file.
     """
     build = int(os.environ.get(BUILD, os.getpid()))
     if build == os.getpid() or not hasattr(os, "pidfd_open"):
@@ -46,11 +49,17 @@ def end_with_build() -> None:
         handle = os.pidfd_open(build)
     except ProcessLookupError:
         os.kill(os.getpid(), signal.SIGKILL)
-    except OSError:  # an old kernel, or one that is not asked such things
+    except OSError:  # an old kernel, or a sandbox that forbids the call
         return
 
     def watch() -> None:
-        select.select([handle], [], [])  # readable when that process has ended
+        select.select([handle], [], [])  # readable once that process has ended
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="end_with_build", daemon=True).start()
+
+
+def import_this_checkout() -> None:
+    """Puts this checkout first on PYTHONPATH: started processes import this lmrep, not an installed one."""
+    root = str(Path(__file__).parents[2])
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))

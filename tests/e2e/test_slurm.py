@@ -1,6 +1,7 @@
-"""The miniature study on a real Slurm of two nodes, each with a made-up GPU: the bytes of a build without it.
+"""Builds the miniature study on a real Slurm of two nodes, each with a made-up GPU.
 
-A run there is cancelled, and the node of another dies.
+One run is cancelled and another run's node dies. The build still makes the same bytes as a build without Slurm.
+Runs with LMREP_SLURM=1, as root.
 """
 
 import re
@@ -16,10 +17,10 @@ from checkout import LONG_RUNS, ROOT, Checkout, interruptible
 from slurm import Job, Slurm, wait_until, why_not
 
 pytestmark = [
-    pytest.mark.workflow, pytest.mark.build, pytest.mark.skipif(bool(why_not()), reason=f"no Slurm here: {why_not()}"),
+    pytest.mark.workflow, pytest.mark.build, pytest.mark.skipif(bool(why_not()), reason=f"no Slurm: {why_not()}"),
 ]  # fmt: skip
 CANCELLED, ON_A_DEAD_NODE = LONG_RUNS
-# sbatch and squeue as the commands of the profile for other schedulers.
+# The generic cluster profile gets sbatch and squeue as its commands.
 SUBMIT = (
     "sbatch --parsable --no-requeue -J {rule} -c {threads} --mem={resources.mem_mb} -t {resources.runtime}"
     " --gpus={resources.gpu}"
@@ -37,9 +38,11 @@ def checkout_in(folder: Path) -> Checkout:
 
 
 def readme_command() -> list[str]:
-    """The command of the README's section on clusters, word for word."""
+    """Returns the README's command for Slurm, word for word."""
     readme = (ROOT / "README.md").read_text()
-    return shlex.split(re.search(r"^snakemake --workflow-profile profiles/slurm .*$", readme, re.MULTILINE)[0])
+    found = re.search(r"^snakemake --workflow-profile profiles/slurm .*$", readme, re.MULTILINE)
+    assert found, "README.md has no command with --workflow-profile profiles/slurm"
+    return shlex.split(found[0])
 
 
 def is_of(job: Job, run: str) -> bool:
@@ -48,8 +51,9 @@ def is_of(job: Job, run: str) -> bool:
 
 @contextmanager
 def watched(slurm: Slurm) -> Iterator[list[list[Job]]]:
-    """Slurm's jobs, looked at every second."""
-    ended, looks = threading.Event(), []
+    """Lists Slurm's jobs every second, until the block ends."""
+    ended = threading.Event()
+    looks: list[list[Job]] = []
 
     def look() -> None:
         while not ended.wait(1):
@@ -66,7 +70,7 @@ def watched(slurm: Slurm) -> Iterator[list[list[Job]]]:
 
 @dataclass
 class Build:
-    """A build on Slurm that was interrupted twice."""
+    """A build on Slurm that was interrupted twice, and the jobs seen at each second of it."""
 
     checkout: Checkout
     exit: int
@@ -82,7 +86,7 @@ def slurm():
 @pytest.fixture(scope="module")
 def built(slurm, tmp_path_factory):
     checkout = checkout_in(tmp_path_factory.mktemp("slurm") / "lmrep")
-    # Jobs of seconds: the profile's half minute to the first look would be most of the test.
+    # The jobs take seconds. The profile waits half a minute before its first status check.
     command = [*readme_command(), "--slurm-init-seconds-before-status-checks", "5"]
     with checkout.started(*command) as process, watched(slurm) as looks:
 
@@ -92,7 +96,7 @@ def built(slurm, tmp_path_factory):
         def is_under_way(run: str) -> bool:
             return (checkout / f"results/miniature/runs/{run}.state.safetensors").exists()
 
-        # Slurm says which of them runs first; with two GPUs they need not run at the same time.
+        # Slurm decides which run starts first. They may not overlap.
         interruptions = {CANCELLED: slurm.cancel, ON_A_DEAD_NODE: lambda job: slurm.kill_node(job.node)}
 
         def are_interrupted() -> bool:
@@ -101,30 +105,30 @@ def built(slurm, tmp_path_factory):
                 interruptions.pop(run)(job_of(run))
             return not interruptions
 
-        wait_until(are_interrupted, 180, "both long runs are interrupted", checkout.said)
+        wait_until(are_interrupted, 180, "both long runs were interrupted", checkout.said)
         node = job_of(ON_A_DEAD_NODE).node
-        wait_until(lambda: "down" in slurm.nodes()[node], 60, f"{node} is down", slurm.logs)
+        wait_until(lambda: "down" in slurm.nodes()[node], 60, f"{node} was down", slurm.logs)
         slurm.revive(node)
         process.wait(300)
     return Build(checkout, process.returncode, looks)
 
 
-def test_a_build_on_slurm_outlives_a_cancelled_job_and_a_dead_node(built):
+def test_a_build_survives_a_cancelled_job_and_a_dead_node(built):
     assert built.exit == 0, built.checkout.said()[-6000:]
     states = {run: [job.state for job in built.looks[-1] if is_of(job, run)] for run in LONG_RUNS}
     assert states == {CANCELLED: ["CANCELLED", "COMPLETED"], ON_A_DEAD_NODE: ["NODE_FAIL", "COMPLETED"]}
 
 
-def test_its_interrupted_runs_go_on_from_their_last_saved_step(built):
+def test_interrupted_runs_resume_from_their_last_saved_step(built):
     for run in LONG_RUNS:
         log = (built.checkout / f"results/miniature/logs/optimise_run/{run}.log").read_text()
-        assert re.search(r"goes on from step \d+", log), run
+        assert re.search(r"(resumes|goes on) (at|from) step \d+", log), run
 
 
-def test_its_figures_runs_and_tables_are_those_of_a_build_without_slurm(built, unbroken):
-    here, there = unbroken[0].products(), built.checkout.products()
-    assert here.keys() == there.keys() and len(here) == 8 + 10 + 22 + 1
-    assert [path for path in here if here[path] != there[path]] == []
+def test_products_equal_those_of_a_build_without_slurm(built, unbroken):
+    expected, products = unbroken[0].products(), built.checkout.products()
+    assert expected and products.keys() == expected.keys()
+    assert [path for path in expected if products[path] != expected[path]] == []
 
 
 def test_no_two_runs_share_a_gpu(built):
@@ -136,7 +140,7 @@ def test_no_two_runs_share_a_gpu(built):
     assert all(all(gpus) and len(set(gpus)) == len(gpus) for gpus in at_once)
 
 
-def test_the_profile_for_other_schedulers_notices_a_cancelled_job_too(slurm, unbroken, tmp_path):
+def test_the_generic_profile_reruns_a_cancelled_job(slurm, unbroken, tmp_path):
     checkout = checkout_in(tmp_path / "lmrep")
     figure = "figures/miniature/token_importance.png"
     command = (
@@ -148,7 +152,7 @@ def test_the_profile_for_other_schedulers_notices_a_cancelled_job_too(slurm, unb
     with checkout.started(*command) as process:
         wait_until(
             lambda: [job.state for job in slurm.jobs()[before:]] == ["RUNNING"],
-            60, "its run is in a job", checkout.said,
+            60, "its run was in a job", checkout.said,
         )  # fmt: skip
         slurm.cancel(slurm.jobs()[before])
         assert process.wait(120) == 0, checkout.said()

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from checkout import ROOT, Checkout
+from checkout import Checkout
 
 pytestmark = pytest.mark.workflow
 NO_HUB = "http://127.0.0.1:9"  # the discard port: nothing listens there
@@ -112,13 +112,3 @@ def test_lint_wishes_for_nothing_but_a_container(checkout, config):
     wishes = [line.strip() for line in lint.stdout.splitlines() if line.strip().startswith("* ")]
     assert wishes, lint.stdout
     assert all("container" in wish or "conda" in wish for wish in wishes), lint.stdout
-
-
-@pytest.mark.parametrize(
-    "command",
-    [("snakefmt", "--check", "Snakefile", "rules"), ("ruff", "check", "."), ("ruff", "format", "--check", ".")],
-)
-def test_formatters_are_content(command):
-    tool = str((ROOT / sys.executable).parent / command[0])
-    done = subprocess.run([tool, *command[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Builds that are killed, that meet another one, and whose runs are shared out: what comes of it is the same bytes."""
+"""Builds that are killed, meet another build, or split their runs into jobs give the same bytes."""
 
 import os
 import random
@@ -40,8 +40,8 @@ def wait_until(holds: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, the jobs of a killed build go on")
-def test_a_build_that_is_killed_again_and_again_goes_on_to_the_same_bytes(unbroken, tmp_path):
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, jobs outlive a killed build")
+def test_a_build_that_is_killed_again_and_again_ends_in_the_same_bytes(unbroken, tmp_path):
     original, seconds = unbroken
     expected = original.products()
     checkout, moments, kills, resumed = Checkout(tmp_path / "lmrep"), random.Random(0), 0, 0
@@ -62,16 +62,16 @@ def test_a_build_that_is_killed_again_and_again_goes_on_to_the_same_bytes(unbrok
             except subprocess.TimeoutExpired:
                 build.kill()
             kills += build.wait() != 0
-        resumed += checkout.said().count("goes on from step")
-        if build.returncode == 0:  # before it could be killed: once more, from the start
+        resumed += checkout.said().count("resumes from step")
+        if build.returncode == 0:  # it ended before the kill: build again from the start
             check()
             shutil.rmtree(checkout / "results")
             shutil.rmtree(checkout / "figures/miniature")
     with checkout.started(*BUILD) as build:
         assert build.wait() == 0, checkout.said()[-4000:]
-        resumed += checkout.said().count("goes on from step")
+        resumed += checkout.said().count("resumes from step")
     check()
-    print(f"{kills} kills, runs that went on from a state: {resumed}")
+    print(f"{kills} kills, runs that resumed: {resumed}")
     assert resumed
     assert not [path for path in checkout.folder.rglob("*") if path.name.endswith(".part") or ".state." in path.name]
     assert not at_work_in(checkout.folder)
@@ -86,7 +86,7 @@ def test_of_two_builds_in_one_folder_the_second_says_so_in_one_line(tmp_path):
         second = checkout.miniature(target)
         assert second.returncode == 1 and "Traceback" not in second.stdout
         (line,) = (line for line in second.stdout.splitlines() if line.startswith("lmrep: "))
-        assert line == "lmrep: another build of the study miniature is at work in this folder; expected it to end"
+        assert line == "lmrep: another build of the study miniature is running in this folder; wait until it ends"
         assert checkout.miniature("-n", target).returncode == 0
         assert first.wait() == 0, checkout.said()[-4000:]
     assert "Nothing to be done" in checkout.miniature(target).stdout

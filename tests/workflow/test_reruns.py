@@ -1,19 +1,24 @@
 """A short build of the miniature study: its files, what reruns and what does not."""
 
+import hashlib
 import os
+import shutil
 
 import numpy as np
 import pytest
+import yaml
 from checkout import Checkout, shorten
 
-from lmrep.metrics.measures import ACCURACY_COLUMNS, read_table, ssim
 from lmrep.files import read_arrays
+from lmrep.metrics.measures import ssim
+from lmrep.metrics.tables import TABLES, read_table
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build]
 NAMES = [
     "transformer_activation_explained", "gpt2_features_viz", "gpt2_features_viz_2", "gpt2_features_viz_3",
     "vit_vs_gpt2_representation", "vit_vs_gpt2_representation_2", "representational_accuracy", "token_importance",
 ]  # fmt: skip
+SOURCES = ("miniature.yaml", "lmrep", "rules", "scripts", "figures/captions", "resources/miniature")
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +33,23 @@ def built(tmp_path_factory):
 @pytest.fixture
 def restored(built):
     """The build, with its sources put back after the test as they were, times included."""
-    kept = {
-        path: (path.read_bytes(), path.stat()) for path in [built / "miniature.yaml", *(built / "lmrep").glob("*.py")]
-    }
+    paths = [path for source in SOURCES for path in [built / source, *(built / source).rglob("*")]]
+    kept = {path: (path.read_bytes(), path.stat()) for path in paths if path.is_file()}
     yield built
     for path, (content, times) in kept.items():
         path.write_bytes(content)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def append(path, text):
+    with open(path, "a") as file:
+        file.write(text)
+
+
+def replace_in(path, old, new):
+    source = path.read_text()
+    assert old in source
+    path.write_text(source.replace(old, new))
 
 
 def test_all_eight_figures_are_there_and_a_second_call_has_nothing_to_do(built):
@@ -51,7 +66,7 @@ def test_a_deleted_figure_is_remade_alone(built):
     assert path.read_bytes() == before
 
 
-def test_another_rate_reruns_its_run_and_what_hangs_on_it(restored):
+def test_another_rate_reruns_its_run_and_what_depends_on_it(restored):
     def change(config):
         config["runs"]["gpt2_match_untrained"]["octaves"] = [{"size": 66, "steps": 3, "rate": [0.5, 0.1]}]
 
@@ -64,23 +79,95 @@ def test_another_rate_reruns_its_run_and_what_hangs_on_it(restored):
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("optimise", {"optimise_run": 10, "measure_run": 10}),
-        ("probe", {"optimise_run": 10, "trace_probe": 1}),
-        ("metrics", {"measure_run": 10, "merge_tables": 1}),
+        ("descent/descend", {"optimise_run": 10, "measure_run": 10}),
+        ("probe/probe", {"optimise_run": 10, "trace_probe": 1}),
+        ("metrics/measures", {"measure_run": 10, "merge_tables": 1}),
     ],
 )
-def test_an_edited_module_reruns_what_goes_through_it(restored, module, rules):
-    with open(restored / f"lmrep/{module}.py", "a") as file:
-        file.write("\n# edited\n")
+def test_an_edit_of_code_reruns_what_depends_on_it(restored, module, rules):
+    append(restored / f"lmrep/{module}.py", "\nEDITED = True\n")
     plan = restored.planned("figures")
     assert {rule: plan.get(rule) for rule in rules} == rules
     assert "fetch_weights" not in plan and "fetch_image" not in plan
 
 
-def test_an_edited_chart_redraws_the_charts_only(restored):
-    with open(restored / "lmrep/charts.py", "a") as file:
-        file.write("\n# edited\n")
+def test_an_edit_of_a_formula_in_a_block_reruns_the_runs(restored):
+    replace_in(restored / "lmrep/probe/block.py", "self.norm2(tokens)", "self.norm1(tokens)")
+    assert restored.planned("figures")["optimise_run"] == 10
+
+
+def test_an_edit_of_a_chart_redraws_the_charts_only(restored):
+    append(restored / "lmrep/figures/charts.py", "\nEDITED = True\n")
     assert restored.planned("figures") == {"draw_accuracy": 1, "draw_importance": 1, "figures": 1}
+
+
+def test_comments_docstrings_and_touched_files_rerun_nothing(restored):
+    append(restored / "lmrep/probe/block.py", "\n# a comment\n")
+    append(restored / "scripts/optimise_run.py", "\n# a comment\n")
+    replace_in(restored / "lmrep/descent/objectives.py", '"""', '"""Better words. ')
+    for folder in ("lmrep", "rules", "scripts", "resources"):
+        for path in (restored / folder).rglob("*"):
+            os.utime(path)
+    assert restored.planned("figures") == {}
+
+
+def test_another_label_redraws_what_shows_it_and_runs_nothing(restored):
+    restored.edit("miniature.yaml", lambda config: config["probes"]["vit_large"].update(label="Large"))
+    plan = restored.planned("figures")
+    assert plan == {"draw_reconstructions": 2, "draw_accuracy": 1, "record_study": 1, "figures": 1}
+
+
+def test_other_names_of_weights_and_a_pin_run_nothing(restored):
+    def rename(config):
+        config["weights"]["mine"] = config["weights"].pop("gpt2_mini")
+        config["probes"]["gpt2"]["stack"] = "mine"
+        del config["weights"]["vit_base_mini"]["sha256"]
+
+    restored.edit("miniature.yaml", rename)
+    assert "optimise_run" not in restored.planned("figures")
+
+
+def test_another_number_of_jobs_reruns_nothing(restored):
+    restored.edit("miniature.yaml", lambda config: config.update(jobs_per_run=3))
+    assert restored.planned("figures") == {"record_study": 1, "figures": 1}
+
+
+def test_a_further_panel_is_another_run(restored):
+    restored.edit("miniature.yaml", lambda config: config["runs"]["gpt2_neurons"].update(neurons=17))
+    assert restored.planned("figures")["optimise_run"] == 1
+
+
+def test_other_content_of_a_weight_file_reruns_the_runs_that_read_it(restored):
+    shutil.copy(restored / "resources/miniature/vit_base_mini.safetensors",
+                restored / "resources/miniature/gpt2_mini.safetensors")  # fmt: skip
+    restored.edit("miniature.yaml", lambda config: config["weights"]["gpt2_mini"].pop("sha256"))
+    plan = restored.planned("figures")
+    assert plan["fetch_weights"] == 1
+    # Four runs and the trace read the trained GPT-2.
+    assert (plan["optimise_run"], plan["trace_probe"]) == (4, 1)
+
+
+def test_a_pin_that_contradicts_the_file_is_one_line(restored):
+    restored.edit("miniature.yaml", lambda config: config["weights"]["gpt2_mini"].update(sha256="0" * 64))
+    done = restored.miniature("-n", "figures")
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("lmrep: weights.gpt2_mini.sha256: expected 000")
+
+
+def test_a_second_study_reruns_nothing_in_the_first_nor_in_itself(restored):
+    config = yaml.safe_load((restored / "miniature.yaml").read_text())
+    config["study"] = "second"
+    config["weights"]["also_gpt2"] = config["weights"].pop("gpt2_mini")
+    config["probes"]["gpt2"]["stack"] = "also_gpt2"
+    (restored / "second.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    target = "figures/second/token_importance.png"
+    done = restored.run("--cores", "2", target, "--configfile", "second.yaml")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert restored.planned("figures") == {}
+    again = restored.run("--cores", "2", target, "--configfile", "second.yaml")
+    assert "Nothing to be done" in again.stdout
+    shutil.rmtree(restored / "results/second")
+    shutil.rmtree(restored / "figures/second")
 
 
 def test_no_output_names_a_folder(built):
@@ -92,10 +179,9 @@ def test_no_output_names_a_folder(built):
 
 def test_after_the_chosen_patch_gpt2_changes_nothing_and_the_vit_does(built):
     changes = {}
-    for line in (built / "results/miniature/metrics/patches.tsv").read_text().splitlines()[1:]:
-        run, layer, panel, patch, change = line.split("\t")
-        if run.endswith("_patches") and int(patch) > int(panel):
-            changes.setdefault((run, int(layer), int(panel)), []).append(float(change))
+    for row in read_table(built / "results/miniature/metrics/patches.tsv", TABLES["patches"]):
+        if row["run"].endswith("_patches") and row["patch"] > int(row["panel"]):
+            changes.setdefault((row["run"], row["layer"], row["panel"]), []).append(row["change"])
     gpt2 = [values for (run, *_), values in changes.items() if run == "gpt2_patches"]
     vit = [values for (run, *_), values in changes.items() if run == "vit_base_patches"]
     assert len(gpt2) == len(vit) == 4 * 16
@@ -104,18 +190,23 @@ def test_after_the_chosen_patch_gpt2_changes_nothing_and_the_vit_does(built):
 
 
 def test_the_tables_ssim_is_that_of_the_run_files(built):
-    rows = read_table(built / "results/miniature/metrics/accuracy.tsv", ACCURACY_COLUMNS)
+    rows = read_table(built / "results/miniature/metrics/accuracy.tsv", TABLES["accuracy"])
     assert len(rows) == 2 * (6 + 6 + 8) * 2
-    for probe in ("gpt2", "vit_base", "vit_large"):
-        for weights in ("trained", "untrained"):
-            suffix = "_untrained" if weights == "untrained" else ""
-            run = read_arrays(built / f"results/miniature/runs/{probe}_match{suffix}.safetensors")
-            assert run["images"].dtype == np.float32
-            for row in rows:
-                if (row["probe"], row["weights"]) == (probe, weights):
-                    panel = run.facts["panels"].index(row["image"])
-                    image = run["images"][run.facts["layers"].index(row["layer"]), panel]
-                    assert row["ssim"] == pytest.approx(ssim(image, run["targets"][panel]), abs=1e-7)
+    runs = {row["run"]: read_arrays(built / f"results/miniature/runs/{row['run']}.safetensors") for row in rows}
+    for row in rows:
+        run = runs[row["run"]]
+        assert run["images"].dtype == np.float32
+        assert (run.facts["probe"], run.facts["weights"]) == (row["probe"], row["weights"])
+        panel = run.facts["panels"].index(row["image"])
+        image = run["images"][run.facts["layers"].index(row["layer"]), panel]
+        assert row["ssim"] == pytest.approx(ssim(image, run["targets"][panel]), abs=1e-7)
+
+
+def test_the_weights_in_a_run_file_are_those_that_the_build_kept(built):
+    run = read_arrays(built / "results/miniature/runs/gpt2_match.safetensors")
+    for name, digest in run.facts["weight_files"].items():
+        kept = built / f"resources/weights/miniature/{name}.safetensors"
+        assert hashlib.sha256(kept.read_bytes()).hexdigest() == digest
 
 
 def test_the_report_is_made_offline(built):

@@ -1,4 +1,4 @@
-"""A run that is broken off and goes on: the same bytes, or, where the state is not its own, a new start."""
+"""A run that is killed and resumed has the same bytes; a state of other settings is not used."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,6 @@ import torch
 from lmrep.descent.checkpoint import Checkpoint
 from lmrep.descent.experiment import conditions, describe, perform, state_arrays
 from lmrep.descent.plan import make_plan
-from lmrep.files import replacing
 from lmrep.files import write_arrays
 from lmrep.study.spec import Octave
 
@@ -60,18 +59,18 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_files,
     for kill_after in range(30, steps, 35):
         with pytest.raises(Killed):
             perform_until(run, files, targets, checkpoint(), kill_after)
-    # The second time, the job had ended, and was asked for again by a build that did not get to know of it.
+    # The second time, the run was finished, and a build that was killed before it recorded this asks again.
     for _ in range(2):
         resumed = perform_until(run, files, targets, checkpoint())
         assert resumed.keys() == unbroken.keys()
         for name in unbroken:
             np.testing.assert_array_equal(resumed[name], unbroken[name])
     assert reached == sorted(reached) and 0 < reached[-2] < reached[-1] == steps
-    assert said[-1] == f"goes on from step {steps}"
+    assert said[-1] == f"resumes from step {steps}"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_state_in_the_middle_of_a_jitter_is_gone_on_from(tiny_files, tmp_path):
+def test_a_run_resumes_in_the_middle_of_a_jitter(tiny_files, tmp_path):
     files, _ = tiny_files
     run, path = tiny_steps("neuron", "auto"), tmp_path / "run.state.safetensors"
     with pytest.raises(Killed):
@@ -80,7 +79,7 @@ def test_a_state_in_the_middle_of_a_jitter_is_gone_on_from(tiny_files, tmp_path)
     assert checkpoint.step == 60 and checkpoint.state["group_images"].shape[-1] == 20
 
 
-def test_a_state_of_a_run_that_came_to_nothing_says_so_again(tiny_files, tmp_path):
+def test_a_resumed_run_that_diverged_says_so_again(tiny_files, tmp_path):
     files, _ = tiny_files
     run, path = tiny.tiny_run("neuron", (0,)), tmp_path / "run.state.safetensors"
     run = replace(run, descent=replace(run.descent, octaves=(Octave(16, 1, (3e38, 3e38)),), scale=1e30))
@@ -90,7 +89,7 @@ def test_a_state_of_a_run_that_came_to_nothing_says_so_again(tiny_files, tmp_pat
     assert path.exists()
 
 
-def test_a_state_is_bound_to_all_that_its_run_depends_on(tiny_files, monkeypatch):
+def test_a_state_depends_on_everything_that_its_run_depends_on(tiny_files, monkeypatch):
     files, _ = tiny_files
     run = tiny.tiny_run("neuron", (2, 5))
     other_files = {**files, "tiny_gpt2": files["tiny_wide"]}
@@ -131,7 +130,7 @@ def test_a_state_of_the_same_settings_is_used(tmp_path):
     written(path)
     checkpoint = Checkpoint(path, 60, CONTEXT, ARRAYS, said.append)
     assert checkpoint.step == 20 and checkpoint.state["images"].shape == (1, 1)
-    assert said == ["goes on from step 20"]
+    assert said == ["resumes from step 20"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +142,7 @@ def test_a_state_of_other_settings_is_not_used(tmp_path, change, named):
     written(path, **change)
     checkpoint = Checkpoint(path, 60, CONTEXT, ARRAYS, said.append)
     assert checkpoint.state is None and checkpoint.step == 0
-    assert said == [f"starts anew, the state {path} was made with other {named}"]
+    assert said == [f"starts from step 0: the state {path} was made with other {named}"]
 
 
 FACTS = {
@@ -166,35 +165,9 @@ def test_a_broken_state_is_not_used(tmp_path, broken):
         path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "foreign": b"{}" * 100}[broken])
     assert Checkpoint(path, 60, CONTEXT, ARRAYS, said.append).state is None
     (line,) = said
-    assert line.startswith(f"starts anew, the state {path} cannot be used: ") and "\n" not in line
+    assert line.startswith(f"starts from step 0: the state {path} cannot be used: ") and "\n" not in line
 
 
 def test_a_state_is_due_when_its_seconds_are_over(tmp_path):
     assert Checkpoint(tmp_path / "a", 0, {}, ARRAYS, print).is_due()
     assert not Checkpoint(tmp_path / "a", 60, {}, ARRAYS, print).is_due()
-
-
-def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("before")
-    (tmp_path / ".file.0123abcd.part").write_text("what a killed process left")
-    (tmp_path / ".file.lock.0123abcd.part").write_text("another file's")
-    with pytest.raises(Killed), replacing(path) as part:
-        part.write_text("half")
-        raise Killed
-    assert path.read_text() == "before"
-    with replacing(path) as part:
-        part.write_text("whole")
-    assert path.read_text() == "whole"
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".file.lock.0123abcd.part", "file"]
-
-
-def test_two_that_write_the_same_file_at_once_both_go_on(tmp_path):
-    path = tmp_path / "file"
-    with replacing(path) as slow:
-        slow.write_text("slow")
-        with replacing(path) as quick:
-            quick.write_text("quick")
-    assert path.read_text() == "quick" and list(tmp_path.iterdir()) == [path]
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "never written"):
-        pass

@@ -8,12 +8,12 @@ import tiny
 import torch
 
 from lmrep.descent import objectives
+from lmrep.descent.descend import descend, input_gradient
 from lmrep.descent.experiment import describe
 from lmrep.descent.experiment import perform as perform_plan
-from lmrep.descent.descend import descend, input_gradient
 from lmrep.descent.plan import make_plan
 from lmrep.descent.priors import between, blur, generator, resize, start_noise, window
-from lmrep.study.spec import Descent, Octave, Probe
+from lmrep.study.spec import Descent, Octave
 
 pytestmark = pytest.mark.models
 CPU = torch.device("cpu")
@@ -66,7 +66,7 @@ def test_objectives_are_the_sums_that_they_say():
 
 def test_steps_are_those_written_out_by_hand(gpt2_probe):
     descent = Descent(("uniform", 0.5, 0.6), (Octave(16, 2, (0.1, 0.05), (1.5, 0.5)),), scale=2.0, constant=200.0)
-    image = start_noise(descent.start, 16, 0, 0)
+    image = start_noise(descent.start, 16, 0, "neuron 3")
     found, losses = descend(gpt2_probe, image[None, None], [2], [objectives.neuron((3,), 1, 200.0)], descent, seed=0)
     by_hand = image[None]
     for rate, sigma in ((0.1, 1.5), (0.05, 0.5)):
@@ -80,7 +80,7 @@ def test_steps_are_those_written_out_by_hand(gpt2_probe):
 def test_jitter_updates_one_crop_and_octaves_grow_the_image(gpt2_probe):
     octaves = (Octave(16, 1, (0.1, 0.1)), Octave(24, 1, (0.1, 0.1), (1.0, 1.0)))
     descent = Descent(("uniform", 0.5, 0.6), octaves, constant=200.0)
-    start = start_noise(descent.start, 16, 3, 0)[None, None]
+    start = start_noise(descent.start, 16, 3, "neuron 3")[None, None]
     goal = [objectives.neuron((3,), 1, 200.0)]
     one, _ = descend(gpt2_probe, start, [1], goal, replace(descent, octaves=octaves[:1]), seed=3)
     two, _ = descend(gpt2_probe, start, [1], goal, descent, seed=3)
@@ -167,12 +167,31 @@ def test_a_patch_of_gpt2_changes_nothing_after_it_and_one_of_a_vit_does(tiny_fil
     patches = changed.reshape(3, 1, 3, 4, 4, 4, 4).any(axis=(2, 4, 6)).reshape(3, 16)
     assert not patches[:, 6:].any()
     assert patches[:, :6].all()
-    arrays = perform(tiny.tiny_run("patch", (5,), Probe("vit", "ViT", tiny.VIT, tiny.VIT)), files, None)
+    arrays = perform(tiny.tiny_run("patch", (5,), tiny.probe_of(tiny.VIT, tiny.VIT, "vit")), files, None)
     assert (arrays["images"] != arrays["initial"]).reshape(3, 3, 4, 4, 4, 4).any(axis=(1, 3, 5)).all()
 
 
 def test_a_descent_that_explodes_says_at_which_step(gpt2_probe):
     descent = Descent(("uniform", 0.5, 0.6), (Octave(16, 3, (1e38, 1e38)),), scale=1e38, constant=200.0)
-    start = start_noise(descent.start, 16, 0, 0)[None, None]
+    start = start_noise(descent.start, 16, 0, "neuron 3")[None, None]
     with pytest.raises(FloatingPointError, match="at step 1: a lower rate"):
         descend(gpt2_probe, start, [1], [objectives.neuron((3,), 1, 200.0)], descent, seed=0)
+
+
+def test_a_further_panel_changes_no_other(tiny_files, targets):
+    files, _ = tiny_files
+    few, more = (perform(tiny.tiny_run("neuron", panels), files, None) for panels in ((2, 5), (9, 2, 5)))
+    for name in ("images", "initial"):
+        np.testing.assert_allclose(few[name], more[name][:, 1:], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(few["initial"], more["initial"][:, 1:])
+    swapped = perform(tiny.tiny_run("match", ("b", "a")), files, targets[::-1].copy())
+    matched = perform(tiny.tiny_run("match", ("a", "b")), files, targets)
+    np.testing.assert_array_equal(matched["initial"], swapped["initial"][:, ::-1])
+    for name in ("output_distance", "shifted_output_distance"):
+        np.testing.assert_allclose(matched[name], swapped[name][:, ::-1], rtol=1e-4)
+
+
+def test_panels_are_named_by_what_they_are():
+    assert tiny.tiny_run("neuron", (5,)).panel_names == ("neuron 5",)
+    assert tiny.tiny_run("patch", (45,)).panel_names == ("patch 45",)
+    assert tiny.tiny_run("match", ("chelsea",)).panel_names == ("chelsea",)

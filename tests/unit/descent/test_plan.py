@@ -8,16 +8,15 @@ import tiny
 import torch
 
 from lmrep.descent import objectives
-from lmrep.errors import InputError
-from lmrep.descent.experiment import describe, perform
 from lmrep.descent.descend import input_gradient
+from lmrep.descent.experiment import describe, perform
 from lmrep.descent.plan import Group, Plan, image_bytes, make_plan, pick_device, pick_precision, split
 from lmrep.descent.priors import start_noise
-from lmrep.study.spec import Probe
+from lmrep.errors import InputError
 
 pytestmark = pytest.mark.models
 CPU = torch.device("cpu")
-VIT = Probe("vit", "ViT", tiny.VIT, tiny.VIT)
+VIT = tiny.probe_of(tiny.VIT, tiny.VIT, "vit")
 
 
 @pytest.mark.parametrize(
@@ -37,7 +36,7 @@ def test_a_split_covers_everything_once_within_its_budget(layers, panels, blocks
 def test_the_bytes_counted_are_those_that_autograd_keeps(gpt2_probe, precision):
     run = tiny.tiny_run("neuron", (0,))
     block = gpt2_probe.in_precision(precision).blocks[0]
-    tokens = torch.rand(4, run.probe.tokens, 48).requires_grad_()
+    tokens = torch.rand(4, run.probe.stem.tokens, 48).requires_grad_()
     kept = {}
 
     def pack(tensor):
@@ -48,12 +47,12 @@ def test_the_bytes_counted_are_those_that_autograd_keeps(gpt2_probe, precision):
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         out = block(tokens)
     assert sum(kept.values()) / 4 == pytest.approx(
-        image_bytes(run.probe.stack, run.probe.tokens, CPU, precision), rel=0.03
+        image_bytes(run.probe.stack, run.probe.stem.tokens, CPU, precision), rel=0.03
     )
     out.sum().backward()
 
 
-def test_gpt2s_patches_go_as_far_as_they_need():
+def test_a_pass_of_gpt2_ends_at_the_last_token_that_its_patches_need():
     run = tiny.tiny_run("patch", (0, 11, 12, 3))
     assert [group.tokens for group in make_plan(run, CPU).groups] == [2, 14, 5]
     assert [group.panels for group in make_plan(run, CPU).groups] == [slice(0, 1), slice(1, 3), slice(3, 4)]
@@ -63,7 +62,7 @@ def test_gpt2s_patches_go_as_far_as_they_need():
     assert [group.tokens for group in make_plan(tiny.tiny_run("neuron", (0, 5)), CPU).groups] == [None]
 
 
-def test_what_comes_after_a_patch_changes_no_result(tiny_files):
+def test_tokens_after_a_patch_change_no_result(tiny_files):
     files, _ = tiny_files
     run = tiny.tiny_run("patch", (0, 11, 12, 3))
     whole = Plan(CPU, torch.float32, (Group(slice(0, 3), slice(0, 4), None),))
@@ -74,7 +73,7 @@ def test_what_comes_after_a_patch_changes_no_result(tiny_files):
 
 
 def test_bfloat16_gradients_are_float32s_rounded(gpt2_probe):
-    images = torch.stack([start_noise(("normal", 0.5, 0.2), 16, 0, panel) for panel in range(2)])[None]
+    images = torch.stack([start_noise(("normal", 0.5, 0.2), 16, 0, f"neuron {n}") for n in range(2)])[None]
     goal = [objectives.match(torch.zeros(2, 17, 48))]
     exact, loss = input_gradient(gpt2_probe, images, [3], goal)
     rounded, near = input_gradient(gpt2_probe.in_precision(torch.bfloat16), images, [3], goal)

@@ -4,21 +4,23 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from legible import assert_legible, texts
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from lmrep.figures.diagram import BODY, NEURON, OUTPUT, PATCH, TOKENS, draw_diagram, raster, stack_slots
-from lmrep.files import ArrayFile
+from lmrep.figures.diagram import BODY, NEURON, OUTPUT, PATCH, TOKENS, draw_diagram
 from lmrep.figures.page import PAGE, save_figure
+from lmrep.figures.sheet import raster, stack_slots
+from lmrep.figures.shown import Shown
+from lmrep.files import ArrayFile
 
 TITLE = "How an image enters the stack, and what is maximised"
 
 
 def trace(side=3, patch=4, width=48, kernels=True, **changes):
     facts = {
-        "label": "GPT-2", "stem": "ViT-B/16", "stack": "GPT-2", "class_token": True, "layers": [1, 2, 3],
-        "patch": patch, "size": side * patch, "depth": 6, "neurons": [0, 1, 20], "patches": [0, 4, 8],
-        "family": "gpt2",
+        "class_token": True, "causal": True, "layers": [1, 2, 3], "depth": 6, "size": side * patch, "grid": side,
+        "patch": patch, "neurons": [0, 1, 20], "patches": [0, 4, 8],
     } | changes  # fmt: skip
     random = np.random.default_rng(0)
     tokens = side**2 + facts["class_token"]
@@ -32,18 +34,8 @@ def trace(side=3, patch=4, width=48, kernels=True, **changes):
     return ArrayFile({name: array.astype(np.float32) for name, array in arrays.items()}, facts)
 
 
-def texts(figure):
-    return [text.get_text() for text in figure.axes[0].texts if text.get_text()]
-
-
-def assert_legible(figure):
-    figure.draw_without_rendering()
-    placed = [(text, text.get_window_extent()) for text in figure.axes[0].texts if text.get_text()]
-    for index, (text, box) in enumerate(placed):
-        assert text.get_size() >= 6
-        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1, text
-        for other, there in placed[:index]:
-            assert not box.padded(-1).overlaps(there.padded(-1)), (text, other)
+def diagram(run, stem="ViT-B/16", stack="GPT-2"):
+    return draw_diagram(Shown(TITLE, {}, {}, trace=run, stem=stem, stack=stack))
 
 
 def outline(figure, colour):
@@ -70,7 +62,7 @@ def test_patches_are_cut_row_by_row():
 
 def test_image_patches_kernels_and_matrices_come_from_the_trace():
     run = trace()
-    figure = draw_diagram(run, TITLE)
+    figure = diagram(run)
     images = figure.axes[0].images
     np.testing.assert_array_equal(images[0].get_array(), np.moveaxis(run["image"], 0, -1))
     cut = raster(run["image"], 4)
@@ -85,13 +77,13 @@ def test_image_patches_kernels_and_matrices_come_from_the_trace():
 
 
 def test_zero_is_mid_grey():
-    low, high = matrix(draw_diagram(trace(), TITLE), TOKENS).get_clim()
+    low, high = matrix(diagram(trace()), TOKENS).get_clim()
     assert low == -high < 0
 
 
 def test_the_outlines_hold_one_neuron_of_the_patches_and_one_patch():
     run = trace()
-    figure = draw_diagram(run, TITLE)
+    figure = diagram(run)
     x, right, bottom, top = matrix(figure, OUTPUT).get_extent()
     column, row = (right - x) / 48, BODY / 10
     left, upper, width, height = outline(figure, NEURON)
@@ -105,10 +97,10 @@ def test_the_outlines_hold_one_neuron_of_the_patches_and_one_patch():
 
 def test_only_the_first_neurons_of_a_wide_stack_are_shown_unless_a_later_one_is_maximised():
     run = trace(patch=6, width=108)
-    figure = draw_diagram(run, TITLE)
+    figure = diagram(run)
     np.testing.assert_array_equal(matrix(figure, OUTPUT).get_array(), run["activations"][1][:, :64])
     assert "neurons 1 to 64 of 108 shown" in texts(figure)
-    whole = draw_diagram(trace(patch=6, width=108, neurons=[107]), TITLE)
+    whole = diagram(trace(patch=6, width=108, neurons=[107]))
     assert matrix(whole, OUTPUT).get_array().shape[1] == 108
     assert_legible(whole)
 
@@ -117,33 +109,40 @@ def test_causal_and_full_attention_are_told_apart():
     def seen(figure):
         return sum(to_hex(patch.get_facecolor()) == "#777777" for patch in figure.axes[0].patches)
 
-    causal, full = draw_diagram(trace(), TITLE), draw_diagram(trace(family="vit"), TITLE)
+    causal, full = diagram(trace()), diagram(trace(causal=False))
     assert (seen(causal), seen(full)) == (15, 25)
     assert "each token\nsees itself and\nearlier ones" in texts(causal)
     assert "each token\nsees itself and\nearlier ones" not in texts(full)
 
 
 def test_without_convolution_or_class_token():
-    figure = draw_diagram(trace(kernels=False, class_token=False), TITLE)
+    figure = diagram(trace(kernels=False, class_token=False))
     assert "no convolution" in texts(figure) and "class" not in texts(figure)
     assert len(figure.axes[0].images) == 1 + 6 + 2
-    assert "class" in texts(draw_diagram(trace(), TITLE))
+    assert "class" in texts(diagram(trace()))
     assert_legible(figure)
 
 
 def test_what_no_run_maximises_is_not_outlined():
-    figure = draw_diagram(trace(neurons=[]), TITLE)
+    figure = diagram(trace(neurons=[]))
     assert "one neuron, all patches" not in texts(figure) and "all neurons, one patch" in texts(figure)
     assert outline(figure, PATCH)
-    assert "all neurons, one patch" not in texts(draw_diagram(trace(patches=[]), TITLE))
+    assert "all neurons, one patch" not in texts(diagram(trace(patches=[])))
 
 
 def test_long_labels_fit():
-    assert_legible(draw_diagram(trace(stem="ViT-B (miniature)", stack="GPT-2 (miniature)"), TITLE))
+    figure = diagram(trace(), "ViT-B (miniature)", "GPT-2 (miniature)")
+    assert_legible(figure)
+    found = texts(figure)
+    assert found.index("ViT-B (miniature)") + 1 == found.index("convolution")
+    assert found.index("GPT-2 (miniature),") + 1 == found.index("6 blocks")
+    longest = "vit_large_patch14_reg4_dinov2.lvd142m_with_more_behind_it_in_the_name"
+    assert_legible(diagram(trace(), longest, longest))
+    assert_legible(diagram(trace(), "WWW MMM " * 6, "GPT-2"))
 
 
 def test_the_parts_follow_each_other():
-    figure = draw_diagram(trace(), TITLE)
+    figure = diagram(trace())
     heads = ["Image", "Patches", "Stem", "Tokens", "Stack", "Output of block 2"]
     places = {text.get_text(): text.get_position() for text in figure.axes[0].texts}
     assert all(before[0] < after[0] for before, after in pairwise(places[head] for head in heads))
@@ -157,16 +156,23 @@ def test_the_parts_follow_each_other():
 ])  # fmt: skip
 def test_a_deep_stack_is_shortened(depth, block, slots):
     assert stack_slots(depth, block) == slots
-    assert_legible(draw_diagram(trace(depth=depth, layers=[block]), TITLE))
+    assert_legible(diagram(trace(depth=depth, layers=[block])))
 
 
 def test_the_articles_sizes_fit():
     sizes = {"side": 14, "patch": 16, "width": 768, "depth": 12, "layers": [1, 4, 8, 12]}
-    assert_legible(draw_diagram(trace(**sizes, patches=[15, 50, 100, 160]), TITLE))
-    assert_legible(draw_diagram(trace(**sizes, patches=[195]), TITLE))
+    assert_legible(diagram(trace(**sizes, patches=[15, 50, 100, 160])))
+    assert_legible(diagram(trace(**sizes, patches=[195])))
 
 
 def test_the_same_diagram_is_the_same_bytes(tmp_path):
     for name in ("first.png", "second.png"):
-        save_figure(draw_diagram(trace(), TITLE), tmp_path / name)
+        save_figure(diagram(trace()), tmp_path / name)
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
+
+
+def test_a_diagram_needs_a_trace_with_layers():
+    with pytest.raises(ValueError, match="expected a trace"):
+        diagram(None)
+    with pytest.raises(ValueError, match="expected at least one layer"):
+        diagram(trace(layers=[]))

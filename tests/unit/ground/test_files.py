@@ -1,4 +1,4 @@
-"""Run files: what is written is read, and a run's layers put together again."""
+"""Run files: written files read back unchanged, and layers of several jobs merge into one run."""
 
 from dataclasses import replace
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from safetensors.torch import save_file
 
-from lmrep.errors import InputError
 from lmrep.descent.experiment import describe, perform
 from lmrep.descent.plan import make_plan
+from lmrep.errors import InputError
 from lmrep.files import ArrayFile, merge_layers, read_arrays, write_arrays
 
 CPU = torch.device("cpu")
@@ -22,7 +23,7 @@ def make(run, files, targets) -> ArrayFile:
 
 @pytest.mark.models
 @pytest.mark.parametrize("objective", ["neuron", "patch", "match"])
-def test_jobs_of_some_layers_each_make_the_run(tiny_files, tmp_path, objective):
+def test_jobs_of_some_layers_each_merge_into_the_whole_run(tiny_files, tmp_path, objective):
     files, _ = tiny_files
     targets = np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32) if objective == "match" else None
     run = tiny.tiny_run(objective, ("a", "b") if objective == "match" else (2, 5))
@@ -48,17 +49,46 @@ def part(layers: list[int], **changes) -> ArrayFile:
     return ArrayFile({"images": images}, {**facts, **changes})
 
 
-def test_layers_come_into_their_order():
+def test_merged_layers_are_in_order():
     merged = merge_layers([part([4, 6]), part([1, 5]), part([2])])
     assert merged.facts["layers"] == merged.facts["settings"]["layers"] == [1, 2, 4, 5, 6]
     assert merged["images"].ravel().tolist() == [1, 2, 4, 5, 6]
 
 
-def test_all_devices_are_named():
+def test_the_merged_file_lists_all_devices():
     assert merge_layers([part([1], device="H100"), part([2], device="A100")]).facts["device"] == "A100, H100"
 
 
 @pytest.mark.parametrize("changes", [{"precision": "float32"}, {"settings": {"layers": [2], "seed": 1}}])
-def test_jobs_that_were_not_made_alike_are_refused(changes):
-    with pytest.raises(InputError, match=f"runs.r: its jobs were made with different {next(iter(changes))}$"):
+def test_jobs_that_ran_differently_are_refused(changes):
+    line = f"^runs.r: its jobs ran with different {next(iter(changes))}; expected the same in all$"
+    with pytest.raises(InputError, match=line):
         merge_layers([part([1], precision="bfloat16"), part([2], **{"precision": "bfloat16", **changes})])
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.int8])
+def test_a_file_that_is_not_float32_is_refused(tmp_path, precision):
+    save_file({"images": torch.zeros(2, dtype=precision)}, tmp_path / "other", metadata={"lmrep": "{}"})
+    with pytest.raises(InputError, match=r"other: expected a file of float32 arrays .*\(not float32: images\)"):
+        read_arrays(tmp_path / "other")
+
+
+def test_array_files_keep_arrays_and_facts_with_equal_bytes(tmp_path):
+    arrays = {"images": np.random.default_rng(0).random((2, 3)), "loss": np.arange(3)}
+    for name in "ab":
+        write_arrays(tmp_path / name, arrays, {"panels": ["x"], "layers": [1]})
+    back = read_arrays(tmp_path / "a")
+    assert back.facts == {"panels": ["x"], "layers": [1]}
+    assert back["images"].dtype == np.float32
+    np.testing.assert_array_equal(back["images"], arrays["images"].astype(np.float32))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"\x02\x00\x00\x00\x00\x00\x00\x00{}"])
+def test_a_file_that_is_not_ours_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "bad").write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_arrays(tmp_path / "bad")
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="no such file"):
+        read_arrays(tmp_path / "absent")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from lmrep.inputs.drawings import DRAWINGS, draw, draw_tesla_coil
 from lmrep.errors import InputError
+from lmrep.inputs.drawings import DRAWINGS, draw, draw_tesla_coil
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_discharge():

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lmrep.errors import InputError
-from lmrep.probe.families import FAMILIES, fresh_blocks, trained_blocks
+from lmrep.probe.families import LAYOUTS
+from lmrep.probe.loading import fresh_blocks, trained_blocks
 from lmrep.probe.probe import load_probe
-from lmrep.study.spec import Probe
 
 pytestmark = pytest.mark.models
 CPU = torch.device("cpu")
@@ -21,7 +21,7 @@ def images(count=3, size=16):
 
 
 def vit_probe(files, **choices):
-    spec = Probe("vit", "ViT", tiny.VIT, tiny.VIT, **choices)
+    spec = tiny.probe_of(tiny.VIT, tiny.VIT, "vit", **choices)
     return load_probe(spec, files["tiny_vit"], files["tiny_vit"], 3, CPU)
 
 
@@ -30,11 +30,11 @@ def test_gpt2_outputs_are_the_hidden_states_of_transformers_own_model(tiny_files
     model = models["tiny_gpt2"]
     pictures = images()
     tokens = gpt2_probe.stem(pictures)
-    # transformers adds its position embedding to whatever embeddings it is given: take it off beforehand.
+    # transformers adds its position embedding to the embeddings that it is given: subtract it first.
     embeddings = tokens - model.wpe.weight[: tokens.shape[1]]
     theirs = model(inputs_embeds=embeddings, output_hidden_states=True, use_cache=False).hidden_states
     ours = gpt2_probe(pictures, [0, 1, 2])
-    # Its last hidden state has gone through the final norm, which a probe leaves out: norm ours for that one.
+    # Its last hidden state is after the final norm, which a probe leaves out.
     for layer in (0, 1, 2):
         torch.testing.assert_close(ours[layer], theirs[layer], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(model.ln_f(gpt2_probe(pictures, [3])[0]), theirs[3], rtol=1e-4, atol=1e-5)
@@ -109,7 +109,7 @@ def test_a_checkpoint_of_the_causal_language_model_is_read_too(tiny_files, tmp_p
 
 def test_untrained_blocks_come_from_their_seed_alone(tiny_files):
     files, _ = tiny_files
-    spec = Probe("tiny", "Tiny", tiny.VIT, tiny.GPT2)
+    spec = tiny.probe_of(tiny.VIT, tiny.GPT2)
 
     def outputs(seed, depth=3):
         return load_probe(spec, files["tiny_vit"], None, depth, CPU, seed)(images(), [2])[0]
@@ -135,7 +135,7 @@ def test_untrained_blocks_are_drawn_as_their_library_draws_them():
         theirs = {gpt2: GPT2Model(config).h, vit: timms.blocks}
     for weights, blocks in theirs.items():
         state = blocks.state_dict()
-        names = FAMILIES[weights.family].names
+        names = LAYOUTS[weights.family].names
         for name, ours in fresh_blocks(weights, 0, 4).state_dict().items():
             index, part, kind = name.split(".")
             tensor = state[f"{index}.{names[part]}.{kind}"]

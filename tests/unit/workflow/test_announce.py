@@ -6,8 +6,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from lmrep.workflow.announce import announcement, gpu_names
 from lmrep.study.config import make_study
+from lmrep.workflow.announce import announcement, gpu_names
 
 LISTING = """\
 GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-8a1c2d3e-0000-1111-2222-333344445555)

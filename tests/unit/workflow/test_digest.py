@@ -1,56 +1,177 @@
-"""Digests change with the code a result goes through, and with nothing else."""
+"""Digests change with the code that a result goes through, and with nothing else."""
 
+import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
 
+from lmrep.study import kinds
 from lmrep.workflow import digest
+
+RUN = ("lmrep.descent.experiment", "lmrep.inputs.images", "lmrep.descent.objectives", "lmrep.descent.optimisers",
+       "lmrep.probe.stem")  # fmt: skip
+CHARTS = ("lmrep.figures.charts",)
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
-    folder = tmp_path / "lmrep"
-    shutil.copytree(ROOT / "lmrep", folder, ignore=shutil.ignore_patterns("__pycache__"))
+def root(tmp_path, monkeypatch):
+    """A copy of the package that a test may edit."""
+    shutil.copytree(ROOT / "lmrep", tmp_path / "lmrep", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "figures").mkdir()
     shutil.copy(ROOT / digest.STYLE, tmp_path / "figures")
-    monkeypatch.setattr(digest, "PACKAGE", folder)
-    digest.modules_behind.cache_clear()
-    yield folder
-    digest.modules_behind.cache_clear()
+    monkeypatch.setattr(digest, "ROOT", tmp_path)
+    clear()
+    yield tmp_path
+    clear()
 
 
-@pytest.mark.parametrize("edited", ["probe", "objectives", "priors", "optimise", "experiment", "spec"])
-def test_a_run_goes_through_these_modules(package, edited):
-    before = digest.code_digest("experiment"), digest.code_digest("charts")
-    with open(package / f"{edited}.py", "a") as file:
-        file.write("# edited\n")
-    assert digest.code_digest("experiment") != before[0]
-    assert digest.code_digest("charts") == before[1]
+def clear():
+    digest.modules_behind.cache_clear()
+    digest.code_digest.cache_clear()
+
+
+def code_digest(*modules: str, **options: str) -> str:
+    clear()
+    return digest.code_digest(*modules, **options)
+
+
+def append(path, text):
+    with open(path, "a") as file:
+        file.write(text)
 
 
 @pytest.mark.parametrize(
-    "edited", ["grids", "charts", "diagram", "metrics", "study", "weights", "announce", "miniature", "errors"]
+    "edited",
+    ["probe.probe", "probe.block", "probe.loading", "descent.objectives", "descent.priors", "descent.descend",
+     "descent.optimisers", "descent.experiment", "study.spec", "inputs.images"],
+)  # fmt: skip
+def test_a_run_depends_on_these_modules(root, edited):
+    before = code_digest(*RUN), code_digest(*CHARTS)
+    append(root / f"lmrep/{edited.replace('.', '/')}.py", "\nedited = 1\n")
+    assert code_digest(*RUN) != before[0]
+    assert (code_digest(*CHARTS) == before[1]) == (edited != "study.spec" or "lmrep.study.spec" not in
+                                                  digest.modules_behind(*CHARTS))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "edited",
+    ["figures.grids", "figures.charts", "figures.diagram", "metrics.measures", "metrics.tables", "study.config",
+     "study.checks", "study.kinds", "study.cost", "inputs.weights", "inputs.image_sources", "workflow.announce",
+     "workflow.optimise", "miniature.train", "errors", "files", "progress", "descent.checkpoint", "__init__"],
+)  # fmt: skip
+def test_a_run_does_not_depend_on_those(root, edited):
+    before = code_digest(*RUN)
+    append(root / f"lmrep/{edited.replace('.', '/')}.py", "\nedited = 1\n")
+    assert code_digest(*RUN) == before
+
+
+def test_comments_docstrings_and_layout_do_not_count(root):
+    path, before = root / "lmrep/probe/block.py", code_digest(*RUN)
+    source = path.read_text()
+    better = source.replace('    """', '    """Better words: ').replace("import copy\n", "import copy  # a comment\n\n")
+    assert "Better words" in better and "# a comment" in better
+    path.write_text(better.replace("Better words: \n", "\n"))
+    assert code_digest(*RUN) == before
+    path.write_text(source.replace("tokens + self.proj", "tokens - self.proj"))
+    assert code_digest(*RUN) != before
+
+
+def test_a_module_that_a_caller_names_counts_even_if_it_changes_no_result_of_others(root):
+    before = code_digest("lmrep.files")
+    append(root / "lmrep/files.py", "\nedited = 1\n")
+    assert code_digest("lmrep.files") != before
+
+
+def test_a_script_counts_by_its_code(root):
+    script = "scripts/optimise_run.py"
+    before = code_digest(*RUN, script=script)
+    append(root / script, "# a comment\n")
+    assert code_digest(*RUN, script=script) == before != code_digest(*RUN)
+    append(root / script, "edited = 1\n")
+    assert code_digest(*RUN, script=script) != before
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import lmrep.probe.block", {"lmrep.probe.block"}),
+        ("import lmrep.probe.block as b, torch", {"lmrep.probe.block"}),
+        ("from lmrep.probe import block", {"lmrep.probe", "lmrep.probe.block"}),
+        ("from lmrep.probe.block import Block", {"lmrep.probe.block"}),
+        ("from . import block", {"lmrep.probe", "lmrep.probe.block"}),
+        ("from .block import Block", {"lmrep.probe.block"}),
+        ("from ..descent import priors", {"lmrep.descent", "lmrep.descent.priors"}),
+        ("from ..descent.priors import blur", {"lmrep.descent.priors"}),
+        ("def f():\n    from lmrep.descent.priors import blur", {"lmrep.descent.priors"}),
+        ("import lmrepository", set()),
+    ],
 )
-def test_a_run_does_not_go_through_those(package, edited):
-    before = digest.code_digest("experiment")
-    with open(package / f"{edited}.py", "a") as file:
-        file.write("# edited\n")
-    assert digest.code_digest("experiment") == before
+def test_every_form_of_import_is_resolved(root, source, found):
+    (root / "lmrep/probe/new.py").write_text(source + "\n")
+    packages = {package for name in found for package in digest.packages(name)}
+    assert digest.imported_modules("lmrep.probe.new") == found | packages
 
 
-def test_figures_are_drawn_anew_in_another_style(package):
-    before = digest.code_digest("charts"), digest.code_digest("experiment")
-    with open(package.parent / digest.STYLE, "a") as file:
-        file.write("# edited\n")
-    assert digest.code_digest("charts") != before[0]
-    assert digest.code_digest("experiment") == before[1]
+@pytest.mark.parametrize("source", ["import lmrep.nothing", "from lmrep.nothing import x", "from .nothing import x"])
+def test_a_module_of_ours_that_is_not_there_is_an_error(root, source):
+    (root / "lmrep/probe/new.py").write_text(source + "\n")
+    with pytest.raises(ModuleNotFoundError, match="nothing"):
+        code_digest("lmrep.probe.new")
+    with pytest.raises(ModuleNotFoundError, match=r"lmrep\.nowhere"):
+        code_digest("lmrep.nowhere")
+
+
+def test_figures_depend_on_the_style(root):
+    before = code_digest(*CHARTS), code_digest(*RUN)
+    append(root / digest.STYLE, "# edited\n")
+    assert code_digest(*CHARTS) != before[0]
+    assert code_digest(*RUN) == before[1]
 
 
 def test_params_do_not_depend_on_the_order_of_keys():
     assert digest.as_param({"b": 1, "a": (1, 2)}) == digest.as_param({"a": [1, 2], "b": 1})
 
 
-def test_drawing_and_metrics_go_through_no_module_that_imports_torch():
-    for name in digest.modules_behind("grids", "charts", "diagram", "metrics", "runfile", "save", "study", "announce"):
-        assert "import torch" not in (ROOT / f"lmrep/{name}.py").read_text(), name
+IMPORT = """
+import json, sys
+from importlib import import_module
+for name in sys.argv[1:]:
+    import_module(name)
+print(json.dumps(sorted(name for name in sys.modules if name.partition(".")[0] == "lmrep")))
+"""
+FUNCTIONS = [
+    entry.function for table in ("STEMS", "OBJECTIVES", "OPTIMISERS") for entry in getattr(kinds, table).values()
+]
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    "roots",
+    [
+        ("lmrep.workflow.optimise", *sorted({kinds.module_of(function) for function in FUNCTIONS})),
+        ("lmrep.metrics.tables", "lmrep.metrics.measures"), ("lmrep.figures.charts",), ("lmrep.inputs.image_sources",),
+    ],
+)  # fmt: skip
+def test_the_modules_behind_a_job_are_those_that_python_imports(roots):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT, *roots], cwd=ROOT, capture_output=True, text=True, check=True
+    )  # fmt: skip
+    imported = set(json.loads(done.stdout))
+    behind = set(digest.modules_behind(*roots))
+    assert imported <= behind
+    # What functions import where they need it is behind a job, though Python has not imported it yet.
+    assert {name for name in behind - imported if not digest.module_path(name)} == set()
+
+
+def test_what_optimises_a_run_is_behind_its_digest_or_silent():
+    """The job imports more than the digest covers: logs, devices, checkpoints. Each such module is listed here."""
+    job = set(digest.modules_behind("lmrep.workflow.optimise"))
+    uncovered = job - set(digest.modules_behind(*RUN)) - set(digest.SILENT)
+    assert uncovered == {
+        "lmrep.study.config", "lmrep.workflow", "lmrep.workflow.gpus", "lmrep.workflow.job", "lmrep.workflow.optimise",
+        "lmrep.workflow.session",
+    }  # fmt: skip

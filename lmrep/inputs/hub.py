@@ -1,0 +1,171 @@
+"""The Hugging Face hub: what a download needs, by public functions of huggingface_hub alone.
+
+Downloads go into the hub's usual cache; HF_HOME, HF_ENDPOINT and HF_TOKEN are honoured. The functions import
+huggingface_hub themselves: the import takes half a second, and most jobs do not need it.
+"""
+
+import os
+import re
+import sys
+import time
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from tqdm import tqdm
+
+from lmrep.errors import OFFLINE_HINT, InputError
+from lmrep.progress import SECONDS_BETWEEN_LINES, Lines
+from lmrep.study.spec import Weights
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfFileMetadata
+
+ETAG_SECONDS = 8  # for the hub to answer a request for metadata
+PATIENCE_SECONDS = 12  # no new try after this long: without a network, a job ends within half a minute
+TRIES = 3
+
+
+class Mismatch(InputError):
+    """A file has another size or hash than expected."""
+
+
+def hub_host() -> str:
+    """Returns the hub's address, without the password that HF_ENDPOINT may carry."""
+    endpoint = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    return endpoint._replace(netloc=endpoint.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
+def hub_url(weights: Weights) -> str:
+    """Returns the file's address on the hub, for messages."""
+    return f"{hub_host()}/{weights.repo}/resolve/{quote(weights.revision, safe='')}/{quote(weights.file)}"
+
+
+def check(weights: Weights, kind: str, expected: object, found: object, note: str = "") -> None:
+    if found != expected:
+        where = weights.path or hub_url(weights)
+        raise Mismatch(f"weights.{weights.name}: {where}: {kind} is {found}, expected {expected}{note}")
+
+
+def cached_file(weights: Weights) -> Path | None:
+    """Returns the file at this revision in the hub's cache, or None if it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    try:
+        found = try_to_load_from_cache(weights.repo, weights.file, revision=weights.revision)
+    except ValueError as error:  # no repository or file can have this name
+        raise InputError(f"weights.{weights.name}: {' '.join(str(error).split())}") from None
+    return Path(found) if isinstance(found, str) else None
+
+
+def forget(cached: Path) -> None:
+    """Deletes a file from the hub's cache, in all revisions that share its content."""
+    from huggingface_hub import scan_cache_dir
+
+    cache, content = scan_cache_dir(), cached.resolve()
+    files = {file for repo in cache.repos for revision in repo.revisions for file in revision.files}
+    with suppress(OSError):  # a read-only cache
+        cache.delete_files(*(file for file in files if file.file_path.resolve() == content)).execute()
+
+
+def download(weights: Weights) -> tuple[Path, str]:
+    """Downloads the file to the hub's cache.
+
+    Returns its path there, and its sha256 if the hub announces one, else "". Raises InputError on any failure.
+    """
+    from huggingface_hub import errors, hf_hub_download
+
+    httpx, what = _httpx(), f"{weights.file} of {weights.repo}"
+    try:
+        offer = _offer(weights)
+        path = hf_hub_download(
+            weights.repo,
+            weights.file,
+            revision=weights.revision,
+            etag_timeout=ETAG_SECONDS,
+            tqdm_class=_progress_bar(f"weights.{weights.name}"),
+        )
+        return Path(path), offer.etag if offer.etag and re.fullmatch("[0-9a-f]{64}", offer.etag) else ""
+    except errors.GatedRepoError:
+        line = f"gives {what} only to approved accounts: accept its terms on its page, then set HF_TOKEN"
+    except errors.RepositoryNotFoundError:
+        line = f"has no repository {weights.repo} (for {weights.file}), or hides it: a private one needs HF_TOKEN"
+    except errors.RevisionNotFoundError:
+        line = f"has no revision {weights.revision} of {weights.repo} (for {weights.file})"
+    except errors.RemoteEntryNotFoundError:
+        line = f"has no {what} at revision {weights.revision}"
+    except errors.HfHubHTTPError as error:
+        code = error.response.status_code
+        advice = "set HF_TOKEN to a token that may read it" if code in (401, 403) else "try again later"
+        line = f"answered {code} when asked for {what}: {advice}"
+    except errors.FileMetadataError:
+        line = f"does not answer like a hub when asked for {what}: check HF_ENDPOINT and the proxy"
+    except errors.OfflineModeIsEnabled:
+        line = f"is not asked for {what} because HF_HUB_OFFLINE is set; {OFFLINE_HINT}"
+    except (httpx.HTTPError, httpx.InvalidURL, errors.LocalEntryNotFoundError) as error:
+        # Only these may show their reason: the text of others may quote a header, and so a token.
+        shown = isinstance(error, httpx.ConnectError | httpx.TimeoutException | httpx.ProxyError)
+        reason = (shown and " ".join(str(error).split())) or type(error).__name__
+        line = f"cannot be reached for {what} ({reason}); {OFFLINE_HINT}"
+    except (OSError, RuntimeError) as error:  # RuntimeError: any failure of the Xet client
+        if isinstance(error, OSError) and error.strerror:
+            line = f"offers {what}, but the cache cannot store it: {error.strerror}"
+        else:  # what follows " (" or a scheme may be a signed address
+            reason = re.split(r" \(|\w+://", " ".join(str(error).split()))[0].strip() or type(error).__name__
+            line = f"did not deliver {what}: {reason}"
+    raise InputError(f"weights.{weights.name}: {hub_host()} {line}")
+
+
+def _httpx() -> ModuleType:
+    """Returns the module whose errors huggingface_hub raises: httpx2 in 2.x, httpx before."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return import_module(HfHubHTTPError.__bases__[0].__module__.partition(".")[0])
+
+
+def _offer(weights: Weights) -> "HfFileMetadata":
+    """Returns the etag and size that the hub announces for the file; retries for a few seconds.
+
+    Asked first because hf_hub_download itself retries for minutes without a network.
+    """
+    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
+
+    url, start = hf_hub_url(weights.repo, weights.file, revision=weights.revision), time.monotonic()
+    for tried in range(1, TRIES + 1):
+        try:
+            offer = get_hf_file_metadata(url, timeout=ETAG_SECONDS)
+            break
+        except (_httpx().TransportError, errors.HfHubHTTPError) as error:
+            final = isinstance(error, errors.HfHubHTTPError) and error.response.status_code < 500
+            if final or tried == TRIES or time.monotonic() - start > PATIENCE_SECONDS:
+                raise
+            time.sleep(tried)
+    if not (offer.etag and offer.commit_hash and offer.size):
+        raise errors.FileMetadataError
+    check(weights, "size in bytes", weights.bytes or offer.size, offer.size)
+    return offer
+
+
+def _progress_bar(name: str) -> type["tqdm[Any]"]:
+    """Returns a tqdm class that writes a line every few seconds, each starting with `name`."""
+
+    class Bar(tqdm):  # type: ignore[type-arg]  # tqdm is generic only in its stubs
+        def __init__(self, *, total: float | None = None, initial: float = 0, desc: str = "", **_: Any) -> None:
+            step = desc.partition(": ")[2]  # Xet's two bars are called "<file>: <step>", the other "<end of url>"
+            super().__init__(
+                total=total,
+                initial=initial,
+                desc=f"{name} ({step})" if step else name,
+                position=0,  # no cursor movements between the bars
+                file=Lines(sys.stderr),
+                mininterval=SECONDS_BETWEEN_LINES,
+                maxinterval=SECONDS_BETWEEN_LINES,
+                miniters=1,
+                unit_scale=True,
+                bar_format="{desc}: {n_fmt}B of {total_fmt}B, {elapsed} gone, {remaining} left",
+            )
+
+    return Bar

@@ -1,0 +1,93 @@
+"""Blocks with the numbers of a weight file, or fresh ones. Every name and shape in the file is checked."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from lmrep.errors import InputError
+from lmrep.probe.block import Block
+from lmrep.probe.families import LAYOUTS
+from lmrep.study.spec import Weights
+
+
+def read_tensors(weights: Weights, path: Path, wanted: Callable[[str], str | None]) -> dict[str, Tensor]:
+    """The float32 tensors of a weight file for which `wanted(key)` gives a new name. The rest is not read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(key).float() for key in file.keys() if (name := wanted(key))}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"weights.{weights.name}: {path} is not a readable safetensors file ({error})") from None
+
+
+def check_shapes(weights: Weights, found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises InputError at the first tensor that is missing, not expected, or of another shape."""
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found or name not in expected:
+            what = "missing from" if name not in found else "not expected in"
+            raise InputError(f"weights.{weights.name}: tensor '{name}' is {what} the file of a {weights.family}")
+        if tuple(found[name].shape) != tuple(expected[name]):
+            raise InputError(
+                f"weights.{weights.name}: tensor '{name}' has shape {list(found[name].shape)}, "
+                f"expected {list(expected[name])} by its width, depth, patch and size"
+            )
+
+
+def empty_blocks(weights: Weights, depth: int) -> nn.ModuleList:
+    """Blocks with shapes and no numbers."""
+    layout = LAYOUTS[weights.family]
+    with torch.device("meta"):
+        block = (weights.width, weights.heads, weights.causal, layout.gelu, layout.epsilon)
+        return nn.ModuleList(Block(*block) for _ in range(depth))
+
+
+def filled(blocks: nn.ModuleList, weights: Weights, state: dict[str, Tensor]) -> nn.ModuleList:
+    """The blocks with the numbers of `state`, frozen. The scale of the scores goes into the queries."""
+    for name, tensor in state.items():
+        if ".qkv." in name:  # the first third of its rows makes the queries
+            scale = torch.ones(len(tensor), *[1] * (tensor.ndim - 1))
+            scale[: weights.width] = (weights.width // weights.heads) ** -0.5
+            state[name] = tensor * scale
+    blocks.load_state_dict(state, strict=True, assign=True)
+    return blocks.eval().requires_grad_(False)
+
+
+def trained_blocks(weights: Weights, path: Path, depth: int) -> nn.ModuleList:
+    """The first `depth` blocks of a weight file. Raises InputError if the file is not what the config says."""
+    layout, blocks = LAYOUTS[weights.family], empty_blocks(weights, depth)
+
+    def wanted(key: str) -> str | None:
+        name = key.removeprefix(layout.outer)
+        if not name.startswith(layout.prefix) or name.endswith(layout.not_weights):
+            return None
+        name = name.removeprefix(layout.prefix)
+        index = name.split(".")[0]
+        return name if not index.isdigit() or int(index) < depth else None
+
+    def turned(tensor: Tensor) -> Tensor:
+        return tensor.t() if layout.transposed else tensor
+
+    def their_name(name: str) -> str:
+        index, part, kind = name.split(".")
+        return f"{index}.{layout.names[part]}.{kind}"
+
+    theirs, expected = read_tensors(weights, path, wanted), blocks.state_dict()
+    check_shapes(weights, theirs, {their_name(name): tuple(turned(t).shape) for name, t in expected.items()})
+    ours = {name: turned(theirs[their_name(name)]).contiguous() for name in expected}
+    return filled(blocks, weights, ours)
+
+
+def fresh_blocks(weights: Weights, seed: int, depth: int) -> nn.ModuleList:
+    """The first `depth` blocks as the family's library would initialise them, from `seed` alone."""
+    layout, blocks = LAYOUTS[weights.family], empty_blocks(weights, depth)
+    rng = torch.Generator().manual_seed(seed)
+    state: dict[str, Tensor] = {}
+    for name, tensor in blocks.state_dict().items():
+        _, part, kind = name.split(".")
+        norm = part.startswith("norm")
+        state[name] = torch.ones(tensor.shape) if norm and kind == "weight" else torch.zeros(tensor.shape)
+        if not norm and kind == "weight":
+            layout.init(state[name], part, weights.depth, rng)
+    return filled(blocks, weights, state)

@@ -1,0 +1,134 @@
+"""Which families, stems, objectives, optimisers, metrics, tables and figures exist, and what each needs.
+
+One table, without torch. Schema, checks, rules and scripts read it, so that a new kind is one function and one line
+here. A function is named "module:function" and imported by `load` where it is used. `takes` names its arguments, in
+order, among those that its caller offers.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+
+def load(function: str) -> Callable[..., Any]:
+    """The function (or class) behind "module:function"."""
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
+
+
+def module_of(function: str) -> str:
+    """The module in "module:function", for a digest of its code."""
+    return function.partition(":")[0]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of weight file; `lmrep.probe.families` says where it keeps its tensors."""
+
+    causal: bool  # whether a token sees only itself and earlier ones
+    stem: str = ""  # the kind of stem in its files, if they have one
+    keys: tuple[str, ...] = ()  # that an entry under `weights` needs besides width, depth and heads
+
+
+@dataclass(frozen=True)
+class Stem:
+    """A way to turn an image into tokens: a class that takes (the spec of the stem, the path of its weights)."""
+
+    function: str
+    options: Mapping[str, bool]  # keys of a probe, and their defaults
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a descent lowers. Offered: panels, first_patch, constant, device, and targets (see `descent.experiment`)."""
+
+    function: str
+    panels: str  # the key of a run that lists its panels: neurons, patches or images
+    takes: tuple[str, ...]
+    own_patch_only: bool = False  # tokens after a panel's patch do not matter to it
+
+    @property
+    def matches(self) -> bool:
+        """Whether it compares with the outputs of photographs, the run's panels."""
+        return "targets" in self.takes
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """How a gradient changes an image: a class in `lmrep.descent.optimisers`."""
+
+    function: str
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the accuracy table. Offered: image, target, output_distance, shifted_output_distance."""
+
+    function: str
+    takes: tuple[str, ...] = ("image", "target")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A kind of figure: a function that takes one `lmrep.figures.shown.Shown`."""
+
+    function: str
+    reads: tuple[str, ...]  # of its runs: "runs" (the files), "accuracy", "patches" (the tables), "trace"
+    objectives: tuple[str, ...] = ()  # that its runs may have; none: any
+    runs: str = "any"  # "any", "one", "one probe" or "one of a probe and weights"
+    keys: tuple[str, ...] = ()  # "image", "layers": keys of its own besides kind, title and runs
+    needs: tuple[str, ...] = field(default=())  # those of `keys` that it cannot do without
+
+
+FAMILIES = {
+    "gpt2": Family(causal=True),
+    "vit": Family(causal=False, stem="vit", keys=("patch", "size")),
+}
+
+STEMS = {
+    "vit": Stem(
+        "lmrep.probe.stem:ViTStem", {"patch_convolution": True, "class_token": True, "position_embedding": False}
+    ),
+}
+
+PANELS = {"neurons": "neuron", "patches": "patch", "images": "image"}  # a run's key -> what one panel is
+
+OBJECTIVES = {
+    "neuron": Objective(
+        "lmrep.descent.objectives:neuron", "neurons", ("panels", "first_patch", "constant", "device")
+    ),
+    "patch": Objective(
+        "lmrep.descent.objectives:patch", "patches", ("panels", "first_patch", "constant", "device"),
+        own_patch_only=True,
+    ),
+    "match": Objective("lmrep.descent.objectives:match", "images", ("targets",)),
+}  # fmt: skip
+
+OPTIMISERS = {"gradient": Optimiser("lmrep.descent.optimisers:Gradient")}
+
+METRICS = {
+    "ssim": Metric("lmrep.metrics.measures:ssim"),
+    "psnr": Metric("lmrep.metrics.measures:psnr"),
+    "output_distance_ratio": Metric(
+        "lmrep.metrics.measures:output_distance_ratio", ("output_distance", "shifted_output_distance")
+    ),
+}
+
+FIGURES = {
+    "features": Figure(
+        "lmrep.figures.grids:draw_features", ("runs",), objectives=("neuron", "patch"), runs="one"
+    ),
+    "reconstructions": Figure(
+        "lmrep.figures.grids:draw_reconstructions", ("runs", "accuracy"), objectives=("match",),
+        keys=("image", "layers"), needs=("image",),
+    ),
+    "accuracy": Figure(
+        "lmrep.figures.charts:draw_accuracy", ("accuracy",), objectives=("match",), runs="one of a probe and weights"
+    ),
+    "importance": Figure("lmrep.figures.charts:draw_importance", ("patches",)),
+    "diagram": Figure(
+        "lmrep.figures.diagram:draw_diagram", ("trace",), runs="one probe", keys=("image",), needs=("image",)
+    ),
+}  # fmt: skip

@@ -1,0 +1,86 @@
+"""What identifies the content of an input, wherever it comes from: Snakemake reruns by this, not by time stamps."""
+
+import errno
+import hashlib
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from lmrep.errors import InputError
+from lmrep.files import replacing
+from lmrep.inputs.weights import lock_key
+from lmrep.study.spec import Image, Weights
+
+HASHES = Path(".snakemake", "lmrep-hashes.json")  # hashes of local files, good for one size and modification time
+LOCK = Path("weights.lock.json")  # the hash of every file that came from the hub
+
+
+def read_entries(path: Path) -> dict[str, dict[str, str | int]]:
+    """A JSON file of entries by name; none if it is missing or broken."""
+    with suppress(OSError, ValueError):
+        entries = json.loads(path.read_text())
+        if isinstance(entries, dict):
+            return {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
+    return {}
+
+
+def local_sha256(path: str, key: str) -> str:
+    """The sha256 of a local file. It is computed once for a size and modification time.
+
+    Raises InputError, naming `key`, if the file cannot be read.
+    """
+    try:
+        stat = Path(path).stat()
+        seen = {"bytes": stat.st_size, "modified": stat.st_mtime_ns}
+        known = read_entries(HASHES)
+        entry = known.get(path, {})
+        if entry.items() >= seen.items() and "sha256" in entry:
+            return str(entry["sha256"])
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{key}: {path}: expected a readable file ({error.strerror})") from None
+    with suppress(OSError):  # a folder that cannot be written costs time, not the build
+        HASHES.parent.mkdir(exist_ok=True)
+        with replacing(HASHES) as part:
+            part.write_text(json.dumps({**known, path: {**seen, "sha256": found}}, indent=1, sort_keys=True))
+    return found
+
+
+def hold_to_pin(key: str, expected: str, found: str, where: str) -> str:
+    """`found`, unless it differs from a pin: then an InputError."""
+    if expected and found and expected.lower() != found.lower():
+        raise InputError(f"{key}.sha256: expected {expected}, but {where} has {found}")
+    return found or expected
+
+
+def weights_content(weights: Weights, path: str) -> str:
+    """The sha256 that a weight file has or will have; `path` is where the build keeps it.
+
+    Raises FileNotFoundError for `path` if only a download will tell, which Snakemake takes for "not known yet", and
+    InputError if the pin contradicts the file.
+    """
+    key = f"weights.{weights.name}"
+    if weights.path:
+        return hold_to_pin(key, weights.sha256, local_sha256(weights.path, key), weights.path)
+    recorded = str(read_entries(LOCK).get(lock_key(weights), {}).get("sha256", ""))
+    found = hold_to_pin(key, weights.sha256, recorded, f"{lock_key(weights)}, as recorded in {LOCK},")
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, "its hash is known after its download", path)
+    return found.lower()
+
+
+def weights_source(weights: Weights) -> str:
+    """Changes when `weights` must be fetched again: with a local file's content, or the commit of the hub's file."""
+    return local_sha256(weights.path, f"weights.{weights.name}") if weights.path else lock_key(weights)
+
+
+def image_content(image: Image) -> str:
+    """Changes with the pixels of an image: its file's hash and member, or the name of a shipped or drawn picture."""
+    if image.skimage or image.drawing:
+        return f"skimage {image.skimage}" if image.skimage else f"drawing {image.drawing}"
+    found = image.sha256
+    if image.path:
+        key = f"images.{image.name}"
+        found = hold_to_pin(key, image.sha256, local_sha256(image.path, key), image.path)
+    return f"{found.lower()} {image.member}".strip()

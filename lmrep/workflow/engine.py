@@ -1,0 +1,50 @@
+"""The one adapter for what Snakemake knows but does not document: parts of its `workflow` object.
+
+A contract test runs a real Snakefile through each of them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    rule: str
+    wildcards: Any  # attributes and get(), as in an input function
+    outputs: tuple[str, ...]
+
+
+class Engine:
+    """What the rules ask Snakemake's global `workflow` object."""
+
+    def __init__(self, workflow: Any):
+        self.workflow = workflow
+
+    @property
+    def has_configfile(self) -> bool:
+        """Whether the command line named a config. It replaces the default one and is not merged into it."""
+        return bool(self.workflow.overwrite_configfiles)
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether jobs run on this machine, and not on a cluster's."""
+        return bool(self.workflow.local_exec)
+
+    @property
+    def cores(self) -> int | None:
+        """What --cores gives; None on a cluster."""
+        cores: int | None = self.workflow.resource_settings.cores
+        return cores
+
+    @property
+    def gpus(self) -> int | None:
+        """What --resources gpu=N gives; None without it."""
+        limits = self.workflow.global_resources
+        return int(limits["gpu"].value) if "gpu" in limits else None
+
+    def planned_jobs(self) -> Iterator[PlannedJob]:
+        """The jobs that this build will run."""
+        for job in self.workflow.dag.needrun_jobs():
+            if not job.is_norun:
+                yield PlannedJob(job.rule.name, job.wildcards, tuple(map(str, job.output)))

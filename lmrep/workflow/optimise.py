@@ -1,0 +1,58 @@
+"""The job of one run: read its inputs, descend with checkpoints on the device at hand, write its file."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import torch
+
+from lmrep.descent.checkpoint import Checkpoint, state_path
+from lmrep.descent.experiment import conditions, describe, perform, state_arrays
+from lmrep.descent.plan import make_plan, pick_device, settle
+from lmrep.errors import InputError
+from lmrep.files import write_arrays
+from lmrep.inputs.images import load_target
+from lmrep.progress import progress
+from lmrep.study.config import Study
+from lmrep.study.spec import Run
+from lmrep.workflow.gpus import own_card
+from lmrep.workflow.job import tell
+
+
+def optimise(
+    study: Study,
+    run: Run,
+    weights: Mapping[str, Path],
+    images: Sequence[Path],
+    output: Path,
+    code: str,
+    log: TextIO,
+) -> None:
+    """Performs `run`, a run of `study` or some of its layers, and writes its file to `output`.
+
+    `weights`: files by the names of the weights. `images`: the photographs of a match, one a panel. `code`: a
+    digest; a state of other code is not resumed from.
+    Raises InputError if an input is not as expected, the descent diverges, or memory runs out.
+    """
+    settle(study.threads)  # not the threads that Snakemake grants: --cores caps those
+    with own_card(pick_device(study.device), partial(tell, log)) as device:
+        fits = [study.images[str(panel)].fit for panel in run.panels] if run.matches else []
+        size = run.probe.stem.size
+        targets = [load_target(path, size, fit) for path, fit in zip(images, fits, strict=True)]
+        photographs = np.stack(targets) if targets else None
+        plan = make_plan(run, device)
+        facts = describe(run, weights, plan)
+        context = conditions(facts, plan, photographs, code)
+        checkpoint = Checkpoint(state_path(output), study.checkpoint, context, state_arrays(run), partial(tell, log))
+        steps = run.descent.steps * len(plan.groups)
+        try:
+            with progress(run.name, steps, sys.stderr, log, taken=checkpoint.step) as report:
+                arrays = perform(run, weights, photographs, plan, report, checkpoint)
+        except FloatingPointError as error:
+            raise InputError(f"runs.{run.name}: {error}") from None
+        except torch.OutOfMemoryError as error:
+            raise InputError(f"runs.{run.name}: {device} is out of memory: expected a smaller memory") from error
+        write_arrays(output, arrays, facts)

@@ -1,0 +1,32 @@
+"""What a scheduler is told about a run's job: memory, minutes, order. Estimates only: no result depends on them."""
+
+from collections.abc import Iterable
+from math import ceil
+
+from lmrep.study.cost import run_flops, run_seconds
+from lmrep.study.spec import Run
+
+MEGABYTE = 10**6
+LIBRARIES = 4000  # MB of a job that do not depend on the run: torch, images
+CPU_PASS = 2000  # MB that one pass keeps on a CPU where `memory` is auto (see descent.plan)
+COPIES = 3  # of the weights: as read, and laid out for the forward and the backward half of a pass
+START_MINUTES = 15  # to start a job on a busy cluster
+MARGIN = 3  # times the estimated time
+
+
+def run_memory(run: Run, attempt: int) -> int:
+    """MB of a run's job. Each further attempt asks for half as much again: memory may have ended the last one."""
+    kept = CPU_PASS if isinstance(run.memory, str) else round(run.memory)
+    weights = COPIES * max(run.layers) * 12 * run.probe.stack.width**2 * 4 // MEGABYTE
+    return (LIBRARIES + kept + weights) * (1 + attempt) // 2
+
+
+def run_minutes(run: Run, gflops: float, attempt: int) -> int:
+    """Minutes of a run's job at `gflops` 10^9 operations a second. The next attempt resumes."""
+    return attempt * (START_MINUTES + ceil(MARGIN * run_seconds(run, gflops) / 60))
+
+
+def rank(run: Run, runs: Iterable[Run]) -> int:
+    """How many of `runs` cost less. Long jobs start first: one that starts last leaves the other cores idle."""
+    cost = run_flops(run)
+    return sum(run_flops(other) < cost for other in runs)

@@ -1,0 +1,40 @@
+# The start and the end of a build.
+import shutil
+from contextlib import suppress
+
+from lmrep.descent.checkpoint import state_path
+from lmrep.workflow.announce import announcement, check_network
+from lmrep.workflow.session import begin_build, end_with_build, hold_folder
+
+# Snakemake reads the rules again for each job. This ends such a process with its build.
+end_with_build()
+
+
+def begin():
+    """Refuses a second build of the study in this folder. Jobs on this machine end with the build."""
+    or_refuse(hold_folder, Path(".snakemake"), study.name)
+    if engine.runs_here:
+        begin_build()
+
+
+def announce():
+    """Says what this build will do, and refuses if a GPU or a host is missing."""
+    jobs = list(engine.planned_jobs())
+    runs = [job_run(job.wildcards) for job in jobs if job.rule in ("optimise_run", "optimise_shard")]
+    fetched = {output for job in jobs if job.rule in ("fetch_weights", "fetch_image") for output in job.outputs}
+    weights = [pin for name, pin in study.weights.items() if weights_path(name) in fetched]
+    images = [image for name, image in study.images.items() if image_path(name) in fetched]
+    cards = len(runs) if engine.gpus is None else engine.gpus
+    for line in or_refuse(announcement, study, runs, weights, images, engine.cores, engine.runs_here, cards):
+        print(f"lmrep: {line}", file=sys.stderr)
+    or_refuse(check_network, weights, images)
+
+
+def forget_states():
+    """Removes the saved states, and the shards of another jobs_per_run, of the runs that are finished."""
+    for name in study.runs:
+        if Path(run_path(name)).exists():
+            state_path(Path(run_path(name))).unlink(missing_ok=True)
+            shutil.rmtree(Path(shard_path(name, 1)).parent, ignore_errors=True)
+    with suppress(OSError):  # not empty: some runs are not finished
+        Path(shard_path("", 1)).parent.rmdir()

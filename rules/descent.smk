@@ -1,0 +1,132 @@
+# The optimisation runs. One job is one run over all its layers and panels, or over some layers if jobs_per_run says so.
+from lmrep.workflow.announce import gpu_names
+from lmrep.workflow.contents import weights_content
+from lmrep.workflow.schedule import rank, run_memory, run_minutes
+
+
+localrules:
+    merge_shards,
+
+
+def job_run(wildcards):
+    """What one job does: a run, or the shard of one."""
+    return shards[wildcards.run][int(wildcards.get("shard", 1))]
+
+
+def run_weights(wildcards):
+    return ancient([weights_path(weights.name) for weights in study.runs[wildcards.run].weight_files])
+
+
+def run_images(wildcards):
+    run = study.runs[wildcards.run]
+    return ancient([image_path(name) for name in run.panels]) if run.matches else []
+
+
+def run_identity(wildcards, input):
+    """Everything that a run's numbers depend on, besides its code: settings, kinds, and the content of its inputs."""
+    run = study.runs[wildcards.run]
+    images = [study.images[name] for name in run.panels] if run.matches else []
+    return as_param(
+        {
+            "settings": identity(run),
+            "device": study.device,
+            "threads": study.threads,
+            "kinds": [
+                identity(kinds.OBJECTIVES[run.objective]),
+                identity(kinds.STEMS[run.probe.stem.kind]),
+                identity(kinds.OPTIMISERS[run.descent.optimiser]),
+                identity(kinds.FAMILIES[run.probe.stack.family]),
+            ],
+            "weights": [
+                or_refuse(weights_content, weights, weights_path(weights.name)) for weights in run.weight_files
+            ],
+            "images": [[or_refuse(image_content, image), image.fit] for image in images],
+        }
+    )
+
+
+def run_code(wildcards):
+    run = study.runs[wildcards.run]
+    images = [study.images[name] for name in run.panels] if run.matches else []
+    modules = {"lmrep.descent.experiment", "lmrep.inputs.images"}
+    modules |= {"lmrep.inputs.shipped" for image in images if image.skimage}
+    modules |= {"lmrep.inputs.drawings" for image in images if image.drawing}
+    functions = (
+        kinds.OBJECTIVES[run.objective],
+        kinds.STEMS[run.probe.stem.kind],
+        kinds.OPTIMISERS[run.descent.optimiser],
+    )
+    modules |= {kinds.module_of(kind.function) for kind in functions}
+    return code_digest(*sorted(modules), script="scripts/optimise_run.py")
+
+
+def run_gpus(wildcards):
+    """One GPU, except on a machine of your own without one: there, runs side by side use the cores."""
+    return 0 if study.device == "cpu" or (engine.runs_here and not gpu_names()) else 1
+
+
+rule optimise_run:
+    input:
+        weights=run_weights,
+        images=run_images,
+    output:
+        run_path("{run}"),
+    log:
+        f"{LOGS}/optimise_run/{{run}}.log",
+    benchmark:
+        f"{BENCHMARKS}/optimise_run/{{run}}.tsv"
+    wildcard_constraints:
+        run=one_of(name for name, parts in shards.items() if len(parts) == 1),
+    priority: lambda wildcards: rank(job_run(wildcards), [run for parts in shards.values() for run in parts.values()])
+    threads: study.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: run_memory(job_run(wildcards), attempt),
+        runtime=lambda wildcards, attempt: run_minutes(job_run(wildcards), study.speed, attempt),
+        gpu=run_gpus,
+    params:
+        identity=run_identity,
+        code=run_code,
+    message:
+        "Optimising the images of {wildcards.run}"
+    script:
+        "../scripts/optimise_run.py"
+
+
+use rule optimise_run as optimise_shard with:
+    output:
+        temp(shard_path("{run}", "{shard}")),
+    log:
+        f"{LOGS}/optimise_shard/{{run}}/{{shard}}.log",
+    benchmark:
+        f"{BENCHMARKS}/optimise_shard/{{run}}/{{shard}}.tsv"
+    wildcard_constraints:
+        run=one_of(name for name, parts in shards.items() if len(parts) > 1),
+    message:
+        "Optimising the images of {wildcards.run}, job {wildcards.shard} of its layers"
+
+
+# Its params are those of optimise_run, so that another jobs_per_run reruns nothing.
+rule merge_shards:
+    input:
+        shards=lambda wildcards: [shard_path(wildcards.run, shard) for shard in shards[wildcards.run]],
+        weights=run_weights,
+    output:
+        run_path("{run}"),
+    log:
+        f"{LOGS}/merge_shards/{{run}}.log",
+    benchmark:
+        f"{BENCHMARKS}/merge_shards/{{run}}.tsv"
+    wildcard_constraints:
+        run=one_of(name for name, parts in shards.items() if len(parts) > 1),
+    retries: 0
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        identity=run_identity,
+        code=run_code,
+    message:
+        "Merging the layers of {wildcards.run}"
+    script:
+        "../scripts/merge_shards.py"

@@ -1,0 +1,64 @@
+# What one image becomes on its way through a probe, for the figures that show it.
+
+
+def traced_run(wildcards):
+    """The first run of a figure: all its runs are of one probe."""
+    return study.runs[study.figures[wildcards.figure].runs[0]]
+
+
+def trace_identity(wildcards, input):
+    """Everything that a trace depends on, besides its code."""
+    run, image = traced_run(wildcards), study.images[study.figures[wildcards.figure].image]
+    return as_param(
+        {
+            "probe": identity(run.probe),
+            "trained": run.weights,
+            "layers": run.layers,
+            "seed": run.seed,
+            "weights": [
+                or_refuse(weights_content, weights, weights_path(weights.name)) for weights in run.weight_files
+            ],
+            "image": [or_refuse(image_content, image), image.fit],
+        }
+    )
+
+
+def maximised(wildcards):
+    """The neurons and the patches that a figure's runs maximise."""
+    found = {"neurons": [], "patches": []}
+    for name in study.figures[wildcards.figure].runs:
+        found.get(kinds.OBJECTIVES[study.runs[name].objective].panels, []).extend(study.runs[name].panels)
+    return as_param(found)
+
+
+rule trace_probe:
+    input:
+        weights=lambda wildcards: ancient(
+            [weights_path(weights.name) for weights in traced_run(wildcards).weight_files]
+        ),
+        image=lambda wildcards: ancient(image_path(study.figures[wildcards.figure].image)),
+    output:
+        f"{RESULTS}/traces/{{figure}}.safetensors",
+    log:
+        f"{LOGS}/trace_probe/{{figure}}.log",
+    benchmark:
+        f"{BENCHMARKS}/trace_probe/{{figure}}.tsv"
+    wildcard_constraints:
+        figure=one_of(name for name, figure in study.figures.items() if "trace" in kinds.FIGURES[figure.kind].reads),
+    threads: study.threads
+    resources:
+        mem_mb=8000,
+        runtime=10,
+    params:
+        identity=trace_identity,
+        maximised=maximised,
+        code=lambda wildcards: code_digest(
+            "lmrep.probe.trace",
+            "lmrep.inputs.images",
+            kinds.module_of(kinds.STEMS[traced_run(wildcards).probe.stem.kind].function),
+            script="scripts/trace_probe.py",
+        ),
+    message:
+        "Following an image through the probe of {wildcards.figure}"
+    script:
+        "../scripts/trace_probe.py"

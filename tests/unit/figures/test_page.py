@@ -1,0 +1,98 @@
+"""What all figures share: one page with one title, at full resolution, in plain text."""
+
+import numpy as np
+import pytest
+from legible import assert_legible, texts
+
+from lmrep.figures.charts import draw_accuracy, draw_importance
+from lmrep.figures.diagram import draw_diagram
+from lmrep.figures.grids import draw_features, draw_reconstructions
+from lmrep.figures.page import PAGE, fold, save_figure, text_width
+from lmrep.figures.shown import Shown
+from lmrep.files import ArrayFile
+
+ODD = "$x_$ \\{ <b>"  # not mathtext, not XML
+
+
+def make_shown(title, label):
+    """One Shown with something for every kind of figure."""
+    random = np.random.default_rng(0)
+    facts = {"objective": "neuron", "layers": [1, 2], "panels": [0, 1], "size": 8, "grid": 2}
+    pictures = random.uniform(-0.1, 1.1, (2, 2, 3, 8, 8)).astype(np.float32)
+    trace_facts = facts | {
+        "class_token": True, "causal": True, "depth": 2, "patch": 4, "neurons": [1], "patches": [2],
+    }  # fmt: skip
+    trace = {
+        "image": pictures[0, 0].clip(0, 1), "tokens": pictures.reshape(-1, 48)[:5],
+        "activations": pictures.reshape(2, -1, 48)[:, :5], "kernels": pictures.reshape(-1, 3, 4, 4)[:16],
+    }  # fmt: skip
+    accuracy = [
+        {"run": "run", "probe": "probe", "weights": "trained", "image": "dog", "layer": layer, "ssim": 0.5}
+        for layer in (1, 2)
+    ]
+    patches = [{"run": "run", "layer": 1, "panel": "0", "patch": patch, "change": 0.5} for patch in range(4)]
+    features = ArrayFile({"images": pictures}, facts)
+    match = ArrayFile(
+        {"images": pictures, "targets": trace["image"][None]}, facts | {"objective": "match", "panels": ["dog"]}
+    )
+    common = {
+        "image": "dog", "tables": {"accuracy": accuracy, "patches": patches},
+        "trace": ArrayFile(trace, trace_facts), "stem": label, "stack": label,
+    }  # fmt: skip
+    return {
+        draw_features: Shown(title, {"run": label}, {"run": [1, 2]}, runs={"run": features}, **common),
+        draw_reconstructions: Shown(title, {"run": label}, {"run": [1, 2]}, runs={"run": match}, **common),
+        draw_accuracy: Shown(title, {"run": label}, {"run": [1, 2]}, **common),
+        draw_importance: Shown(title, {"run": label}, {"run": [1, 2]}, **common),
+        draw_diagram: Shown(title, {"run": label}, {"run": [1, 2]}, **common),
+    }
+
+
+every_figure = pytest.mark.parametrize("draw", make_shown("t", "l"), ids=lambda draw: draw.__name__)
+
+
+@every_figure
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_titles_and_labels_are_plain_text(draw, ending, tmp_path):
+    figure = draw(make_shown(ODD, ODD)[draw])
+    save_figure(figure, tmp_path / f"figure.{ending}")
+    found = texts(figure)
+    assert found[0] == ODD and any(ODD in text for text in found[1:])
+
+
+@every_figure
+@pytest.mark.parametrize("label", ["$x_", "_hidden"])
+def test_a_dollar_or_underscore_in_a_label_is_drawn(draw, label):
+    found = texts(draw(make_shown("t", label)[draw]))
+    assert any(label in text for text in found[1:])
+
+
+@every_figure
+def test_every_figure_is_a_page_with_its_title_at_the_top_left(draw):
+    figure = draw(make_shown("A title", "GPT-2")[draw])
+    assert figure.get_figwidth() == PAGE and figure._suptitle is None
+    title = figure.axes[0].texts[0]
+    assert (title.get_text(), title.get_position()) == ("A title", (0.08, 0.08))
+    assert_legible(figure)
+
+
+@every_figure
+def test_files_have_300_dots_an_inch(draw, tmp_path):
+    save_figure(draw(make_shown("t", "l")[draw]), tmp_path / "figure.png")
+    assert int.from_bytes((tmp_path / "figure.png").read_bytes()[16:20], "big") == PAGE * 300
+
+
+@every_figure
+def test_the_same_figure_is_the_same_bytes(draw, tmp_path):
+    for name in ("first.svg", "second.svg"):
+        save_figure(draw(make_shown("Twice", "GPT-2")[draw]), tmp_path / name)
+    assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
+
+
+def test_text_folds_at_its_width():
+    assert fold("one two", 5, 7) == "one two"
+    assert fold("", 1, 7) == ""
+    for text in ("a few words " * 9, "W" * 99, f"short {'long' * 20} short"):
+        folded = fold(text, 1.0, 7)
+        assert all(text_width(line, 7) <= 1.0 for line in folded.splitlines())
+        assert folded.replace("\n", "").replace(" ", "") == text.replace(" ", "")

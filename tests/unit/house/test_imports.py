@@ -1,0 +1,82 @@
+"""The house stands: imports go down the table of wings, and no room is too large."""
+
+import ast
+
+import pytest
+from conftest import ROOT
+
+from lmrep.workflow.digest import absolute
+
+GROUND = {"errors", "files", "provenance", "progress"}
+# What each wing may import besides itself and the ground. `api`: what a notebook uses.
+ALLOWED = {
+    "study": set(),
+    "inputs": {"study"},
+    "probe": {"study"},
+    "descent": {"probe", "study"},
+    "metrics": {"study"},
+    "figures": {"metrics", "study"},
+    "miniature": {"probe", "inputs", "study"},
+    "workflow": {"study", "inputs", "probe", "descent", "metrics", "miniature"},
+    "api": {"study", "inputs", "probe", "descent", "metrics"},
+}
+WITHOUT_TORCH = ("study", "metrics", "figures", *GROUND)
+MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "lmrep").rglob("*.py"))
+LIMITS = {"rules/common.smk": 100, "Snakefile": 60, "README.md": 120}
+
+
+def name_of(path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path) -> set[str]:
+    """The full names that a module imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            source = absolute(node, name_of(path))
+            found |= {source} if source != "lmrep" else {f"lmrep.{alias.name}" for alias in node.names}
+    return found
+
+
+def wings(names) -> set[str]:
+    return {name.split(".")[1] for name in names if name.startswith("lmrep.")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_imports_go_down_the_table(path):
+    wing = path.parts[1].removesuffix(".py")
+    if wing in GROUND or wing == "__init__":
+        assert wings(imports(path)) <= GROUND
+    else:
+        assert wings(imports(path)) <= ALLOWED[wing] | GROUND | {wing}
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.parts[1].removesuffix(".py") in WITHOUT_TORCH], ids=str)
+def test_these_wings_do_without_torch(path):
+    assert not {name.partition(".")[0] for name in imports(path)} & {"torch", "torchvision", "timm", "transformers"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_no_module_is_over_250_lines(path):
+    assert len((ROOT / path).read_text().splitlines()) <= 250
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_what_is_read_first_is_short(name):
+    assert len((ROOT / name).read_text().splitlines()) <= LIMITS[name]
+
+
+def test_scripts_are_one_call():
+    for path in (ROOT / "scripts").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 35, path.name
+
+
+def test_rules_and_unit_tests_mirror_the_wings():
+    folders = {path.name for path in (ROOT / "lmrep").iterdir() if (path / "__init__.py").exists()}
+    assert folders == ALLOWED.keys() - {"api"}
+    assert folders <= {path.name for path in (ROOT / "tests/unit").iterdir()}
+    rules = {path.stem for path in (ROOT / "rules").glob("*.smk")}
+    assert rules == folders - {"study", "workflow"} | {"common", "build"}

@@ -1,0 +1,87 @@
+"""What identifies an input's content: its bytes, and not its name, place or time."""
+
+import hashlib
+import json
+import os
+
+import pytest
+
+from lmrep.errors import InputError
+from lmrep.study.spec import Image, Weights
+from lmrep.workflow import contents
+
+SHA256 = hashlib.sha256(b"tensors").hexdigest()
+HUB = {"repo": "some-lab/model", "revision": "c" * 40, "file": "model.safetensors"}
+
+
+def weights(**fields) -> Weights:
+    return Weights("mine", "gpt2", 48, 3, 3, **fields)
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.safetensors").write_bytes(b"tensors")
+    return tmp_path
+
+
+def record(sha256=SHA256):
+    contents.LOCK.write_text(json.dumps({f"{HUB['repo']}@{HUB['revision']}/{HUB['file']}": {"sha256": sha256}}))
+
+
+def test_a_local_file_is_its_bytes_wherever_it_lies_and_whenever_it_was_touched(here):
+    content = contents.weights_content(weights(path="mine.safetensors"), "kept")
+    assert content == SHA256
+    os.utime(here / "mine.safetensors", (1, 1))
+    (here / "other").mkdir()
+    (here / "other/name.safetensors").write_bytes(b"tensors")
+    assert contents.weights_content(weights(path="mine.safetensors"), "kept") == SHA256
+    assert contents.weights_source(weights(path="other/name.safetensors", sha256=SHA256)) == SHA256
+    (here / "mine.safetensors").write_bytes(b"other")
+    assert contents.weights_content(weights(path="mine.safetensors"), "kept") != SHA256
+
+
+def test_a_local_file_is_hashed_once_for_a_size_and_time(here, monkeypatch):
+    contents.local_sha256("mine.safetensors", "weights.mine")
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: pytest.fail("hashed again"))
+    assert contents.local_sha256("mine.safetensors", "weights.mine") == SHA256
+    contents.HASHES.write_text("broken")
+    with pytest.raises(pytest.fail.Exception):
+        contents.local_sha256("mine.safetensors", "weights.mine")
+
+
+def test_a_hubs_file_is_its_pin_or_what_the_lock_recorded():
+    assert contents.weights_content(weights(**HUB, sha256=SHA256.upper()), "kept") == SHA256
+    with pytest.raises(FileNotFoundError) as error:
+        contents.weights_content(weights(**HUB), "kept")
+    assert error.value.filename == "kept"
+    record()
+    assert contents.weights_content(weights(**HUB), "kept") == SHA256
+    assert contents.weights_content(weights(**HUB, sha256=SHA256), "kept") == SHA256  # a pin that is added
+    mirror = {**HUB, "repo": "a/mirror", "sha256": SHA256}
+    assert contents.weights_content(weights(**mirror), "kept") == SHA256
+
+
+def test_a_pin_that_contradicts_the_file_is_refused():
+    record()
+    with pytest.raises(InputError, match=r"^weights.mine.sha256: expected 000.*weights.lock.json"):
+        contents.weights_content(weights(**HUB, sha256="0" * 64), "kept")
+    with pytest.raises(InputError, match=r"^weights.mine.sha256: expected 000.*mine.safetensors has"):
+        contents.weights_content(weights(path="mine.safetensors", sha256="0" * 64), "kept")
+
+
+def test_a_file_that_cannot_be_read_is_named():
+    with pytest.raises(InputError, match=r"^weights.mine: nothing: expected a readable file \(No such file"):
+        contents.weights_source(weights(path="nothing"))
+
+
+def test_an_image_is_its_file_and_member_or_its_name():
+    pin = "a" * 64
+    url = Image("cat", url="https://one/x.zip", sha256=pin, member="cat.png", member_sha256=pin)
+    mirror = Image("dog", url="https://two/y.zip", sha256=pin.upper(), member="cat.png", fit="crop")
+    assert contents.image_content(url) == contents.image_content(mirror) == f"{pin} cat.png"
+    assert contents.image_content(Image("cat", path="mine.safetensors")) == SHA256
+    found = {contents.image_content(Image("a", skimage="cat")), contents.image_content(Image("a", drawing="cat"))}
+    assert found == {"skimage cat", "drawing cat"}
+    with pytest.raises(InputError, match=r"^images.cat.sha256: expected"):
+        contents.image_content(Image("cat", path="mine.safetensors", sha256=pin))

@@ -1,0 +1,33 @@
+"""What a scheduler is told: more for larger runs and later attempts, and the longest run first."""
+
+from dataclasses import replace
+
+import pytest
+import tiny
+
+from lmrep.study.cost import run_flops
+from lmrep.workflow.schedule import START_MINUTES, rank, run_memory, run_minutes
+
+pytestmark = pytest.mark.models
+RUN = tiny.tiny_run("neuron", (0, 1))
+
+
+def test_memory_counts_the_weights_and_grows_with_each_attempt():
+    wide = replace(RUN, probe=tiny.probe_of(replace(tiny.WIDE, width=1024), replace(tiny.WIDE, width=1024, depth=24)))
+    few, many = replace(wide, layers=(1,)), replace(wide, layers=(1, 24))
+    block = 12 * 1024**2 * 4 // 10**6  # MB
+    assert run_memory(many, 1) - run_memory(few, 1) == pytest.approx(3 * 23 * block, rel=0.01)
+    assert run_memory(many, 2) == run_memory(many, 1) * 3 // 2
+    assert run_memory(replace(RUN, memory=64.0), 1) < run_memory(RUN, 1)
+
+
+def test_minutes_are_three_times_the_estimate_and_time_to_start():
+    gflops = run_flops(RUN) / 1e9 / 600  # ten minutes
+    assert run_minutes(RUN, gflops, 1) == START_MINUTES + 30
+    assert run_minutes(RUN, gflops, 3) == 3 * (START_MINUTES + 30)
+    assert run_minutes(RUN, 1e6, 1) == START_MINUTES + 1
+
+
+def test_the_longest_run_comes_first():
+    runs = [replace(RUN, layers=layers) for layers in ((1,), (1, 2, 3), (2,))]
+    assert [rank(run, runs) for run in runs] == [0, 2, 1]
