@@ -72,7 +72,7 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike], facts: dict[st
         part.write_bytes(save(tensors, metadata={"lmrep": json.dumps(facts, sort_keys=True)}))
 
 
-def read_arrays(path: Path) -> ArrayFile:
+def read_arrays(path: Path | str) -> ArrayFile:
     """Reads a file that `write_arrays` wrote. Raises InputError for a missing file or any other kind of file."""
     try:
         with safe_open(path, framework="numpy") as file:

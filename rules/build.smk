@@ -22,8 +22,8 @@ def announce():
     jobs = list(engine.planned_jobs())
     runs = [job_run(job.wildcards) for job in jobs if job.rule in ("optimise_run", "optimise_shard")]
     fetched = {output for job in jobs if job.rule in ("fetch_weights", "fetch_image") for output in job.outputs}
-    weights = [pin for name, pin in study.weights.items() if weights_path(name) in fetched]
-    images = [image for name, image in study.images.items() if image_path(name) in fetched]
+    weights = [pin for pin in study.weights.values() if weights_path(pin) in fetched]
+    images = [image for image in study.images.values() if image_path(image) in fetched]
     cards = len(runs) if engine.gpus is None else engine.gpus
     for line in or_refuse(announcement, study, runs, weights, images, engine.cores, engine.runs_here, cards):
         print(f"lmrep: {line}", file=sys.stderr)

@@ -5,11 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from lmrep.errors import InputError
+from lmrep.inputs.places import image_place, weights_place
 from lmrep.study import kinds
 from lmrep.study.checks import check_study
 from lmrep.study.config import check_schema, make_study
 from lmrep.study.cost import shards as make_shards
 from lmrep.study.spec import identity
+from lmrep.workflow.contents import image_code, image_content, weights_content
 from lmrep.workflow.digest import as_param, code_digest
 from lmrep.workflow.session import import_this_checkout
 
@@ -44,24 +46,22 @@ BENCHMARKS = f"{RESULTS}/benchmarks"
 
 
 wildcard_constraints:
-    weights="|".join(study.weights),
-    image="|".join(study.images),
     run="|".join(study.runs),
     shard="[0-9]+",
     format="png|pdf|svg",
 
 
 def own(folder):
-    """The study's part of a shared folder. Two studies may call different files by the same name."""
+    """The study's part of a shared folder: two studies may draw figures of the same name."""
     return folder if study.name == "article" else f"{folder}/{study.name}"
 
 
-def weights_path(name):
-    return f"{own('resources/weights')}/{name}.safetensors"
+def weights_path(weights):
+    return str(weights_place(weights))
 
 
-def image_path(name):
-    return f"{own('resources/images')}/{name}.png"
+def image_path(image):
+    return str(image_place(image, or_refuse(image_content, image), image_code(image)))
 
 
 def run_path(name):

@@ -1,6 +1,5 @@
 # The optimisation runs. One job is one run over all its layers and panels, or over some layers if jobs_per_run says so.
 from lmrep.workflow.announce import gpu_names
-from lmrep.workflow.contents import weights_content
 from lmrep.workflow.schedule import rank, run_memory, run_minutes
 
 
@@ -14,18 +13,22 @@ def job_run(wildcards):
 
 
 def run_weights(wildcards):
-    return ancient([weights_path(weights.name) for weights in study.runs[wildcards.run].weight_files])
+    return ancient([weights_path(weights) for weights in study.runs[wildcards.run].weight_files])
+
+
+def run_targets(wildcards):
+    """The photographs of a match, one a panel."""
+    run = study.runs[wildcards.run]
+    return [study.images[name] for name in run.panels] if run.matches else []
 
 
 def run_images(wildcards):
-    run = study.runs[wildcards.run]
-    return ancient([image_path(name) for name in run.panels]) if run.matches else []
+    return ancient([image_path(image) for image in run_targets(wildcards)])
 
 
-def run_identity(wildcards, input):
+def run_identity(wildcards):
     """Everything that a run's numbers depend on, besides its code: settings, kinds, and the content of its inputs."""
     run = study.runs[wildcards.run]
-    images = [study.images[name] for name in run.panels] if run.matches else []
     return as_param(
         {
             "settings": identity(run),
@@ -37,20 +40,15 @@ def run_identity(wildcards, input):
                 identity(kinds.OPTIMISERS[run.descent.optimiser]),
                 identity(kinds.FAMILIES[run.probe.stack.family]),
             ],
-            "weights": [
-                or_refuse(weights_content, weights, weights_path(weights.name)) for weights in run.weight_files
-            ],
-            "images": [[or_refuse(image_content, image), image.fit] for image in images],
+            "weights": [or_refuse(weights_content, weights) for weights in run.weight_files],
+            "images": [[image_content(image), image_code(image), image.fit] for image in run_targets(wildcards)],
         }
     )
 
 
 def run_code(wildcards):
     run = study.runs[wildcards.run]
-    images = [study.images[name] for name in run.panels] if run.matches else []
     modules = {"lmrep.descent.experiment", "lmrep.inputs.images"}
-    modules |= {"lmrep.inputs.shipped" for image in images if image.skimage}
-    modules |= {"lmrep.inputs.drawings" for image in images if image.drawing}
     functions = (
         kinds.OBJECTIVES[run.objective],
         kinds.STEMS[run.probe.stem.kind],
@@ -108,8 +106,7 @@ use rule optimise_run as optimise_shard with:
 # Its params are those of optimise_run, so that another jobs_per_run reruns nothing.
 rule merge_shards:
     input:
-        shards=lambda wildcards: [shard_path(wildcards.run, shard) for shard in shards[wildcards.run]],
-        weights=run_weights,
+        lambda wildcards: [shard_path(wildcards.run, shard) for shard in shards[wildcards.run]],
     output:
         run_path("{run}"),
     log:

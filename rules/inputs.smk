@@ -1,5 +1,4 @@
-# Weights and images: fetched, verified, kept. Sources are `ancient`, since their content counts and not their time.
-from lmrep.workflow.contents import image_content, weights_source
+# Weights from the hub and images: fetched, verified, kept under names that tell their content apart.
 
 
 # A cluster's nodes may have no network.
@@ -10,32 +9,27 @@ localrules:
 
 # Runs wait for these, and a scheduler should have the longest run to choose from.
 FETCH_FIRST = sum(map(len, shards.values()))
-
-
-def local_file(entries, name):
-    path = entries[name].path
-    return ancient(path) if path else []
+KEPT_WEIGHTS = {Path(weights_path(weights)).stem: weights for weights in study.weights.values() if not weights.path}
+KEPT_IMAGES = {Path(image_path(image)).stem: image for image in study.images.values()}
 
 
 rule fetch_weights:
-    input:
-        lambda wildcards: local_file(study.weights, wildcards.weights),
     output:
-        weights_path("{weights}"),
+        "resources/weights/{kept}.safetensors",
     log:
-        f"{LOGS}/fetch_weights/{{weights}}.log",
+        f"{LOGS}/fetch_weights/{{kept}}.log",
     benchmark:
-        f"{BENCHMARKS}/fetch_weights/{{weights}}.tsv"
+        f"{BENCHMARKS}/fetch_weights/{{kept}}.tsv"
+    wildcard_constraints:
+        kept=one_of(KEPT_WEIGHTS),
     priority: FETCH_FIRST
     retries: 0  # a fetch retries by itself, and a wrong hash stays wrong
     threads: 1
     resources:
         mem_mb=1000,
         runtime=120,
-    params:
-        source=lambda wildcards: or_refuse(weights_source, study.weights[wildcards.weights]),
     message:
-        "Fetching and checking the weights {wildcards.weights}"
+        "Fetching and checking the weights {wildcards.kept}"
     script:
         "../scripts/fetch_weights.py"
 
@@ -43,23 +37,22 @@ rule fetch_weights:
 # The originals as lossless files; a run resizes them to its probe.
 rule fetch_image:
     input:
-        lambda wildcards: local_file(study.images, wildcards.image),
+        lambda wildcards: ancient(KEPT_IMAGES[wildcards.kept].path) if KEPT_IMAGES[wildcards.kept].path else [],
     output:
-        image_path("{image}"),
+        "resources/images/{kept}.png",
     log:
-        f"{LOGS}/fetch_image/{{image}}.log",
+        f"{LOGS}/fetch_image/{{kept}}.log",
     benchmark:
-        f"{BENCHMARKS}/fetch_image/{{image}}.tsv"
+        f"{BENCHMARKS}/fetch_image/{{kept}}.tsv"
+    wildcard_constraints:
+        kept=one_of(KEPT_IMAGES),
     priority: FETCH_FIRST
     retries: 0
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-    params:
-        content=lambda wildcards: or_refuse(image_content, study.images[wildcards.image]),
-        code=code_digest("lmrep.inputs.image_sources", script="scripts/fetch_image.py"),
     message:
-        "Fetching the image {wildcards.image}"
+        "Fetching the image {wildcards.kept}"
     script:
         "../scripts/fetch_image.py"

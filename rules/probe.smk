@@ -6,19 +6,21 @@ def traced_run(wildcards):
     return study.runs[study.figures[wildcards.figure].runs[0]]
 
 
-def trace_identity(wildcards, input):
+def traced_image(wildcards):
+    return study.images[study.figures[wildcards.figure].image]
+
+
+def trace_identity(wildcards):
     """Everything that a trace depends on, besides its code."""
-    run, image = traced_run(wildcards), study.images[study.figures[wildcards.figure].image]
+    run, image = traced_run(wildcards), traced_image(wildcards)
     return as_param(
         {
             "probe": identity(run.probe),
             "trained": run.weights,
             "layers": run.layers,
             "seed": run.seed,
-            "weights": [
-                or_refuse(weights_content, weights, weights_path(weights.name)) for weights in run.weight_files
-            ],
-            "image": [or_refuse(image_content, image), image.fit],
+            "weights": [or_refuse(weights_content, weights) for weights in run.weight_files],
+            "image": [image_content(image), image_code(image), image.fit],
         }
     )
 
@@ -33,10 +35,8 @@ def maximised(wildcards):
 
 rule trace_probe:
     input:
-        weights=lambda wildcards: ancient(
-            [weights_path(weights.name) for weights in traced_run(wildcards).weight_files]
-        ),
-        image=lambda wildcards: ancient(image_path(study.figures[wildcards.figure].image)),
+        weights=lambda wildcards: ancient([weights_path(weights) for weights in traced_run(wildcards).weight_files]),
+        image=lambda wildcards: ancient(image_path(traced_image(wildcards))),
     output:
         f"{RESULTS}/traces/{{figure}}.safetensors",
     log:

@@ -8,6 +8,7 @@ from lmrep.workflow.job import job_log
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:
-    image = make_study(snakemake.config).images[snakemake.wildcards.image]
+    name = snakemake.wildcards.kept.rpartition("-")[0]
+    image = make_study(snakemake.config).images[name]
     width, height = fetch_image(image, Path(snakemake.output[0]))
     print(f"{image.name}: {image.source}, {width} x {height} px", file=log)

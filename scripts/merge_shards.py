@@ -7,7 +7,7 @@ from lmrep.files import merge_layers, read_arrays, write_arrays
 from lmrep.workflow.job import job_log
 
 snakemake = globals()["snakemake"]
-paths = [Path(path) for path in snakemake.input.shards]
+paths = [Path(path) for path in snakemake.input]
 with job_log(snakemake.log[0]) as log:
     try:
         run = merge_layers([read_arrays(path) for path in paths])

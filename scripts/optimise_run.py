@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lmrep.inputs.places import weights_place
 from lmrep.study.config import make_study
 from lmrep.study.cost import shards
 from lmrep.workflow.job import job_log
@@ -12,6 +13,6 @@ with job_log(snakemake.log[0]) as log:
     study = make_study(snakemake.config)
     run = study.runs[snakemake.wildcards.run]
     run = shards(run, study.jobs_per_run, study.speed)[int(snakemake.wildcards.get("shard", 1)) - 1]
-    weights = {Path(path).stem: Path(path) for path in snakemake.input.weights}
+    weights = {weights.name: weights_place(weights) for weights in run.weight_files}
     images = [Path(path) for path in snakemake.input.images]
     optimise(study, run, weights, images, Path(snakemake.output[0]), snakemake.params.code, log)

@@ -7,6 +7,7 @@ import torch
 
 from lmrep.files import write_arrays
 from lmrep.inputs.images import load_target
+from lmrep.inputs.places import weights_place
 from lmrep.probe.probe import load_probe
 from lmrep.probe.trace import trace
 from lmrep.study.config import make_study
@@ -18,9 +19,8 @@ with job_log(snakemake.log[0]) as log:
     torch.set_num_threads(study.threads)
     figure = study.figures[snakemake.wildcards.figure]
     run = study.runs[figure.runs[0]]
-    files = {Path(path).stem: Path(path) for path in snakemake.input.weights}
-    stem, stack = files[run.probe.stem.weights.name], files.get(run.probe.stack.name)
-    stack = stack if run.weights == "trained" else None
+    stem = weights_place(run.probe.stem.weights)
+    stack = weights_place(run.probe.stack) if run.weights == "trained" else None
     probe = load_probe(run.probe, stem, stack, max(run.layers), torch.device("cpu"), run.seed)
     image = load_target(Path(snakemake.input.image), run.probe.stem.size, study.images[figure.image].fit)
     arrays, facts = trace(probe, run.layers, image)

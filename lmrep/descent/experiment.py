@@ -153,6 +153,35 @@ def say_nothing(steps: int, loss: float) -> None:
     """Reports nothing."""
 
 
+def perform_with(
+    probe: Probe,
+    quick: Probe,
+    run: Run,
+    targets: npt.NDArray[np.float32] | None,
+    plan: Plan,
+    report: Callable[[int, float], None] = say_nothing,
+    checkpoint: Checkpoint | None = None,
+) -> Arrays:
+    """The arrays of a run, as `files.write_arrays` takes them.
+
+    `probe` and `quick`: the run's probe in float32 and in the plan's precision, with its blocks at least.
+    `targets`: for a match the photographs [panel, 3, size, size] in [0, 1], else None.
+    `report(steps, loss)`: called now and then with the steps taken so far, over all groups.
+    `checkpoint`: the run resumes from its state, if it has one, and writes a new one now and then.
+    Arrays: `images` [layer, panel, 3, height, width], `initial` [layer, panel, 3, first size, the same], `loss`
+    [layer, step] (mean over panels, before the step); for a match also `targets`, and `output_distance` and
+    `shifted_output_distance` [layer, panel] (L1, of the result and of the photograph shifted by noise of SHIFT).
+    Raises FloatingPointError if a loss or an image is not finite.
+    """
+    size = run.descent.octaves[0].size
+    start = torch.stack([start_noise(run.descent.start, size, run.seed, name) for name in run.panel_names])
+    photographs = None if targets is None else torch.from_numpy(targets).to(plan.device)
+    results = descend_in_groups(run, probe, quick, plan, start.to(plan.device), photographs, report, checkpoint)
+    arrays = {name: tensor.numpy() for name, tensor in results.items()}
+    arrays["initial"] = start.expand(len(run.layers), -1, -1, -1, -1).numpy()
+    return arrays if targets is None else arrays | {"targets": targets}
+
+
 def perform(
     run: Run,
     files: Mapping[str, Path],
@@ -161,16 +190,10 @@ def perform(
     report: Callable[[int, float], None] = say_nothing,
     checkpoint: Checkpoint | None = None,
 ) -> Arrays:
-    """The arrays of a run, as `files.write_arrays` takes them.
+    """The arrays of a run, from its weight files: see `perform_with`.
 
     `files`: the weight file of the probe's stem and, if the stack is a trained one, of its stack, by their names.
-    `targets`: for a match the photographs [panel, 3, size, size] in [0, 1], else None.
-    `report(steps, loss)`: called now and then with the steps taken so far, over all groups.
-    `checkpoint`: the run resumes from its state, if it has one, and writes a new one now and then.
-    Arrays: `images` [layer, panel, 3, height, width], `initial` [layer, panel, 3, first size, the same], `loss`
-    [layer, step] (mean over panels, before the step); for a match also `targets`, and `output_distance` and
-    `shifted_output_distance` [layer, panel] (L1, of the result and of the photograph shifted by noise of SHIFT).
-    Raises FloatingPointError if a loss or an image is not finite, InputError if a weight file is not as expected.
+    Raises InputError if one of them is not as the config says.
     """
     stem = files[run.probe.stem.weights.name]
     stack = files[run.probe.stack.name] if run.weights == "trained" else None
@@ -178,10 +201,4 @@ def perform(
     quick = probe.in_precision(plan.precision)
     if plan.precision == torch.float32:
         probe = quick  # saves one copy of the weights
-    size = run.descent.octaves[0].size
-    start = torch.stack([start_noise(run.descent.start, size, run.seed, name) for name in run.panel_names])
-    photographs = None if targets is None else torch.from_numpy(targets).to(plan.device)
-    results = descend_in_groups(run, probe, quick, plan, start.to(plan.device), photographs, report, checkpoint)
-    arrays = {name: tensor.numpy() for name, tensor in results.items()}
-    arrays["initial"] = start.expand(len(run.layers), -1, -1, -1, -1).numpy()
-    return arrays if targets is None else arrays | {"targets": targets}
+    return perform_with(probe, quick, run, targets, plan, report, checkpoint)

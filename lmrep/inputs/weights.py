@@ -1,4 +1,4 @@
-"""Weight files: fetched from a local path or the hub, verified, and put where the study wants them."""
+"""Weight files from the hub: downloaded, verified, and put where the study wants them."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ __all__ = ["fetch", "hub_url", "is_at_hand", "lock_key"]
 
 
 def is_at_hand(weights: Weights) -> bool:
-    """Tells whether `fetch` works without a network: the local path exists, or the hub's cache holds the file."""
-    return Path(weights.path).is_file() if weights.path else cached_file(weights) is not None
+    """Tells whether `fetch` works without a network: the hub's cache holds the file."""
+    return cached_file(weights) is not None
 
 
 def fetch(weights: Weights, path: Path, lock: Path) -> dict[str, str | int]:
-    """Puts the verified weight file at `path`; on an error, `path` stays as it was.
+    """Puts the verified file of the hub at `path`; on an error, `path` stays as it was.
 
     The file's sha256 must be the one in the config. `lock` records every file from the hub, as JSON
     {"repo@revision/file": {"sha256", "bytes"}}; a file without a pin must have the sha256 recorded there. If `lock`
@@ -32,21 +32,16 @@ def fetch(weights: Weights, path: Path, lock: Path) -> dict[str, str | int]:
     Returns {"sha256": hex digits, "bytes": size}. Raises InputError if the file is not available or has another
     size or hash than expected; the file is then deleted from the hub's cache.
     """
-    if weights.path and not Path(weights.path).is_file():
-        raise InputError(f"weights.{weights.name}.path: {weights.path}: expected a file, found none")
-    source, announced = (Path(weights.path), "") if weights.path else _obtain(weights, lock)
+    source, announced = _obtain(weights, lock)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
-            if not weights.path:
-                with suppress(OSError):  # another file system, or one without hard links: copied below
-                    os.link(source.resolve(), part)
+            with suppress(OSError):  # another file system, or one without hard links: copied below
+                os.link(source.resolve(), part)
             if not part.exists():
                 shutil.copyfile(source, part)
             return _verify(weights, part, lock, announced)
     except Mismatch as error:
-        if weights.path:
-            raise
         forget(source)
         advice = f"delete {source}" if source.exists() else "deleted from the cache; the next run downloads it again"
         raise InputError(f"{error} ({advice})") from None
@@ -76,8 +71,6 @@ def _verify(weights: Weights, part: Path, lock: Path, announced: str) -> dict[st
     found: dict[str, str | int] = {"sha256": sha256, "bytes": size}
     if weights.sha256:
         check(weights, "sha256", weights.sha256.lower(), sha256)
-    if weights.path:  # an unpinned local file may change; the build notices that
-        return found
     if not weights.sha256 and lock_key(weights) not in _entries(lock):
         check(weights, "sha256", announced or sha256, sha256, " (announced by the hub)")
     check(weights, "sha256", _recorded(weights, found, lock), sha256, f" (recorded in {lock})")

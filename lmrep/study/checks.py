@@ -20,6 +20,8 @@ def check_weights(weights: Weights) -> None:
         raise InputError(f"{key}: expected a local path or a repo on the hub, one of the two")
     if weights.path and not Path(weights.path).is_file():
         raise InputError(f"{key}.path: expected a file, found none at {weights.path}")
+    if weights.path and weights.bytes and Path(weights.path).stat().st_size != weights.bytes:
+        raise InputError(f"{key}.bytes: expected {weights.bytes}, but {weights.path} has another size")
     if weights.repo and not (weights.revision and weights.file):
         raise InputError(f"{key}: a repo on the hub is pinned by revision and file, both expected")
     if weights.width % weights.heads:

@@ -1,6 +1,5 @@
 """What identifies the content of an input, wherever it comes from: Snakemake reruns by this, not by time stamps."""
 
-import errno
 import hashlib
 import json
 from contextlib import suppress
@@ -8,11 +7,12 @@ from pathlib import Path
 
 from lmrep.errors import InputError
 from lmrep.files import replacing
+from lmrep.inputs.places import LOCK
 from lmrep.inputs.weights import lock_key
 from lmrep.study.spec import Image, Weights
+from lmrep.workflow.digest import code_digest
 
 HASHES = Path(".snakemake", "lmrep-hashes.json")  # hashes of local files, good for one size and modification time
-LOCK = Path("weights.lock.json")  # the hash of every file that came from the hub
 
 
 def read_entries(path: Path) -> dict[str, dict[str, str | int]]:
@@ -54,25 +54,18 @@ def hold_to_pin(key: str, expected: str, found: str, where: str) -> str:
     return found or expected
 
 
-def weights_content(weights: Weights, path: str) -> str:
-    """The sha256 that a weight file has or will have; `path` is where the build keeps it.
+def weights_content(weights: Weights) -> str:
+    """The sha256 that a weight file has or will have, or that only its download will tell.
 
-    Raises FileNotFoundError for `path` if only a download will tell, which Snakemake takes for "not known yet", and
-    InputError if the pin contradicts the file.
+    Snakemake asks again before it starts a job, when the download is done. Raises InputError if the pin contradicts
+    the file.
     """
     key = f"weights.{weights.name}"
     if weights.path:
         return hold_to_pin(key, weights.sha256, local_sha256(weights.path, key), weights.path)
     recorded = str(read_entries(LOCK).get(lock_key(weights), {}).get("sha256", ""))
     found = hold_to_pin(key, weights.sha256, recorded, f"{lock_key(weights)}, as recorded in {LOCK},")
-    if not found:
-        raise FileNotFoundError(errno.ENOENT, "its hash is known after its download", path)
-    return found.lower()
-
-
-def weights_source(weights: Weights) -> str:
-    """Changes when `weights` must be fetched again: with a local file's content, or the commit of the hub's file."""
-    return local_sha256(weights.path, f"weights.{weights.name}") if weights.path else lock_key(weights)
+    return found.lower() or f"not known before the download of {lock_key(weights)}"
 
 
 def image_content(image: Image) -> str:
@@ -84,3 +77,11 @@ def image_content(image: Image) -> str:
         key = f"images.{image.name}"
         found = hold_to_pin(key, image.sha256, local_sha256(image.path, key), image.path)
     return f"{found.lower()} {image.member}".strip()
+
+
+def image_code(image: Image) -> str:
+    """The digest of the code that reads or draws an image's original."""
+    modules = ["lmrep.inputs.images"]
+    modules += ["lmrep.inputs.shipped"] if image.skimage else []
+    modules += ["lmrep.inputs.drawings"] if image.drawing else []
+    return code_digest(*modules)

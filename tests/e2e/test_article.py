@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 import zipfile
 from dataclasses import replace
 
@@ -66,6 +67,13 @@ def shrink(config: dict, bodies: dict[str, bytes], hub: Hub) -> None:
     shorten(config)
 
 
+def planned(dry_run) -> dict[str, int]:
+    """The jobs that a dry run lists, by rule."""
+    assert dry_run.returncode == 0, dry_run.stdout
+    counts = re.findall(r"^([a-z_]+) +(\d+)$", dry_run.stdout, re.MULTILINE)
+    return {rule: int(count) for rule, count in counts if rule != "total"}
+
+
 def test_the_article_runs_from_download_to_figures(tmp_path):
     checkout = Checkout(tmp_path / "lmrep")
     with Hub() as hub:
@@ -83,25 +91,39 @@ def test_the_article_runs_from_download_to_figures(tmp_path):
         done = checkout.run("--cores", "2", "figures", **surroundings)
         assert done.returncode == 0, done.stdout[-4000:]
         assert len(list((checkout / "figures").glob("*.png"))) == 8
-        for name, body in bodies.items():
-            assert (checkout / f"resources/weights/{name}.safetensors").read_bytes() == body
+        kept = {path.stem.rpartition("-")[0]: path for path in (checkout / "resources/weights").iterdir()}
+        assert {name: path.read_bytes() for name, path in kept.items()} == bodies
         assert sha256(bodies["vit_large"]) in (checkout / "weights.lock.json").read_text()
         assert "Nothing to be done" in checkout.run("--cores", "2", "figures", **surroundings).stdout
 
-        # A file that the hub serves with other bytes is refused, and no later build takes it for good.
-        (checkout / "resources/weights/gpt2.safetensors").unlink()
-        checkout.edit("config.yaml", lambda config: config["weights"]["gpt2"].update(sha256="0" * 64))
-        done = checkout.run("--cores", "2", "figures", **surroundings)
+        # A pin that is added reruns nothing; one that contradicts what was downloaded is refused.
+        pin = sha256(bodies["vit_large"])
+        checkout.edit("config.yaml", lambda config: config["weights"]["vit_large"].update(sha256=pin))
+        done = checkout.run("-n", "--cores", "2", "figures", **surroundings)
+        assert planned(done) == {"record_study": 1, "figures": 1}
+        checkout.edit("config.yaml", lambda config: config["weights"]["vit_large"].update(sha256="0" * 64))
+        done = checkout.run("-n", "--cores", "2", "figures", **surroundings)
         assert done.returncode == 1
-        assert "weights.gpt2: " in done.stdout and "0" * 64 in done.stdout
-        assert not (checkout / "resources/weights/gpt2.safetensors").exists()
+        assert done.stdout.splitlines()[-1].startswith("lmrep: weights.vit_large.sha256: expected 000")
+
+        # Another mirror of the same bytes reruns nothing. A file with other bytes than its pin is not kept.
+        mirror = {"repo": "a/mirror", "revision": "d" * 40, "sha256": pin}
+        checkout.edit("config.yaml", lambda config: config["weights"]["vit_large"].update(mirror))
+        done = checkout.run("-n", "--cores", "2", "figures", **surroundings)
+        assert planned(done) == {"record_study": 1, "figures": 1}
+        hub.add_model("a/mirror", "d" * 40, "model.safetensors", bodies["gpt2"])
+        run = checkout / "results/article/runs/vit_large_match.safetensors"
+        run.unlink()
+        done = checkout.run("--cores", "2", str(run.relative_to(checkout.folder)), **surroundings)
+        assert done.returncode == 1 and f"expected {pin}" in done.stdout
+        assert len(list((checkout / "resources/weights").glob("vit_large-*"))) == 1
 
 
 def test_a_repository_that_is_not_there_fails_in_one_line(tmp_path):
     checkout = Checkout(tmp_path / "lmrep")
     with Hub() as hub:
         done = checkout.run(
-            "--cores", "1", "resources/weights/gpt2.safetensors", HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "hf")
+            "--cores", "1", "figures/gpt2_features_viz.png", HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "hf")
         )
     assert done.returncode == 1
     (line,) = {line for line in done.stdout.splitlines() if line.startswith("lmrep: weights.gpt2")}

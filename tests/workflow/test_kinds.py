@@ -11,14 +11,14 @@ pytestmark = [pytest.mark.workflow, pytest.mark.build]
 
 OBJECTIVE = '''
 
-def loudest(first_patch: int) -> Objective:
-    """Minus the largest activation of all patches."""
-    return lambda outputs: -outputs[:, first_patch:].amax(dim=(1, 2))
+def loudest(first_patch: int, constant: float) -> Objective:
+    """The constant minus the largest activation of all patches."""
+    return lambda outputs: constant - outputs[:, first_patch:].amax(dim=(1, 2))
 
 
-def near(targets: Tensor, constant: float) -> Objective:
-    """The squared distance to the photographs' outputs, `constant` times."""
-    return lambda outputs: constant * ((outputs - targets) ** 2).sum(dim=(1, 2))
+def near(targets: Tensor) -> Objective:
+    """Half the squared distance to the photographs' outputs."""
+    return lambda outputs: 0.5 * ((outputs - targets) ** 2).sum(dim=(1, 2))
 '''
 METRIC = '''
 
@@ -37,8 +37,8 @@ def draw_brightness(shown: Shown) -> Figure:
 '''
 KINDS = """
 OBJECTIVES |= {
-    "loudest": Objective("lmrep.descent.objectives:loudest", "neurons", ("first_patch",)),
-    "near": Objective("lmrep.descent.objectives:near", "images", ("targets", "constant")),
+    "loudest": Objective("lmrep.descent.objectives:loudest", "neurons", ("first_patch", "constant")),
+    "near": Objective("lmrep.descent.objectives:near", "images", ("targets",)),
 }
 METRICS["brightness"] = Metric("lmrep.metrics.measures:brightness", ("image",))
 FIGURES["brightness"] = Figure("lmrep.figures.charts:draw_brightness", ("accuracy",), objectives=("near",))
@@ -51,7 +51,7 @@ def ask_for_them(config):
         "loud": {"objective": "loudest", "probe": "gpt2", "weights": "trained", "layers": [2], "neurons": [3],
                  "descent": "plain"},
         "near": {"objective": "near", "probe": "gpt2", "weights": "trained", "layers": [1, 2], "images": ["chelsea"],
-                 "descent": "match", "constant": 0.5},
+                 "descent": "match"},
     }  # fmt: skip
     config["figures"]["how_bright"] = {"kind": "brightness", "title": "Brightness", "runs": ["near"]}
 
@@ -86,6 +86,6 @@ def test_an_objective_a_metric_and_a_figure_are_one_function_and_one_line_each(t
     assert read_arrays(checkout / loud)["loss"][0, -1] < read_arrays(checkout / loud)["loss"][0, 0]
 
     # What neither uses is refused by name.
-    checkout.edit("miniature.yaml", lambda config: config["runs"]["loud"].update(constant=3))
+    checkout.edit("miniature.yaml", lambda config: config["runs"]["near"].update(constant=3))
     refused = checkout.miniature("-n", figure)
-    assert "lmrep: runs.loud.constant: the loudest run 'loud' does not use it" in refused.stdout
+    assert "lmrep: runs.near.constant: the near run 'near' does not use it" in refused.stdout

@@ -119,7 +119,8 @@ def test_the_script_logs_the_source_and_size_or_one_line(tmp_path):
 import json, runpy, sys
 from types import SimpleNamespace
 config, output, log = sys.argv[2:]
-job = SimpleNamespace(config=json.loads(config), wildcards=SimpleNamespace(image="dog"), output=[output], log=[log])
+names = SimpleNamespace(kept="dog-0a1b2c3d")
+job = SimpleNamespace(config=json.loads(config), wildcards=names, output=[output], log=[log])
 runpy.run_path(sys.argv[1], {"snakemake": job})
 """
     config = yaml.safe_load((ROOT / "miniature.yaml").read_text())

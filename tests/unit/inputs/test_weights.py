@@ -19,8 +19,8 @@ from types import SimpleNamespace
 import pytest
 from hub import Hub
 
-from lmrep.errors import OFFLINE_HINT, InputError
-from lmrep.inputs.weights import fetch, hub_url, is_at_hand
+from lmrep.errors import OFFLINE_HINT
+from lmrep.inputs.weights import hub_url
 from lmrep.study.spec import Weights
 
 ROOT = Path(__file__).parents[3]
@@ -193,6 +193,7 @@ def test_an_unrecorded_file_in_the_cache_is_compared_too(hub, place):
     """Another program may have downloaded it, or a run that ended before the comparison."""
     hub.add_model(REPO, REVISION, FILE, BODY)
     place.fetch()
+    place.lock.unlink()
     place.damage(bytes(len(BODY)))
     assert "(announced by the hub)" in the_line(place.fetch(sha256=""))
     assert place.kept() == [] and not place.lock.exists()
@@ -302,32 +303,6 @@ def test_no_network(place, hub, offline):
     assert line.startswith(f"lmrep: weights.small: {closed.replace('user:secret@', '')} ")
     assert f"{FILE} of {REPO}" in line and line.endswith(OFFLINE_HINT) and "secret" not in result.stderr
     assert len(result.stderr.splitlines()) == 1
-
-
-def local(path, **fields):
-    return Weights("small", "gpt2", 1, 1, 1, path=str(path), **fields)
-
-
-def test_a_local_file(tmp_path):
-    source, path, lock = tmp_path / "mine.safetensors", tmp_path / "out" / "model.safetensors", tmp_path / "lock.json"
-    source.write_bytes(BODY)
-    for weights in (local(source), local(source, sha256=SHA256.upper(), bytes=len(BODY))):
-        assert is_at_hand(weights)
-        assert fetch(weights, path, lock) == {"sha256": SHA256, "bytes": len(BODY)}
-        assert path.read_bytes() == BODY and not path.samefile(source)
-    assert not lock.exists()
-
-
-def test_a_local_file_that_is_missing_or_differs(tmp_path):
-    source, path, lock = tmp_path / "mine.safetensors", tmp_path / "out" / "model.safetensors", tmp_path / "lock.json"
-    assert not is_at_hand(local(source))
-    with pytest.raises(InputError, match=r"^weights\.small\.path: .*mine\.safetensors: expected a file, found none$"):
-        fetch(local(source), path, lock)
-    source.write_bytes(BODY)
-    for wrong, said in (({"bytes": 5}, "size in bytes is 307200, expected 5"), ({"sha256": "0" * 64}, "sha256 is")):
-        with pytest.raises(InputError, match=rf"^weights\.small: .*mine\.safetensors: {said}"):
-            fetch(local(source, **wrong), path, lock)
-    assert source.exists() and list(path.parent.iterdir()) == []
 
 
 def test_hub_url(monkeypatch):

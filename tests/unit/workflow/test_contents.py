@@ -7,6 +7,7 @@ import os
 import pytest
 
 from lmrep.errors import InputError
+from lmrep.inputs.places import LOCK, image_place, weights_place
 from lmrep.study.spec import Image, Weights
 from lmrep.workflow import contents
 
@@ -26,19 +27,19 @@ def here(tmp_path, monkeypatch):
 
 
 def record(sha256=SHA256):
-    contents.LOCK.write_text(json.dumps({f"{HUB['repo']}@{HUB['revision']}/{HUB['file']}": {"sha256": sha256}}))
+    LOCK.write_text(json.dumps({f"{HUB['repo']}@{HUB['revision']}/{HUB['file']}": {"sha256": sha256}}))
 
 
 def test_a_local_file_is_its_bytes_wherever_it_lies_and_whenever_it_was_touched(here):
-    content = contents.weights_content(weights(path="mine.safetensors"), "kept")
+    content = contents.weights_content(weights(path="mine.safetensors"))
     assert content == SHA256
     os.utime(here / "mine.safetensors", (1, 1))
     (here / "other").mkdir()
     (here / "other/name.safetensors").write_bytes(b"tensors")
-    assert contents.weights_content(weights(path="mine.safetensors"), "kept") == SHA256
-    assert contents.weights_source(weights(path="other/name.safetensors", sha256=SHA256)) == SHA256
+    assert contents.weights_content(weights(path="mine.safetensors")) == SHA256
+    assert contents.weights_content(weights(path="other/name.safetensors", sha256=SHA256)) == SHA256
     (here / "mine.safetensors").write_bytes(b"other")
-    assert contents.weights_content(weights(path="mine.safetensors"), "kept") != SHA256
+    assert contents.weights_content(weights(path="mine.safetensors")) != SHA256
 
 
 def test_a_local_file_is_hashed_once_for_a_size_and_time(here, monkeypatch):
@@ -51,28 +52,26 @@ def test_a_local_file_is_hashed_once_for_a_size_and_time(here, monkeypatch):
 
 
 def test_a_hubs_file_is_its_pin_or_what_the_lock_recorded():
-    assert contents.weights_content(weights(**HUB, sha256=SHA256.upper()), "kept") == SHA256
-    with pytest.raises(FileNotFoundError) as error:
-        contents.weights_content(weights(**HUB), "kept")
-    assert error.value.filename == "kept"
+    assert contents.weights_content(weights(**HUB, sha256=SHA256.upper())) == SHA256
+    assert contents.weights_content(weights(**HUB)).startswith("not known before the download of some-lab/model@")
     record()
-    assert contents.weights_content(weights(**HUB), "kept") == SHA256
-    assert contents.weights_content(weights(**HUB, sha256=SHA256), "kept") == SHA256  # a pin that is added
+    assert contents.weights_content(weights(**HUB)) == SHA256
+    assert contents.weights_content(weights(**HUB, sha256=SHA256)) == SHA256  # a pin that is added
     mirror = {**HUB, "repo": "a/mirror", "sha256": SHA256}
-    assert contents.weights_content(weights(**mirror), "kept") == SHA256
+    assert contents.weights_content(weights(**mirror)) == SHA256
 
 
 def test_a_pin_that_contradicts_the_file_is_refused():
     record()
     with pytest.raises(InputError, match=r"^weights.mine.sha256: expected 000.*weights.lock.json"):
-        contents.weights_content(weights(**HUB, sha256="0" * 64), "kept")
+        contents.weights_content(weights(**HUB, sha256="0" * 64))
     with pytest.raises(InputError, match=r"^weights.mine.sha256: expected 000.*mine.safetensors has"):
-        contents.weights_content(weights(path="mine.safetensors", sha256="0" * 64), "kept")
+        contents.weights_content(weights(path="mine.safetensors", sha256="0" * 64))
 
 
 def test_a_file_that_cannot_be_read_is_named():
     with pytest.raises(InputError, match=r"^weights.mine: nothing: expected a readable file \(No such file"):
-        contents.weights_source(weights(path="nothing"))
+        contents.weights_content(weights(path="nothing"))
 
 
 def test_an_image_is_its_file_and_member_or_its_name():
@@ -85,3 +84,18 @@ def test_an_image_is_its_file_and_member_or_its_name():
     assert found == {"skimage cat", "drawing cat"}
     with pytest.raises(InputError, match=r"^images.cat.sha256: expected"):
         contents.image_content(Image("cat", path="mine.safetensors", sha256=pin))
+
+
+def test_what_is_fetched_is_kept_under_a_name_for_its_content():
+    first, other = weights_place(weights(**HUB)), weights_place(weights(**{**HUB, "revision": "d" * 40}))
+    assert first != other and first.name.startswith("mine-") and str(first.parent) == "resources/weights"
+    assert weights_place(weights(**HUB, sha256=SHA256, label="x")) == first
+    assert str(weights_place(weights(path="mine.safetensors"))) == "mine.safetensors"
+    cat = Image("cat", skimage="cat")
+    places = {image_place(cat, content, code) for content in "ab" for code in "ab"}
+    assert len(places) == 4 and all(place.name.startswith("cat-") for place in places)
+
+
+def test_an_image_depends_on_the_code_that_reads_or_draws_it():
+    images = (Image("a", skimage="cat"), Image("a", drawing="tesla_coil"), Image("a", path="mine.safetensors"))
+    assert len({contents.image_code(image) for image in images}) == 3

@@ -1,0 +1,241 @@
+"""Probes and descents from Python, without Snakemake. `import lmrep` offers these names; see docs/python.md.
+
+Nothing is computed here: `maximise` and `recreate` turn their arguments into a run of the study and hand it to the code
+that a build uses. The same settings and seed on the same machine give the same bytes as a build.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from operator import index
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from lmrep.descent.experiment import describe, perform_with, say_nothing
+from lmrep.descent.plan import make_plan, pick_device, pick_precision, settle
+from lmrep.errors import InputError
+from lmrep.files import ArrayFile, write_arrays
+from lmrep.inputs.workspace import LoadedStudy, load_pixels, weight_file
+from lmrep.probe.probe import Probe
+from lmrep.probe.probe import load_probe as build_probe
+from lmrep.study.checks import check_run
+from lmrep.study.config import pick
+from lmrep.study.spec import Descent, Run
+from lmrep.study.spec import Probe as ProbeSpec
+
+Array = npt.NDArray[np.float32]
+Numbers = int | Sequence[int]
+Rate = float | tuple[float, float]  # of all steps of an octave; or of its first and last, linear between
+DEVICES, PRECISIONS = ("cpu", "cuda", "auto"), ("float32", "bfloat16", "auto")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LoadedProbe:
+    """A probe of a study, ready to use. Call it with images to get the outputs of layers."""
+
+    study: LoadedStudy
+    spec: ProbeSpec
+    files: Mapping[str, Path]  # weight files, by the names of the weights
+    weights: str  # "trained" or "untrained"
+    seed: int
+    device: torch.device
+    precision: str  # one of PRECISIONS
+    exact: Probe  # in float32
+    quick: Probe  # in `precision`; `exact` itself where that is float32
+
+    def __repr__(self) -> str:
+        stem, stack = self.spec.stem, self.spec.stack
+        shape = f"{stem.size} px, {stem.patches} patches, {stack.depth} blocks of width {stack.width}"
+        return f"<probe {self.spec.name}: {shape}, {self.weights}, {self.precision} on {self.device.type}>"
+
+    def __call__(self, images: Tensor | Array, layers: Numbers) -> list[Tensor]:
+        """The outputs [image, token, width] of `layers`, in that order, on the probe's device.
+
+        images: [image, 3, size, size], pixel values in [0, 1], not clipped. `layers`: blocks, from 1; 0 is the stem.
+        Gradients flow back to an images tensor that requires them.
+        Raises InputError for images of another shape and for a layer that is not there.
+        """
+        wanted, depth, size = as_tuple(layers), self.spec.stack.depth, self.spec.stem.size
+        for layer in wanted or (-1,):
+            if not 0 <= layer <= depth:
+                raise InputError(f"layers: '{self.spec.name}' has 0 (the stem) to {depth}, not {list(wanted)}")
+        if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
+            raise InputError(f"images: expected the shape [image, 3, {size}, {size}], found {list(images.shape)}")
+        with settled(self.study.threads):
+            outputs: list[Tensor] = self.quick(torch.as_tensor(images, dtype=torch.float32, device=self.device), wanted)
+        return outputs
+
+
+def as_tuple(numbers: Numbers) -> tuple[int, ...]:
+    """One number or several, also numpy's, as plain integers."""
+    return tuple(map(index, np.atleast_1d(numbers)))
+
+
+@contextmanager
+def settled(threads: int) -> Iterator[None]:
+    """torch as a build sets it, for the same bytes; afterwards, as it was."""
+    filling: Any = torch.utils.deterministic  # it makes its attribute at runtime, where no type checker sees it
+    before = torch.get_num_threads(), torch.get_deterministic_debug_mode(), filling.fill_uninitialized_memory
+    settle(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.set_deterministic_debug_mode(before[1])
+        filling.fill_uninitialized_memory = before[2]
+
+
+def load_probe(
+    study: LoadedStudy,
+    name: str,
+    trained: bool = True,
+    seed: int = 0,
+    device: str = "cpu",
+    precision: str = "float32",
+) -> LoadedProbe:
+    """The probe `name` of a study, with all its blocks. Weights are verified, and downloaded if they are not at hand.
+
+    `trained`: False gives freshly initialised blocks, drawn from `seed`, behind the trained stem. `seed`: also for the
+    draws of `maximise` and `recreate`. `device`: cpu, cuda or auto (a GPU if there is one). `precision`: of matrix
+    products: float32, bfloat16 or auto (bfloat16 if the device has it).
+    Raises InputError for an unknown probe, device or precision, and for weights that are not as the config says.
+    """
+    spec = pick("probes", study.probes, name, "load_probe")
+    for key, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
+        if value not in known:
+            raise InputError(f"{key}: expected one of {', '.join(known)}, not '{value}'")
+    place = pick_device(device)
+    number_type = pick_precision(precision, place)
+    stem = weight_file(study, spec.stem.weights)
+    stack = weight_file(study, spec.stack) if trained else None
+    with settled(study.threads):
+        exact = build_probe(spec, stem, stack, spec.stack.depth, place, seed)
+        quick = exact.in_precision(number_type)
+    exact = quick if number_type == torch.float32 else exact  # saves one copy of the weights
+    files = {spec.stem.weights.name: stem} | ({spec.stack.name: stack} if stack else {})
+    weights = "trained" if trained else "untrained"
+    return LoadedProbe(study, spec, files, weights, seed, place, precision, exact, quick)
+
+
+def load_image(study: LoadedStudy, image: str | Path, probe: LoadedProbe, fit: str = "resize") -> Array:
+    """An image as `probe` sees it: float32 [3, size, size] in [0, 1].
+
+    `image`: a name under `images` in the config, or the path of a picture. `fit`, for a path: resize (squeezes the
+    whole picture) or crop (cuts out the centre square first); for a name, the config says it.
+    Raises InputError if the picture is not available or not readable.
+    """
+    return load_pixels(study, image, probe.spec.stem.size, fit)
+
+
+def maximise(
+    probe: LoadedProbe,
+    layer: Numbers,
+    *,
+    neuron: Numbers | None = None,
+    patch: Numbers | None = None,
+    descent: Descent | None = None,
+    steps: int | None = None,
+    rate: Rate | None = None,
+    report: Callable[[int, float], None] = say_nothing,
+) -> ArrayFile:
+    """Images that make a neuron active in all patches, or all neurons of one patch active.
+
+    `layer`: one or several blocks, from 1. `neuron` or `patch`: one or several, from 0; each is a panel.
+    `descent`: by default that of the study's own run of this kind on this probe, the plainest if there are several.
+    `steps` and `rate` replace those of each octave; rates are in pixel values per unit of gradient.
+    `report(steps, loss)` is called now and then.
+    Returns what a run file holds: `images` [layer, panel, 3, height, width] as optimised, not clipped; `initial`, their
+    starts; `loss` [layer, step]; and facts.
+    Raises InputError for a layer, neuron or patch that is not there, and for a descent that diverges.
+    """
+    if neuron is not None and patch is None:
+        run = make_run("maximise", probe, "neuron", layer, as_tuple(neuron), descent, steps, rate)
+    elif patch is not None and neuron is None:
+        run = make_run("maximise", probe, "patch", layer, as_tuple(patch), descent, steps, rate)
+    else:
+        raise InputError("maximise: expected a neuron or a patch, one of the two")
+    return optimise(probe, run, None, report)
+
+
+def recreate(
+    probe: LoadedProbe,
+    images: Array | Tensor | Mapping[str, Array | Tensor],
+    layer: Numbers,
+    *,
+    descent: Descent | None = None,
+    steps: int | None = None,
+    rate: Rate | None = None,
+    report: Callable[[int, float], None] = say_nothing,
+) -> ArrayFile:
+    """Images made from noise whose outputs come near those of the given ones.
+
+    `images`: one [3, size, size] with pixel values in [0, 1], or several by name. The start noise of an image depends
+    on its name: {"chelsea": image} starts as the image chelsea does in a build. Other arguments: see `maximise`.
+    Returns what a run file holds: the arrays of `maximise`; `targets` [panel, 3, size, size]; `output_distance` and
+    `shifted_output_distance` [layer, panel], the L1 distances to the target's output, of the result and of the target
+    with slight noise.
+    Raises InputError for a layer that is not there, images of another shape, and a descent that diverges.
+    """
+    named, size = images if isinstance(images, Mapping) else {"image": images}, probe.spec.stem.size
+    for name, image in named.items():
+        if tuple(image.shape) != (3, size, size):
+            raise InputError(f"recreate.{name}: expected the shape [3, {size}, {size}], found {list(image.shape)}")
+    run = make_run("recreate", probe, "match", layer, tuple(named), descent, steps, rate)
+    targets = [torch.as_tensor(image, dtype=torch.float32, device="cpu").detach() for image in named.values()]
+    return optimise(probe, run, torch.stack(targets).numpy(), report)
+
+
+def make_run(
+    name: str,
+    probe: LoadedProbe,
+    objective: str,
+    layer: Numbers,
+    panels: tuple[int, ...] | tuple[str, ...],
+    descent: Descent | None,
+    steps: int | None,
+    rate: Rate | None,
+) -> Run:
+    """The checked run that a call asks for. A descent that is not given is that of the study's plainest run alike."""
+    runs = [run for run in probe.study.runs.values() if run.probe.name == probe.spec.name]
+    alike = [run for run in runs if run.objective == objective]
+    if descent is None and not alike:
+        raise InputError(f"{name}.descent: expected one, since the study has no {objective} run on '{probe.spec.name}'")
+    chosen = descent or min(alike, key=lambda run: (run.weights != probe.weights, len(run.descent.octaves))).descent
+    if steps is not None:
+        chosen = replace(chosen, octaves=tuple(replace(octave, steps=steps) for octave in chosen.octaves))
+    if rate is not None:
+        ends = rate if isinstance(rate, tuple) else (rate, rate)
+        chosen = replace(chosen, octaves=tuple(replace(octave, rate=ends) for octave in chosen.octaves))
+    layers = tuple(sorted(set(as_tuple(layer))))
+    if not (layers and panels and all(octave.steps > 0 for octave in chosen.octaves)):
+        raise InputError(f"{name}: expected at least one layer, one panel and one step")
+    run = Run(
+        name, objective, probe.spec, probe.weights, layers, panels, chosen, probe.seed, probe.precision, runs[0].memory
+    )
+    try:
+        check_run(run, map(str, panels))
+    except InputError as error:
+        raise InputError(str(error).removeprefix("runs.")) from None
+    return run
+
+
+def optimise(probe: LoadedProbe, run: Run, targets: Array | None, report: Callable[[int, float], None]) -> ArrayFile:
+    """A run of a probe that is loaded already, as the content of a run file."""
+    with settled(probe.study.threads):
+        plan = make_plan(run, probe.device)
+        try:
+            found = perform_with(probe.exact, probe.quick, run, targets, plan, report)
+        except FloatingPointError as error:
+            raise InputError(f"{run.name}: {error}") from None
+    return ArrayFile(found, describe(run, probe.files, plan))
+
+
+def save_run(path: str | Path, run: ArrayFile) -> None:
+    """Writes what `maximise` or `recreate` returned as a run file, which `open_run` reads."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_arrays(Path(path), run.arrays, run.facts)

@@ -1,0 +1,97 @@
+"""A study from its config file, with its weights and images at hand, for use without Snakemake."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from lmrep.errors import InputError
+from lmrep.inputs.hub import check
+from lmrep.inputs.image_sources import decode_file, download, obtain
+from lmrep.inputs.images import load_target, prepare
+from lmrep.inputs.places import LOCK, RESOURCES, weights_place
+from lmrep.inputs.weights import fetch
+from lmrep.provenance import file_sha256
+from lmrep.study.checks import check_study
+from lmrep.study.config import Study, check_schema, make_study
+from lmrep.study.spec import Weights
+
+
+@dataclass(frozen=True)
+class LoadedStudy(Study):
+    """A checked study, and the folder that its paths and downloads are relative to."""
+
+    folder: Path
+
+
+def read_config(path: Path) -> Any:
+    """The content of a YAML file. Raises InputError if it cannot be read."""
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected a config file ({error})") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: expected a config in YAML: {' '.join(str(error).split())}") from None
+
+
+def load_study(config: str | Path | Mapping[str, Any]) -> LoadedStudy:
+    """The study that a config describes, checked as a build checks it.
+
+    `config`: a YAML file such as miniature.yaml, or its content as a dict. Its paths are relative to the file's folder;
+    those of a dict are relative to the current folder. Downloads go to `resources/` there, as in a build.
+    Raises InputError at the first entry that is not as expected.
+    """
+    if isinstance(config, Mapping):
+        folder, raw = Path().resolve(), config
+    else:
+        folder, raw = Path(config).resolve().parent, read_config(Path(config))
+    check_schema(raw)
+    placed = {
+        section: {
+            name: {**entry, "path": str(folder / entry["path"])} if "path" in entry else entry
+            for name, entry in raw[section].items()
+        }
+        for section in ("weights", "images")
+    }
+    study = make_study({**raw, **placed})
+    check_study(study)
+    return LoadedStudy(**vars(study), folder=folder)
+
+
+def weight_file(study: LoadedStudy, weights: Weights) -> Path:
+    """The verified file of `weights`: a local one where it lies, one of the hub in the study's resources.
+
+    Raises InputError if it is not available or has another hash than expected.
+    """
+    path = study.folder / weights_place(weights)
+    pin = weights.sha256.lower()
+    found = file_sha256(path) if pin and path.is_file() else ""
+    if weights.path:
+        check(weights, "sha256", pin, found)
+    elif not pin or found != pin:
+        fetch(weights, path, study.folder / LOCK)
+    return path
+
+
+def load_pixels(study: LoadedStudy, image: str | Path, size: int, fit: str) -> npt.NDArray[np.float32]:
+    """An image of the study, or a picture file, as float32 [3, size, size] in [0, 1].
+
+    `fit`: resize or crop, for a file; an image of the study has its own. What a `url` gives is kept in the study's
+    resources, and verified each time. Raises InputError if the picture is not available or not readable.
+    """
+    entry = study.images.get(str(image))
+    if entry is None:
+        if not Path(image).is_file():
+            raise InputError(f"image: '{image}' is no file and not one of images: {', '.join(study.images)}")
+        return load_target(Path(image), size, fit)
+    try:
+        if entry.url:
+            kept = download(entry.url, entry.sha256, study.folder / RESOURCES / "images" / entry.sha256.lower()[:16])
+            return prepare(decode_file(kept, entry, entry.url), size, entry.fit)
+        return prepare(obtain(entry), size, entry.fit)
+    except InputError as error:
+        raise InputError(f"images.{entry.name}: {error}") from None
