@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-min_version("9.20")
+min_version("9.27")
 
 # Import lmrep from this checkout, whether or not one is installed: the digests are of this checkout's code.
 sys.path.insert(0, str(Path(workflow.basedir)))

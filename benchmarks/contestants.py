@@ -22,7 +22,7 @@ RATE = 1e-3
 
 def write_stem(run: Run, folder: str) -> Path:
     """Writes a stem with random numbers to a weight file that `load_probe` reads; returns its path."""
-    stem, path = run.probe.stem, Path(folder) / f"{run.probe.stem.name}.safetensors"
+    stem, path = run.probe.stem, Path(folder) / f"{run.probe.stem.weights.name}.safetensors"
     shapes = {
         "patch_embed.proj.weight": (stem.width, 3, stem.patch, stem.patch), "patch_embed.proj.bias": (stem.width,),
         "cls_token": (1, 1, stem.width), "pos_embed": (1, stem.patches + 1, stem.width),

@@ -6,8 +6,8 @@
 Each run is computed in float32 and in bfloat16. If they differ by more than 0.01, it is also computed in float32 from a
 start moved by normal noise of 1e-5 of a pixel's range. If that changes a picture as much, no precision settles it.
 The table gives the largest difference over the panels of each block: in the SSIM to the target for reconstructions,
-otherwise 1 - SSIM of the two pictures. Needs the weights and images of the study from a build. --fresh uses random
-weights and a photograph that ships with scikit-image instead. Prints Markdown.
+otherwise 1 - SSIM of the two pictures. --fresh uses random weights and a photograph that ships with
+scikit-image, not those of the study. Prints Markdown.
 """
 
 import argparse
@@ -16,27 +16,25 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
 import torch
-import yaml
 from contestants import write_stem
 
 from lmrep.descent import experiment
 from lmrep.descent.plan import make_plan, settle
 from lmrep.descent.priors import generator, normal, start_noise
-from lmrep.inputs.images import load_target
+from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study, weight_file
 from lmrep.metrics.measures import ssim
-from lmrep.study.config import Study, make_study
+from lmrep.study.cost import run_flops
 from lmrep.study.spec import Run
 
 NUDGE, LIMIT = 1e-5, 0.01
 
 
-def nudged_noise(start: tuple, size: int, seed: int, panel: int) -> torch.Tensor:
-    return start_noise(start, size, seed, panel) + normal((3, size, size), 0.0, NUDGE, generator(seed, "nudge", panel))
+def nudged_noise(start: tuple, size: int, seed: int, name: str) -> torch.Tensor:
+    return start_noise(start, size, seed, name) + normal((3, size, size), 0.0, NUDGE, generator(seed, "nudge", name))
 
 
 def shipped_photograph(size: int) -> np.ndarray:
@@ -45,24 +43,24 @@ def shipped_photograph(size: int) -> np.ndarray:
     return transform.resize(data.chelsea()[:, 75:375], (size, size)).transpose(2, 0, 1).astype(np.float32)
 
 
-def make_images(study: Study, fresh: bool, variant: tuple[Run, str, bool]) -> tuple[np.ndarray, np.ndarray | None]:
+def make_images(
+    study: LoadedStudy, fresh: bool, variant: tuple[Run, str, bool]
+) -> tuple[np.ndarray, np.ndarray | None]:
     """The images [layer, panel, 3, size, size] of a run in one precision, and its targets [panel, 3, size, size]."""
     run, precision, nudged = variant
     settle(1)
-    run, size = replace(run, precision=precision), run.probe.stem.size
-    beside, targets = "" if study.name == "article" else f"/{study.name}", None
+    run, size, targets = replace(run, precision=precision), run.probe.stem.size, None
     if run.objective == "match" and fresh:
         targets = np.stack([shipped_photograph(size)] * len(run.panels))
     elif run.objective == "match":
-        paths = [Path(f"resources/images{beside}/{image}.png") for image in run.panels]
-        fits = [study.images[image].fit for image in run.panels]
-        targets = np.stack([load_target(path, size, fit) for path, fit in zip(paths, fits, strict=True)])
+        targets = np.stack([load_pixels(study, image, size) for image in run.panels])
     with tempfile.TemporaryDirectory() as folder:
-        names = (run.probe.stem.name, run.probe.stack.name)
-        files = {name: Path(f"resources/weights{beside}/{name}.safetensors") for name in names}
         if fresh:
             torch.manual_seed(0)
-            files, run = {run.probe.stem.name: write_stem(run, folder)}, replace(run, weights="untrained")
+            files = {run.probe.stem.weights.name: write_stem(run, folder)}
+            run = replace(run, weights="untrained")
+        else:
+            files = {weights.name: weight_file(study, weights) for weights in run.weight_files}
         with patch.object(experiment, "start_noise", nudged_noise if nudged else start_noise):
             arrays = experiment.perform(run, files, targets, make_plan(run, torch.device("cpu")))
     return arrays["images"], targets
@@ -89,14 +87,14 @@ def main() -> None:
     parser.add_argument("--panels", type=int, help="the first of each run")
     parser.add_argument("--fresh", action="store_true")
     arguments = parser.parse_args()
-    study = make_study(yaml.safe_load(Path(arguments.config).read_text()))
+    study = load_study(arguments.config)
     runs = []
     for name in arguments.runs or study.runs:
         run, steps = study.runs[name], arguments.steps or 10**9
         octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
         layers, panels = tuple(sorted(set(arguments.layers or run.layers))), run.panels[: arguments.panels]
         runs.append(replace(run, layers=layers, panels=panels, descent=replace(run.descent, octaves=octaves)))
-    runs.sort(key=lambda run: -run.flops)
+    runs.sort(key=lambda run: -run_flops(run))
     print("| run | blocks | bfloat16 | float32, start moved by 1e-5 |\n|---|---|---|---|")
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         make = partial(make_images, study, arguments.fresh)

@@ -36,7 +36,8 @@ from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
 from lmrep.probe.packed import packed
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.config import Study, make_study
-from lmrep.study.spec import Run, block_flops
+from lmrep.study.cost import block_flops
+from lmrep.study.spec import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = ("speed", "cost", "memory", "article")
@@ -112,7 +113,7 @@ def speed_table(probes: dict[str, Probe], device: torch.device, images: int, rou
                     there = (name, layers, who) in contestants
                     ratio = times.ratio((name, layers, who), (name, layers, precision)) if there else 0
                     row.append(f"{ratio:.1f}" if there else "-")
-            work = block_flops(probe.spec.stack.width, probe.spec.tokens) * sum(layers) / len(layers)
+            work = block_flops(probe.spec.stack.width, probe.spec.stem.tokens) * sum(layers) / len(layers)
             for precision in precisions:
                 for kind in PRODUCTS:
                     row.append(f"{work * times.ratio((kind, precision), (name, layers, precision)):.0%}")
@@ -186,7 +187,7 @@ def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
     targets = np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32)
     plan = make_plan(run, device)
     with tempfile.TemporaryDirectory() as folder:
-        files = {run.probe.stem.name: write_stem(run, folder)}
+        files = {run.probe.stem.weights.name: write_stem(run, folder)}
         start = time.perf_counter()
         perform(run, files, targets if run.objective == "match" else None, plan)
         seconds = time.perf_counter() - start

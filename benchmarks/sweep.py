@@ -5,8 +5,8 @@
 Every combination is a whole descent: the rate falls within it, so a shorter one cannot be read off a longer one.
 Prints a table. `last tenth`: the share of the loss's whole fall that the last tenth of the steps brings (near 0 when
 flat). `loss`: the last loss divided by the first. `change (RMS)`: of the pixels, from the start. `outside [0, 1]`: the
-share of pixel values. `ssim` (match only): the mean over images at the first, middle and last block. Needs the weights
-and images of the study from a build. Given a folder of run files in place of a config, it prints what they reached.
+share of pixel values. `ssim` (match only): the mean over images at the first, middle and last block. Given a folder
+of run files in place of a config, it prints what they reached.
 """
 
 import argparse
@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -26,9 +25,8 @@ from lmrep.descent.experiment import perform
 from lmrep.descent.plan import make_plan
 from lmrep.errors import InputError
 from lmrep.files import read_arrays
-from lmrep.inputs.images import load_target
+from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study, weight_file
 from lmrep.metrics.measures import ssim
-from lmrep.study.config import Study, make_study
 from lmrep.study.spec import Octave, Run
 
 
@@ -56,16 +54,12 @@ def built(folder: Path) -> None:
         print(f"| {run.facts['run']} | {run['loss'].shape[1]} | {last:.3f} | {ratio:.3f} |")
 
 
-def measure(study: Study, name: str, rate: float, steps: int, fall: float) -> list[str]:
+def measure(study: LoadedStudy, name: str, rate: float, steps: int, fall: float) -> list[str]:
     torch.set_num_threads(1)
     run = with_rate(study.runs[name], rate, steps, fall)
-    targets, beside = None, "" if study.name == "article" else f"/{study.name}"
-    if run.objective == "match":
-        fits = [study.images[image].fit for image in run.panels]
-        paths = [Path(f"resources/images{beside}/{image}.png") for image in run.panels]
-        size = run.probe.stem.size
-        targets = np.stack([load_target(path, size, fit) for path, fit in zip(paths, fits, strict=True)])
-    files = {w.name: Path(f"resources/weights{beside}/{w.name}.safetensors") for w in (run.probe.stem, run.probe.stack)}
+    size = run.probe.stem.size
+    targets = np.stack([load_pixels(study, image, size) for image in run.panels]) if run.matches else None
+    files = {weights.name: weight_file(study, weights) for weights in run.weight_files}
     try:
         arrays = perform(run, files, targets, make_plan(run, torch.device("cpu")))
     except FloatingPointError as error:
@@ -99,7 +93,7 @@ def main() -> None:
         return
     if not options.rates or not options.steps:
         parser.error("a study is swept over --rates and --steps")
-    study = make_study(yaml.safe_load(Path(options.config).read_text()))
+    study = load_study(options.config)
     cases = list(product(options.runs or study.runs, options.rates, options.steps, options.falls))
     print("| run | rate | fall | steps | last tenth | loss | change (RMS) | outside [0, 1] | ssim |")
     print("|---|---|---|---|---|---|---|---|---|")

@@ -77,7 +77,7 @@ def weight_file(study: LoadedStudy, weights: Weights) -> Path:
     return path
 
 
-def load_pixels(study: LoadedStudy, image: str | Path, size: int, fit: str) -> npt.NDArray[np.float32]:
+def load_pixels(study: LoadedStudy, image: str | Path, size: int, fit: str = "resize") -> npt.NDArray[np.float32]:
     """An image of the study, or a picture file, as float32 [3, size, size] in [0, 1].
 
     `fit`: resize or crop, for a file; an image of the study has its own. What a `url` gives is kept in the study's
