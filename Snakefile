@@ -33,13 +33,21 @@ report: "figures/captions/workflow.rst"
 
 localrules:
     figures,
+    evidence,
 
 
 rule figures:
     default_target: True
     input:
-        [figure_path(name, format) for name in study.figures for format in study.formats],
+        figures_of("figures"),
         rules.metrics.input,
+
+
+# The controls, the seeds and what else backs the figures.
+rule evidence:
+    input:
+        figures_of("evidence"),
+        rules.merge_evidence.output,
 
 
 onstart:

@@ -112,9 +112,9 @@ def load_probe(
     place = pick_device(device)
     number_type = pick_precision(precision, place)
     stem = weight_file(study, spec.stem.weights)
-    stack = weight_file(study, spec.stack) if trained else None
+    stack = weight_file(study, spec.stack) if trained or spec.reads_embeddings else None
     with settled(study.threads):
-        exact = build_probe(spec, stem, stack, spec.stack.depth, place, seed)
+        exact = build_probe(spec, stem, stack if trained else None, spec.stack.depth, place, seed, stack)
         quick = exact.in_precision(number_type)
     exact = quick if number_type == torch.float32 else exact  # saves one copy of the weights
     files = {spec.stem.weights.name: stem} | ({spec.stack.name: stack} if stack else {})

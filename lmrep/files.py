@@ -22,6 +22,8 @@ from lmrep.errors import InputError
 
 Array = npt.NDArray[np.float32]
 
+OF_PANELS = ("targets", "shifted")  # arrays of a run file that have no layers
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -98,7 +100,7 @@ def merge_layers(shards: Sequence[ArrayFile]) -> ArrayFile:
     layers = [layer for shard in shards for layer in shard.facts["layers"]]
     order = np.argsort(layers)
     arrays = {
-        name: shards[0][name] if name == "targets" else np.concatenate([shard[name] for shard in shards])[order]
+        name: shards[0][name] if name in OF_PANELS else np.concatenate([shard[name] for shard in shards])[order]
         for name in shards[0].arrays
     }
     merged = {"layers": sorted(layers), "device": ", ".join(sorted({shard.facts["device"] for shard in shards}))}

@@ -80,6 +80,12 @@ def figure_path(name, format):
     return f"{own('figures')}/{name}.{format}"
 
 
+def figures_of(target):
+    """The files of the figures that are built with a target."""
+    names = [name for name, figure in study.figures.items() if figure.target == target]
+    return [figure_path(name, format) for name in names for format in study.formats]
+
+
 def one_of(names):
     """A wildcard constraint that matches these names and nothing else."""
     return "|".join(names) or "(?!)"

@@ -23,6 +23,7 @@ def figure_settings(wildcards):
     return as_param(
         {
             "labels": {run.name: run.probe.label for run in runs},
+            "weights": {run.name: run.weights for run in runs},
             "layers": {run.name: figure.layers.get(run.name, run.layers) for run in runs},
             "image": figure.image,
             "stem": runs[0].probe.stem.weights.label,

@@ -6,6 +6,7 @@ from lmrep.metrics.tables import TABLES
 localrules:
     measure_run,
     merge_tables,
+    merge_evidence,
     record_study,
     metrics,
 
@@ -38,7 +39,7 @@ rule measure_run:
 
 rule merge_tables:
     input:
-        **{table: [table_path(table, run) for run in study.runs] for table in TABLES},
+        **{table: [table_path(table, run) for run in study.runs_of("figures")] for table in TABLES},
     output:
         **{
             table: report(
@@ -55,12 +56,31 @@ rule merge_tables:
         mem_mb=500,
         runtime=10,
     params:
-        runs=as_param(list(study.runs)),
+        runs=as_param(study.runs_of("figures")),
         code=code_digest("lmrep.metrics.tables", script="scripts/merge_tables.py"),
     message:
         "Merging the tables of all runs"
     script:
         "../scripts/merge_tables.py"
+
+
+use rule merge_tables as merge_evidence with:
+    input:
+        **{table: [table_path(table, run) for run in study.runs_of("evidence")] for table in TABLES},
+    output:
+        **{
+            table: report(
+                f"{RESULTS}/evidence/{table}.tsv", caption="../figures/captions/tables.rst", category="Tables"
+            )
+            for table in TABLES
+        },
+    log:
+        f"{LOGS}/merge_evidence.log",
+    benchmark:
+        f"{BENCHMARKS}/merge_evidence.tsv"
+    params:
+        runs=as_param(study.runs_of("evidence")),
+        code=code_digest("lmrep.metrics.tables", script="scripts/merge_tables.py"),
 
 
 rule record_study:

@@ -8,7 +8,7 @@ from lmrep.workflow.job import job_log
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:
-    for name, columns in TABLES.items():
-        tables = [read_table(Path(path), columns) for path in snakemake.input[name]]
-        write_table(Path(snakemake.output[name]), columns, chain.from_iterable(tables))
-        print(f"{name}: {sum(map(len, tables))} rows of {len(tables)} runs", file=log)
+    for name, table in TABLES.items():
+        parts = [read_table(Path(path), table) for path in snakemake.input[name]]
+        write_table(Path(snakemake.output[name]), table, chain.from_iterable(parts))
+        print(f"{name}: {sum(map(len, parts))} rows of {len(parts)} runs", file=log)

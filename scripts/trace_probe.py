@@ -21,7 +21,8 @@ with job_log(snakemake.log[0]) as log:
     run = study.runs[figure.runs[0]]
     stem = weights_place(run.probe.stem.weights)
     stack = weights_place(run.probe.stack) if run.weights == "trained" else None
-    probe = load_probe(run.probe, stem, stack, max(run.layers), torch.device("cpu"), run.seed)
+    words = weights_place(run.probe.stack)
+    probe = load_probe(run.probe, stem, stack, max(run.layers), torch.device("cpu"), run.seed, words)
     image = load_target(Path(snakemake.input.image), run.probe.stem.size, study.images[figure.image].fit)
     arrays, facts = trace(probe, run.layers, image)
     write_arrays(Path(snakemake.output[0]), arrays, facts | json.loads(snakemake.params.maximised))

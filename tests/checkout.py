@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,8 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("Snakefile", "config.yaml", "miniature.yaml", "rules", "scripts", "lmrep", "figures/captions",
            "figures/lmrep.mplstyle", "resources/miniature", "profiles")  # fmt: skip
 
-# Runs of some 20 s in an `interruptible` study, one of them through octaves and jitter; steps of each octave.
-LONG_RUNS = {"gpt2_neurons_jittered": 20, "vit_base_patches": 40}
+# Runs of some 20 s in an `interruptible` study, one through octaves and jitter, one by L-BFGS; steps of each octave.
+LONG_RUNS = {"gpt2_neurons_jittered": 20, "vit_base_inverted": 80}
+ARTICLE_RUNS = (
+    "gpt2_neurons_jittered", "gpt2_neurons", "gpt2_patches", "vit_base_patches", "gpt2_match", "gpt2_match_untrained",
+    "vit_base_match", "vit_base_match_untrained", "vit_large_match", "vit_large_match_untrained",
+)  # fmt: skip
+INVERSION = "vit_base_inverted"
 
 
 class Checkout:
@@ -85,8 +90,27 @@ class Checkout:
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
 
 
+def keep(config: dict, runs: Collection[str]) -> None:
+    """Leaves these runs, what they need, and the figures that can be drawn from them."""
+    config["runs"] = {name: run for name, run in config["runs"].items() if name in runs}
+    for figure in config["figures"].values():
+        figure["runs"] = [run for run in figure["runs"] if run in runs]
+    whole = {"inversion": 2, "causality": 2, "regime": 3}  # the least runs that show anything
+    config["figures"] = {
+        name: figure
+        for name, figure in config["figures"].items()
+        if len(figure["runs"]) >= whole.get(figure["kind"], 1)
+    }
+    probes, descents = ({run[key] for run in config["runs"].values()} for key in ("probe", "descent"))
+    config["probes"] = {name: probe for name, probe in config["probes"].items() if name in probes}
+    config["descents"] = {name: descent for name, descent in config["descents"].items() if name in descents}
+
+
 def shorten(config: dict, steps: int = 3) -> None:
-    """Descents of a few steps: every rule and figure, in seconds."""
+    """The article's runs and one inversion, with descents of a few steps: every rule, in seconds."""
+    keep(config, [*ARTICLE_RUNS, INVERSION])
+    figures = config["figures"].items()
+    config["figures"] = {name: figure for name, figure in figures if figure.get("target") != "evidence"}
     for descent in config["descents"].values():
         for octave in descent["octaves"]:
             octave["steps"] = steps

@@ -1,18 +1,21 @@
 """The descent on the input, and nothing else. The numbers and their source: `descents` in config.yaml."""
 
 from collections.abc import Callable, Sequence
-from math import isfinite
+from dataclasses import dataclass
+from math import ceil, isfinite
 
 import torch
 from torch import Tensor
 
 from lmrep.descent.objectives import Objective
+from lmrep.descent.optimisers import State
 from lmrep.descent.priors import between, blur, resize, window
 from lmrep.probe.probe import Probe
 from lmrep.study.kinds import OPTIMISERS, load
 from lmrep.study.spec import Descent
 
 CHECK_EVERY = 20  # steps: to read a loss is to wait for the device
+EARLIER = 0.75  # of the steps: a descent has converged if little changes after these
 
 
 @torch.enable_grad()
@@ -45,7 +48,17 @@ def check_finite(losses: Tensor, first: int) -> None:
             raise FloatingPointError(f"the loss is {mean} at step {step}: a lower rate or scale is needed")
 
 
-def ignore(images: Tensor, losses: Tensor) -> None:
+@dataclass(frozen=True)
+class Progress:
+    """A descent under way: all that it needs to resume, and to end as if it had never stopped."""
+
+    images: Tensor  # of the next pass
+    losses: Tensor  # [step, layer, panel], of the steps taken
+    state: State  # of the optimiser
+    earlier: Tensor  # the result after three quarters of the steps; before that, the start
+
+
+def ignore(progress: Progress) -> None:
     """Reports nothing."""
 
 
@@ -57,42 +70,48 @@ def descend(
     descent: Descent,
     seed: int,
     tokens: int | None = None,
-    done: tuple[Tensor, Tensor] | None = None,
-    report: Callable[[Tensor, Tensor], None] = ignore,
-) -> tuple[Tensor, Tensor]:
+    done: Progress | None = None,
+    report: Callable[[Progress], None] = ignore,
+) -> tuple[Tensor, Tensor, Tensor]:
     """Descends from `start` [layer, panel, 3, size, size]; one objective a layer.
 
-    Returns the images [layer, panel, 3, last octave's size, the same] as optimised, not clipped, and the losses
-    [step, layer, panel] before each step. `tokens`: how many matter to the objectives, from the first; None: all.
-    `report(images, losses)` is called now and then with the images so far and the losses of the steps taken. Both,
-    passed as `done`, resume the descent, and the result equals that of an unbroken one bit by bit.
+    Returns the images [layer, panel, 3, last octave's size, the same] as optimised, not clipped; the losses
+    [step, layer, panel], before each step or, if the optimiser searches, the best so far; and the images after three
+    quarters of the steps. `tokens`: how many matter to the objectives, from the first; None: all.
+    `report(progress)` is called now and then. Its argument, passed as `done`, resumes the descent, and the result
+    equals that of an unbroken one bit by bit.
     Raises FloatingPointError at the first step whose loss is not finite, or at the end if an image is not.
     """
     panels = start.shape[:2]
-    images, losses, first = start.clone(), start.new_empty(descent.steps, *panels), 0
+    images, earlier, losses, first = start.clone(), start, start.new_empty(descent.steps, *panels), 0
+    state: State = {}
     if done is not None:
-        images, first = done[0].clone(), len(done[1])
-        losses[:first] = done[1]
-    optimiser = load(OPTIMISERS[descent.optimiser].function)(descent)
+        images, earlier, first, state = done.images.clone(), done.earlier, len(done.losses), dict(done.state)
+        losses[:first] = done.losses
+    optimiser = load(OPTIMISERS[descent.optimiser].function)(descent, state)
     steps = [(octave, place) for octave in descent.octaves for place in range(octave.steps)]
     for step, (octave, place) in enumerate(steps[first:], start=first):
         if images.shape[-1] != octave.size:
             images = resize(images.flatten(0, 1), octave.size).unflatten(0, panels)
         rows, columns = window(octave, probe.spec.stem.size, seed, step)
         crop = images[..., rows, columns]
-        gradient, losses[step] = input_gradient(probe, crop, layers, objectives, tokens)
-        crop = optimiser.step(crop, gradient, between(octave.rate, place, octave.steps))
+        gradient, found = input_gradient(probe, crop, layers, objectives, tokens)
+        crop = optimiser.step(crop, found, gradient, between(octave.rate, place, octave.steps), step)
+        losses[step] = optimiser.losses(found)
         if octave.sigma:
             sigma = between(octave.sigma, place, octave.steps)
             crop = blur(crop.flatten(0, 1), sigma).unflatten(0, panels)
         images[..., rows, columns] = crop
         taken = step + 1
+        if taken == ceil(EARLIER * descent.steps):
+            earlier = optimiser.reached(images).clone()
         if taken % CHECK_EVERY == 0 or taken == descent.steps:
             unchecked = max(first, (step // CHECK_EVERY) * CHECK_EVERY)
             check_finite(losses[unchecked:taken], unchecked)
-            report(images, losses[:taken])
+            report(Progress(images, losses[:taken], optimiser.state, earlier))
+    images = optimiser.reached(images)
     if not torch.isfinite(images).all():
         raise FloatingPointError(
             f"an image is not finite after step {descent.steps - 1}: a lower rate or scale is needed"
         )
-    return images, losses
+    return images, losses, earlier

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from lmrep.descent import objectives
 from lmrep.descent.checkpoint import Checkpoint
-from lmrep.descent.descend import descend
+from lmrep.descent.descend import Progress, descend
+from lmrep.descent.optimisers import Optimiser
 from lmrep.descent.plan import Plan
 from lmrep.descent.priors import generator, normal, start_noise
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.provenance import file_sha256, versions
-from lmrep.study.kinds import OBJECTIVES, load
+from lmrep.study.kinds import OBJECTIVES, OPTIMISERS, load
 from lmrep.study.spec import Run, identity
 
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -37,7 +38,7 @@ def make_objectives(
     kind = OBJECTIVES[run.objective]
     offered = {
         "panels": run.panels[panels], "first_patch": run.probe.stem.first_patch, "constant": run.descent.constant,
-        "device": plan.device,
+        "distance": run.descent.distance, "device": plan.device,
     }  # fmt: skip
     make = load(kind.function)
     return [make(*({**offered, "targets": targets}[name] for name in kind.takes)) for targets in target_outputs]
@@ -47,6 +48,27 @@ def distances(probe: Probe, images: Tensor, layers: Sequence[int], target_output
     """L1 distances [layer, panel] of the outputs of images [layer, panel, 3, size, size] to the targets'."""
     outputs = probe.outputs_of_own_layer(images, layers)
     return torch.stack([objectives.distance(o, t) for o, t in zip(outputs, target_outputs, strict=True)])
+
+
+def shift_noise(run: Run) -> Tensor:
+    """The yardstick's noise [panel, 3, size, size] of a match: the same for all seeds of an image."""
+    shape = (3, run.probe.stem.size, run.probe.stem.size)
+    names = run.panel_names
+    return torch.stack([normal(shape, 0.0, SHIFT, generator(run.seed, "shift", name)) for name in names])
+
+
+def to_state(progress: Progress) -> dict[str, Tensor]:
+    """A group's descent under way, as arrays of a state file."""
+    arrays = {"images": progress.images, "loss": progress.losses, "earlier": progress.earlier}
+    arrays |= {f"optimiser_{name}": tensor for name, tensor in progress.state.items()}
+    return {f"group_{name}": tensor for name, tensor in arrays.items()}
+
+
+def from_state(found: Mapping[str, Tensor], plan: Plan) -> Progress:
+    """What `to_state` made arrays of."""
+    prefix, group = "group_optimiser_", {name: tensor.to(plan.device) for name, tensor in found.items()}
+    state = {name.removeprefix(prefix): tensor for name, tensor in group.items() if name.startswith(prefix)}
+    return Progress(group["group_images"], group["group_loss"], state, group["group_earlier"])
 
 
 @torch.no_grad()
@@ -69,12 +91,13 @@ def descend_in_groups(
     results = {"images": torch.zeros(layers, panels, 3, size, size), "loss": torch.zeros(steps, layers, panels)}
     if targets is not None:
         results |= {name: torch.zeros(layers, panels) for name in DISTANCES}
+        results["earlier"] = torch.zeros_like(results["images"])
+        shifted = targets + shift_noise(run).to(targets.device)
     begun, done = 0, None
     if checkpoint and checkpoint.state:
         begun = (checkpoint.step - 1) // steps
         found = {name: torch.from_numpy(array) for name, array in checkpoint.state.arrays.items()}
-        done = found["group_images"].to(plan.device), found["group_loss"].to(plan.device)
-        results = {name: found[name] for name in results}
+        done, results = from_state(found, plan), {name: found[name] for name in results}
     for index, group in enumerate(plan.groups[begun:], start=begun):
         rows, columns = group.layers, group.panels
         blocks = list(run.layers[rows])
@@ -83,25 +106,24 @@ def descend_in_groups(
         goals = make_objectives(run, plan, columns, goal_outputs)
         begin = start[columns].expand(len(blocks), -1, -1, -1, -1)
 
-        def note(images: Tensor, loss: Tensor, index: int = index) -> None:
-            step = index * steps + len(loss)
-            report(step, loss[-1].mean().item())
+        def note(progress: Progress, index: int = index) -> None:
+            step = index * steps + len(progress.losses)
+            report(step, progress.losses[-1].mean().item())
             if checkpoint and (checkpoint.is_due() or step == steps * len(plan.groups)):
-                state = results | {"group_images": images, "group_loss": loss}
+                state = results | to_state(progress)
                 checkpoint.write({name: tensor.cpu().numpy() for name, tensor in state.items()}, step)
 
-        images, history = descend(quick, begin, blocks, goals, run.descent, run.seed, group.tokens, done, note)
+        images, losses, earlier = descend(quick, begin, blocks, goals, run.descent, run.seed, group.tokens, done, note)
         done = None
-        results["images"][rows, columns], results["loss"][:, rows, columns] = images.cpu(), history.cpu()
+        results["images"][rows, columns], results["loss"][:, rows, columns] = images.cpu(), losses.cpu()
         if targets is not None:
+            results["earlier"][rows, columns] = earlier.cpu()
             outputs = probe(targets[columns], blocks)
             results["output_distance"][rows, columns] = distances(probe, images, blocks, outputs).cpu()
-            noise = [
-                normal(tuple(targets.shape[1:]), 0.0, SHIFT, generator(run.seed, "shift", name))
-                for name in run.panel_names[columns]
-            ]
-            moved = (targets[columns] + torch.stack(noise).to(targets.device)).expand_as(begin)
+            moved = shifted[columns].expand_as(begin)
             results["shifted_output_distance"][rows, columns] = distances(probe, moved, blocks, outputs).cpu()
+    if targets is not None:
+        results["shifted"] = shifted.cpu()
     return results | {"loss": results["loss"].mean(dim=2).T}
 
 
@@ -120,7 +142,9 @@ def describe(run: Run, files: Mapping[str, Path], plan: Plan) -> dict[str, Any]:
         "size": run.probe.stem.size,
         "grid": run.probe.stem.grid,
         "settings": identity(run),
-        "seeds": {"run": run.seed},
+        "seeds": {"run": run.seed} | ({"panels": list(run.panel_seeds)} if run.panel_seeds else {}),
+        "optimiser": run.descent.optimiser,
+        "passes": run.descent.steps,
         "versions": versions(),
         "device": torch.cuda.get_device_name(plan.device) if plan.device.type == "cuda" else "cpu",
         "precision": str(plan.precision).removeprefix("torch."),
@@ -130,7 +154,10 @@ def describe(run: Run, files: Mapping[str, Path], plan: Plan) -> dict[str, Any]:
 
 def state_arrays(run: Run) -> set[str]:
     """The names of the arrays in a run's state."""
-    return {"images", "loss", "group_images", "group_loss", *(DISTANCES if run.matches else ())}
+    optimiser: type[Optimiser] = load(OPTIMISERS[run.descent.optimiser].function)  # type: ignore[assignment]  # a class
+    arrays = {"images", "loss", "group_images", "group_loss", "group_earlier"}
+    arrays |= {f"group_optimiser_{name}" for name in optimiser.arrays}
+    return arrays | ({"earlier", *DISTANCES} if run.matches else set())
 
 
 def conditions(
@@ -169,12 +196,14 @@ def perform_with(
     `report(steps, loss)`: called now and then with the steps taken so far, over all groups.
     `checkpoint`: the run resumes from its state, if it has one, and writes a new one now and then.
     Arrays: `images` [layer, panel, 3, height, width], `initial` [layer, panel, 3, first size, the same], `loss`
-    [layer, step] (mean over panels, before the step); for a match also `targets`, and `output_distance` and
-    `shifted_output_distance` [layer, panel] (L1, of the result and of the photograph shifted by noise of SHIFT).
+    [layer, step] (mean over panels, before the step, or the best so far); for a match also `targets`, `shifted` [panel,
+    3, height, width], the photographs with noise of SHIFT, `earlier`, the images after three quarters of the steps, and
+    `output_distance` and `shifted_output_distance` [layer, panel] (L1, of the result and of `shifted`).
     Raises FloatingPointError if a loss or an image is not finite.
     """
     size = run.descent.octaves[0].size
-    start = torch.stack([start_noise(run.descent.start, size, run.seed, name) for name in run.panel_names])
+    draws = zip(run.start_seeds, run.panel_names, strict=True)
+    start = torch.stack([start_noise(run.descent.start, size, seed, name) for seed, name in draws])
     photographs = None if targets is None else torch.from_numpy(targets).to(plan.device)
     results = descend_in_groups(run, probe, quick, plan, start.to(plan.device), photographs, report, checkpoint)
     arrays = {name: tensor.numpy() for name, tensor in results.items()}
@@ -197,7 +226,8 @@ def perform(
     """
     stem = files[run.probe.stem.weights.name]
     stack = files[run.probe.stack.name] if run.weights == "trained" else None
-    probe = load_probe(run.probe, stem, stack, max(run.layers), plan.device, run.seed)
+    words = files.get(run.probe.stack.name)
+    probe = load_probe(run.probe, stem, stack, max(run.layers), plan.device, run.seed, words)
     quick = probe.in_precision(plan.precision)
     if plan.precision == torch.float32:
         probe = quick  # saves one copy of the weights

@@ -40,6 +40,13 @@ def distance(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs - targets).abs().sum(dim=(1, 2))
 
 
-def match(targets: Tensor) -> Objective:
-    """The L1 distance to `targets`, the outputs [panel, token, width] of the photographs at this block."""
-    return lambda outputs: distance(outputs, targets)
+def match(targets: Tensor, norm: str = "l1") -> Objective:
+    """The distance to `targets`, the outputs [panel, token, width] of the photographs at this block.
+
+    norm: "l1", the article's, or "l2", the squared distance in parts of the target's squares. It is smooth, as L-BFGS
+    expects it.
+    """
+    if norm == "l1":
+        return lambda outputs: distance(outputs, targets)
+    squares = (targets**2).sum(dim=(1, 2))
+    return lambda outputs: ((outputs - targets) ** 2).sum(dim=(1, 2)) / squares

@@ -10,7 +10,7 @@ import torch
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.errors import InputError
 from lmrep.probe.block import fuses_attention
-from lmrep.study.kinds import OBJECTIVES
+from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Run, Weights
 
 CPU_MEMORY = 2000  # MB for `auto`: passes of more images are no faster
@@ -94,7 +94,7 @@ def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple
     A slice has all layers of some panels if that fits, because deep and shallow layers share a pass well. Otherwise
     it has some layers of one panel.
     """
-    width = min(int(blocks // sum(layers)), panels)
+    width = min(int(blocks // max(sum(layers), 1)), panels)
     if width:
         width = ceil(panels / ceil(panels / width))  # 8 and 8 rather than 15 and 1
         yield from ((slice(0, len(layers)), slice(at, min(at + width, panels))) for at in range(0, panels, width))
@@ -124,9 +124,10 @@ def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
 
 def make_plan(run: Run, device: torch.device) -> Plan:
     """The passes of a run. In a causal stack, a pass leaves out the tokens after the patch that it maximises."""
-    precision = pick_precision(run.precision, device)
+    name = "float32" if run.precision == "auto" and OPTIMISERS[run.descent.optimiser].exact else run.precision
+    precision = pick_precision(name, device)
     shared: list[tuple[slice, int | None]] = [(slice(0, len(run.panels)), None)]
-    if OBJECTIVES[run.objective].own_patch_only and run.probe.stack.causal:
+    if OBJECTIVES[run.objective].own_patch_only and run.probe.masked:
         tokens = [run.probe.stem.first_patch + int(patch) + 1 for patch in run.panels]
         shared = [(panels, max(tokens[panels])) for panels in neighbours(tokens)]
     groups = []

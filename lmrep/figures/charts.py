@@ -1,187 +1,137 @@
-"""Charts of the metrics: accuracy against depth, and where in the image the change went."""
+"""Charts of accuracy: how similar a re-created image is to its target, by block, run and image."""
 
-from collections.abc import Mapping
-from math import ceil, isqrt
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from lmrep.figures.page import MARGIN, PAGE, fold, make_canvas, styled, text_width, title_height
+from lmrep.figures.curves import BOLD, DASHES, PLAIN, THIN, Look, draw_curve, draw_floors, mark_keys
+from lmrep.figures.page import GREY, styled
+from lmrep.figures.panels import (
+    COLUMNS,
+    MARKERS,
+    add_legend,
+    distinct,
+    make_panels,
+    name_panel,
+    name_scales,
+    rows_by_run,
+    tick_blocks,
+)
 from lmrep.figures.shown import Shown
+from lmrep.figures.words import ARTICLE, FLOORS, Row, method_text
 
-Row = dict[str, Any]  # of a table: column -> value
-Curve = npt.NDArray[np.float64]
-MARKERS = "os^DvPX"
-DASHES: dict[str, Any] = {"trained": "-", "untrained": (0, (3, 1.5))}  # the line of each kind of weights
-PREDICTION = "article's linear\nf' = [3, 2, 1],\nscaled up"
+TALL, SHORT = 2.1, 1.35  # in, a row of axes: of trained blocks, of untrained ones that have axes of their own
+FRAME = 0.5  # in, of a row of axes, the text above and below them
 
 
-def distinct(rows: list[Row], key: str) -> list[Any]:
-    """The values of a column, each once, in the order of the rows."""
-    return list(dict.fromkeys(row[key] for row in rows))
+class Line(NamedTuple):
+    """Whose line it is."""
+
+    probe: str
+    weights: str
+    optimiser: str
 
 
-def rows_by_run(rows: list[Row], labels: Mapping[str, str]) -> dict[str, list[Row]]:
-    """The rows of each run of `labels`, runs in the order of `labels`. Raises ValueError for a run without rows."""
-    found = {run: [row for row in rows if row["run"] == run] for run in labels}
-    missing = [run for run, chosen in found.items() if not chosen]
-    if missing:
-        raise ValueError(f"expected rows of every run in the table, got none of {', '.join(missing)}")
+def scale_ssim(axes: Axes, rows: Sequence[Row]) -> None:
+    """From 0, or from the lowest value or floor if it is below 0, to 1."""
+    lowest = min(row[column] for row in rows for column in ("ssim", *FLOORS))
+    axes.set_ylim(min(0.0, np.floor(lowest * 10) / 10), 1.0)
+    axes.set_yticks(np.arange(0, 1.01, 0.2))
+
+
+def method_keys(rows: Sequence[Row]) -> list[Artist]:
+    """Legend entries of the descents: the article's thin and the others bold, or only words if there is one kind."""
+    article = [row for row in rows if row["optimiser"] == ARTICLE]
+    others = [row for row in rows if row["optimiser"] != ARTICLE]
+    if not (article and others):
+        return [Line2D([], [], linestyle="", label=f"by {method_text(rows)}")]
+    return [
+        Look(GREY, "", sizes=BOLD).key(method_text(others)),
+        Look(GREY, "", sizes=THIN).key(method_text(article)),
+    ]
+
+
+def read_lines(rows: Sequence[Row]) -> dict[Line, list[Row]]:
+    """Rows of the accuracy table by probe, weights and optimiser: several runs may give one line its seeds or blocks.
+
+    Raises ValueError where two runs of one line have the same image, block and seed.
+    """
+    found: dict[Line, list[Row]] = {}
+    seen: dict[tuple[Line, str, int, int], str] = {}
+    for row in rows:
+        line = Line(row["probe"], row["weights"], row["optimiser"])
+        picture = line, row["image"], row["layer"], row["seed"]
+        other = seen.setdefault(picture, row["run"])
+        if other != row["run"]:
+            where = f"{row['image']}, block {row['layer']}, seed {row['seed']}"
+            raise ValueError(f"{other} and {row['run']}: expected each picture of a line once, got two of {where}")
+        found.setdefault(line, []).append(row)
     return found
 
 
-def make_panels(count: int, height: float, title: str) -> tuple[Figure, list[Axes]]:
-    """A page with `count` axes below its title, three in a row at most, that share both scales."""
-    columns = min(count, 3)
-    lines = ceil(count / columns)
-    top = title_height(title)
-    total = top + 0.46 + height * lines
-    figure, _ = make_canvas(total, title)
-    figure.set_layout_engine(
-        "constrained", rect=(0, 0, 1, 1 - top / total), w_pad=0.06, h_pad=0.05, hspace=0.04, wspace=0.03
-    )
-    axes = list(figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).flat)
-    for spare in axes[count:]:
-        spare.remove()
-    for panel in axes[:count]:
-        # The lowest of its column may stand above a place left empty.
-        panel.tick_params(labelbottom=True)
-        panel.grid(True)
-    return figure, axes[:count]
+def line_looks(lines: Sequence[Line]) -> dict[Line, Look]:
+    """The look of each line: a colour and a marker a probe, dashes for untrained weights.
 
-
-def name_panel(axes: Axes, name: str, count: int) -> None:
-    """The title of one of `count` axes, on as many lines as its width needs."""
-    axes.set_title(fold(name, PAGE / min(count, 3) - 0.6, 8, "bold"))
-
-
-def add_legend(figure: Figure, keys: list[Line2D]) -> None:
-    """A legend below the axes, with as many columns as fit."""
-    labels = [str(key.get_label()) for key in keys]
-    column = 0.55 + max(text_width(label, 7) for label in labels)  # in, with the line and the space between
-    columns = max(1, min(len(keys), int((PAGE - 2 * MARGIN) / column)))
-    figure.legend(keys, labels, loc="outside lower center", ncols=columns, handlelength=2.6)
-
-
-def name_scales(panels: list[Axes], across: str, up: str) -> None:
-    """Labels below the lowest axes and left of the leftmost ones."""
-    columns = min(len(panels), 3)
-    for index, axes in enumerate(panels):
-        if index + columns >= len(panels):
-            axes.set_xlabel(across)
-        if index % columns == 0:
-            axes.set_ylabel(up)
-
-
-def tick_blocks(axes: Axes, layers: list[int]) -> None:
-    """Ticks at whole numbers, at every block where there is room."""
-    if len(layers) <= 12 and max(layers) <= 12:
-        axes.set_xticks(sorted(layers))
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 3, 4, 5, 6, 10]))
-    axes.set_xlim(min(layers) - 0.5, max(layers) + 0.5)
+    Where lines of the article's descent and others meet, the article's are thin and the others bold.
+    """
+    probes = list(dict.fromkeys(line.probe for line in lines))
+    mixed = len({line.optimiser == ARTICLE for line in lines}) > 1
+    looks: dict[Line, Look] = {}
+    for line in lines:
+        number = probes.index(line.probe)
+        sizes = PLAIN if not mixed else THIN if line.optimiser == ARTICLE else BOLD
+        looks[line] = Look(f"C{number % 7}", MARKERS[number % len(MARKERS)], DASHES[line.weights], sizes)
+    return looks
 
 
 @styled
 def draw_accuracy(shown: Shown) -> Figure:
-    """SSIM of the re-created image against the block it was re-created from: axes an image, a line a run.
+    """SSIM of the re-created image against the block it was re-created from: axes an image.
 
-    Accuracy table: run, probe, weights ("trained" or "untrained"), image, layer, ssim. Each probe has one colour and
-    one marker; untrained weights are dashed.
+    Accuracy table: run, probe, weights ("trained" or "untrained"), seed, image, layer, optimiser, passes, converged,
+    ssim and the floors. A line is of one probe, weights and optimiser, from one run or several: its mean over seeds, in
+    a band from the lowest to the highest. Each probe has one colour and one marker; untrained weights are dashed. Lines
+    of the article's optimiser are thin and the others bold, if there are both; untrained blocks then have axes of their
+    own. Points that have not converged are marked as lower bounds. Floors are the means over all rows of an image.
+
+    Raises ValueError for a run without rows, and where two runs have the same picture of a line.
     """
-    runs = rows_by_run(shown.tables["accuracy"], shown.labels)
-    rows = [row for chosen in runs.values() for row in chosen]
-    probes, images = distinct(rows, "probe"), distinct(rows, "image")
+    rows = [row for chosen in rows_by_run(shown.tables["accuracy"], shown.labels).values() for row in chosen]
+    lines = read_lines(rows)
     names = {row["probe"]: shown.labels[row["run"]] for row in reversed(rows)}
-    figure, panels = make_panels(len(images), 2.1, shown.title)
-    for axes, image in zip(panels, images, strict=True):
-        for run, chosen in runs.items():
-            points = sorted((row["layer"], row["ssim"]) for row in chosen if row["image"] == image)
-            if points:
-                number, weights = probes.index(chosen[0]["probe"]), chosen[0]["weights"]
-                axes.plot(
-                    *zip(*points, strict=True), color=f"C{number}", marker=MARKERS[number % len(MARKERS)],
-                    linestyle=DASHES[weights], markerfacecolor="white" if weights == "untrained" else None,
-                    label=f"{shown.labels[run]}, {weights}", clip_on=False,
-                )  # fmt: skip
-        name_panel(axes, image.replace("_", " "), len(images))
-    lowest = min(row["ssim"] for row in rows)
-    panels[0].set_ylim(min(0.0, np.floor(lowest * 10) / 10), 1.0)
-    panels[0].set_yticks(np.arange(0, 1.01, 0.2))
-    tick_blocks(panels[0], distinct(rows, "layer"))
-    name_scales(panels, "block", "SSIM with the target")
-    keys = [
-        Line2D([], [], color=f"C{number}", marker=MARKERS[number % len(MARKERS)], label=names[probe])
-        for number, probe in enumerate(probes)
-    ]
-    used = distinct(rows, "weights")
-    keys += [
-        Line2D([], [], color="#555555", linestyle=dashes, label=weights)
-        for weights, dashes in DASHES.items()
-        if weights in used
-    ]
-    add_legend(figure, keys)
-    return figure
-
-
-def importance_curve(rows: list[Row]) -> Curve:
-    """Change of each patch [patch]: the mean over panels, relative to its mean over patches. Zeros if none changed."""
-    patches = 1 + max(row["patch"] for row in rows)
-    total, count = np.zeros(patches), np.zeros(patches)
-    for row in rows:
-        total[row["patch"]] += row["change"]
-        count[row["patch"]] += 1
-    curve: Curve = total / np.maximum(count, 1)
-    return curve / curve.mean() if curve.mean() > 0 else curve
-
-
-def linear_prediction(patches: int) -> Curve:
-    """The article's f' = [n, n - 1, ..., 1] over n patches, scaled to mean 1."""
-    return np.arange(patches, 0, -1) * 2 / (patches + 1)
-
-
-@styled
-def draw_importance(shown: Shown) -> Figure:
-    """Change against patch, a line a block and axes a run, beside the article's linear prediction.
-
-    Patches table: run, layer, panel, patch (from 0; drawn from 1), change. Each line is divided by its own mean, so
-    that blocks can be compared.
-    """
-    runs = rows_by_run(shown.tables["patches"], shown.labels)
-    layers = sorted({row["layer"] for chosen in runs.values() for row in chosen})
-    shades = colormaps["viridis"](np.linspace(0, 0.9, len(layers)))
-    figure, panels = make_panels(len(runs), 2.2, shown.title)
-    most = 0
-    for axes, (run, rows) in zip(panels, runs.items(), strict=True):
-        for layer, shade in zip(layers, shades, strict=True):
-            chosen = [row for row in rows if row["layer"] == layer]
+    images, weights = distinct(rows, "image"), [name for name in DASHES if name in distinct(rows, "weights")]
+    looks = line_looks(list(lines))
+    apart = len(weights) > 1 and any(look.sizes == BOLD for look in looks.values())
+    columns = min(len(images), COLUMNS)
+    down = -(-len(images) // columns)
+    shares = [[name] for name in weights] if apart else [weights]  # the weights in each group of axes
+    heights = [height for height, _ in zip((TALL, SHORT), shares, strict=False) for _ in range(down)]
+    spare = [""] * (columns * down - len(images)) if apart else []  # so that the next weights begin a row
+    places = [(share, image) for share in shares for image in images + spare]
+    figure, panels = make_panels(len(places), heights, shown.title, columns)
+    scale_ssim(panels[0], rows)
+    for index, (axes, (share, image)) in enumerate(zip(panels, places, strict=True)):
+        if not image:
+            axes.remove()
+            continue
+        for line, look in looks.items():
+            chosen = [row for row in lines[line] if row["image"] == image and line.weights in share]
             if chosen:
-                curve = importance_curve(chosen)
-                axes.plot(np.arange(1, len(curve) + 1), curve, color=shade, linewidth=0.9, label=f"block {layer}")
-        patches = 1 + max(row["patch"] for row in rows)
-        most = max(most, patches)
-        prediction = linear_prediction(patches)
-        look: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2)), "label": PREDICTION}
-        axes.plot(np.arange(1, patches + 1), prediction, **look)
-        name_panel(axes, shown.labels[run], len(runs))
-    panels[0].set_xlim(0, most + 1)
-    panels[0].set_ylim(bottom=0)
-    side, across = isqrt(most), "patch, row by row"
-    if side**2 == most:
-        across += f" ({side} to a row)"
-        if side > 2:  # a tick at the start of every few rows of patches
-            panels[0].set_xticks(np.arange(1, most + 1, side * ceil(side / 7)))
-    name_scales(panels, across, "change relative to the block's mean")
-    named = {str(line.get_label()): line for axes in panels for line in axes.get_lines()}
-    order = [f"block {layer}" for layer in layers] + [PREDICTION]
-    figure.legend(
-        [named[name] for name in order], order, loc="outside right center", ncols=ceil(len(order) / 14),
-        handlelength=2.2,
-    )  # fmt: skip
+                label = f"{names[line.probe]}, {line.weights}"
+                draw_curve(axes, chosen, look, label, 2.0 if look.sizes == THIN else 3.0)
+        draw_floors(axes, [row for row in rows if row["image"] == image], heights[index // columns] - FRAME)
+        name_panel(axes, image.replace("_", " ") + (f", {share[0]} blocks" if apart else ""), columns)
+    tick_blocks(panels[0], distinct(rows, "layer"))
+    name_scales(panels, "block", "SSIM with the target", columns)
+    plain = {line.probe: Look(look.colour, look.marker) for line, look in looks.items()}
+    keys: list[Artist] = [look.key(names[probe]) for probe, look in plain.items()]
+    keys += [
+        Line2D([], [], color=GREY, linestyle=DASHES[name], label=name) for name in weights if weights != ["trained"]
+    ]
+    add_legend(figure, [*keys, *method_keys(rows), *mark_keys(rows)])
     return figure

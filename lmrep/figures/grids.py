@@ -34,6 +34,7 @@ from lmrep.figures.page import (
     title_height,
 )
 from lmrep.figures.shown import Shown
+from lmrep.figures.words import first_rows, ssim_text
 from lmrep.files import ArrayFile
 from lmrep.study.kinds import OBJECTIVES
 
@@ -194,12 +195,12 @@ def draw_reconstructions(shown: Shown) -> Figure:
 
     Runs come in the order of `shown.labels`, with the blocks of `shown.layers`; blocks that do not fit on one line go
     below. Each run: `images` [layer, panel, 3, h, w], shown clipped to [0, 1], and `targets` [panel, 3, h, w]; facts:
-    `layers`, `panels` (names of images). SSIM comes from the accuracy table (run, image, layer, ssim). A note tells
-    how many pixels of a picture are clipped.
+    `layers`, `panels` (names of images; of several seeds, the first is shown). SSIM comes from the accuracy table (run,
+    image, layer, ssim, converged); a sign marks a lower bound. A note tells how many pixels of a picture are clipped.
 
     Raises ValueError where a run has no such image, KeyError where the table has no SSIM for a picture.
     """
-    ssim = {(row["run"], row["image"], row["layer"]): row["ssim"] for row in shown.tables["accuracy"]}
+    measured = first_rows(shown.tables["accuracy"])
     runs = {name: shown.runs[name] for name in shown.labels}
     places = {name: run.facts["panels"].index(shown.image) for name, run in runs.items()}
     pictures = {
@@ -221,7 +222,7 @@ def draw_reconstructions(shown: Shown) -> Figure:
         for index, (block, image) in enumerate(pictures[name].items()):
             line, column = divmod(index, across - 1)
             x, down = MARGIN + size + GAP + BELOW + column * (size + GAP), line * (CAPTION + size + below)
-            text = [f"SSIM {ssim[name, shown.image, block]:.2f}", notes[name][block]]
+            text = [ssim_text(measured[name, shown.image, block]), notes[name][block]]
             place_captioned(axes, image, x, upper + down, size, f"block {block}", text)
         y += height
     return figure

@@ -23,3 +23,4 @@ class Shown:
     trace: ArrayFile | None = None
     stem: str = ""  # label of the traced probe's stem
     stack: str = ""  # label of the traced probe's stack
+    weights: Mapping[str, str] = field(default_factory=dict)  # run -> "trained" or "untrained"

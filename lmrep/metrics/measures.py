@@ -1,26 +1,100 @@
 """Measures on images and outputs, as arrays and without torch. A new metric is a function here and a line in kinds."""
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 Array = npt.NDArray[np.floating]
+Map = npt.NDArray[np.float64]
+
+SIGMA, TRUNCATE, BORDER = 1.5, 3.5, 5  # SSIM's window in px: its sigma, its cut in sigmas, and its radius
+WINDOW: dict[str, Any] = {"gaussian_weights": True, "sigma": SIGMA, "use_sample_covariance": False}
+LUMINANCE, CONTRAST = 0.01**2, 0.03**2  # SSIM's two constants for pixels in [0, 1]
+GREYS = np.linspace(0, 1, 1001)  # the levels that `best_grey` tries
+CONVERGED = 0.01  # of SSIM
+HALF_NYQUIST = 0.25  # cycles a pixel
 
 
 def ssim(image: Array, target: Array) -> float:
     """Structural similarity of two images [3, height, width], clipped to [0, 1]; no unit, 1 for equal images.
 
     Wang, Bovik, Sheikh and Simoncelli (2004), by scikit-image: a Gaussian window of sigma 1.5 px, biased variances,
-    the mean over pixels and channels.
+    the mean over pixels and channels. The mean leaves out a border of 5 px, the radius of the window.
     """
     from skimage.metrics import structural_similarity  # the import takes a second, and many tables have no SSIM
 
-    return float(
-        structural_similarity(
-            np.clip(image, 0, 1), np.clip(target, 0, 1), data_range=1, channel_axis=0,
-            gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
-        )
-    )  # fmt: skip
+    clipped = np.clip(image, 0, 1), np.clip(target, 0, 1)
+    return float(structural_similarity(*clipped, data_range=1, channel_axis=0, **WINDOW))
+
+
+def ssim_map(image: Array, target: Array) -> Map:
+    """SSIM around each pixel, [3, height, width], of two images of this shape, clipped to [0, 1].
+
+    Each value is in [-1, 1]. Windows that reach over the edge see the image mirrored there. `ssim` is the mean of
+    this map without its border of 5 px.
+    """
+    from skimage.metrics import structural_similarity
+
+    clipped = np.clip(image, 0, 1), np.clip(target, 0, 1)
+    _, local = structural_similarity(*clipped, data_range=1, channel_axis=0, full=True, **WINDOW)
+    return np.asarray(local, np.float64)
+
+
+def ssim_by_row(image: Array, target: Array, grid: int) -> Map:
+    """The mean of `ssim_map` over each of `grid` rows of patches, from the top, for images [3, size, size].
+
+    Row bounds are rounded to whole pixels. The border counts, so each row covers all of its pixels: the mean of rows
+    of equal height is that of the whole map. `ssim` leaves the border out and differs a little from it.
+    """
+    lines = ssim_map(image, target).mean(axis=(0, 2))
+    bounds = patch_bounds(len(lines), grid)
+    means: Map = np.add.reduceat(lines, bounds[:-1]) / np.diff(bounds)
+    return means
+
+
+def converged(ssim: float, ssim_earlier: float, ratio: float) -> bool:
+    """Whether a descent has converged: near its goal, its SSIM moved by less than .01 in the last quarter of passes.
+
+    `ratio`: the output distance ratio. At 1 or more the descent gave up: it stands still far from the target's output.
+    If it has not converged, its SSIM is a lower bound of what the layer holds.
+    """
+    return bool(abs(ssim - ssim_earlier) < CONVERGED and ratio < 1)
+
+
+def best_grey(target: Array) -> tuple[float, float]:
+    """The flat grey level in [0, 1] that has the best SSIM with an image [3, height, width], and that SSIM.
+
+    Tries all of `GREYS`, .001 apart: finer steps gain less than .001 of SSIM even in the dark. The last few images are
+    remembered, because many results share a target.
+    """
+    pixels = np.ascontiguousarray(np.clip(target, 0, 1), np.float32)
+    return _best_grey(pixels.tobytes(), pixels.shape)
+
+
+@lru_cache(maxsize=8)
+def _best_grey(pixels: bytes, shape: tuple[int, ...]) -> tuple[float, float]:
+    from skimage.filters import gaussian
+
+    target = np.frombuffer(pixels, np.float32).reshape(shape)
+    # A flat image has no variance. Its local SSIM with the target is (2 m g + C1) / (m^2 + g^2 + C1) * C2 / (v + C2):
+    # g is its level, m and v are the target's local mean and variance.
+    exact = target.astype(np.float64)
+    window: dict[str, Any] = {"sigma": SIGMA, "truncate": TRUNCATE, "mode": "reflect", "channel_axis": 0}
+    inner = (slice(None), slice(BORDER, -BORDER), slice(BORDER, -BORDER))
+    mean, square = gaussian(exact, **window)[inner], gaussian(exact**2, **window)[inner]
+    weight = CONTRAST / (square - mean**2 + CONTRAST)
+    base = mean**2 + LUMINANCE
+    scores = [float(np.mean(weight * (2 * grey * mean + LUMINANCE) / (base + grey**2))) for grey in GREYS]
+    grey = float(GREYS[np.argmax(scores)])
+    return grey, ssim(np.full_like(target, grey), target)
+
+
+def ssim_grey(target: Array) -> float:
+    """The SSIM of `best_grey`: what an image without any content reaches."""
+    return best_grey(target)[1]
 
 
 def psnr(image: Array, target: Array) -> float:
@@ -29,6 +103,35 @@ def psnr(image: Array, target: Array) -> float:
 
     with np.errstate(divide="ignore"):
         return float(peak_signal_noise_ratio(np.clip(target, 0, 1), np.clip(image, 0, 1), data_range=1))
+
+
+def flip(image: Array, target: Array) -> float:
+    """FLIP of two images [3, height, width], clipped to [0, 1] and read as sRGB; in [0, 1], 0 for equal images.
+
+    How much two images differ to an eye that flips between them: Andersson, Nilsson, Akenine-Moller, Oskarsson,
+    Astrom and Fairchild (2020), by NVIDIA's package; the mean of the error map. The viewing conditions are the
+    package's defaults: 67.02 px a degree, as on a screen .7 m wide, of 3840 px, seen from .7 m.
+    """
+    from flip_evaluator import evaluate
+
+    test, reference = (np.ascontiguousarray(np.clip(i, 0, 1).transpose(1, 2, 0), np.float32) for i in (image, target))
+    errors, _, _ = evaluate(reference, test, "LDR", applyMagma=False, computeMeanError=False)
+    return float(np.mean(errors, dtype=np.float64))
+
+
+def high_frequency_error(image: Array, target: Array) -> float:
+    """The share of the error's power above half the Nyquist frequency, for images [3, height, width]; in [0, 1].
+
+    The error is the difference of the images, both clipped to [0, 1], and its power that of its 2-D Fourier transform,
+    summed over channels, mean included. A frequency counts if its length in the plane is above .25 cycles a pixel, in
+    any direction. White noise has 1 - pi / 16 = .80; equal images have 0.
+    """
+    error = np.clip(image, 0, 1).astype(np.float64) - np.clip(target, 0, 1)
+    power = (np.abs(np.fft.fft2(error)) ** 2).sum(axis=0)
+    down, across = (np.fft.fftfreq(size) for size in power.shape)
+    high = np.hypot(down[:, None], across) > HALF_NYQUIST
+    total = power.sum()
+    return float(power[high].sum() / total) if total else 0.0
 
 
 def output_distance_ratio(output_distance: float, shifted_output_distance: float) -> float:
@@ -46,7 +149,12 @@ def resized(image: Array, size: int) -> npt.NDArray[np.float32]:
     return np.stack(channels)
 
 
-def patch_changes(image: Array, initial: Array, grid: int) -> npt.NDArray[np.float64]:
+def patch_bounds(size: int, grid: int) -> npt.NDArray[np.intp]:
+    """Where each of `grid` rows (or columns) of patches begins and ends in `size` px, rounded to whole pixels."""
+    return np.round(np.linspace(0, size, grid + 1)).astype(np.intp)
+
+
+def patch_changes(image: Array, initial: Array, grid: int) -> Map:
     """Root mean square difference of two images [3, size, size] in each of grid x grid patches, row by row.
 
     A start of another size (a descent in octaves) is resized first. Patch bounds are rounded to whole pixels.
@@ -55,8 +163,8 @@ def patch_changes(image: Array, initial: Array, grid: int) -> npt.NDArray[np.flo
     if initial.shape[-1] != size:
         initial = resized(initial, size)
     squares = ((image.astype(np.float64) - initial) ** 2).mean(axis=0)
-    bounds = np.round(np.linspace(0, size, grid + 1)).astype(int)
+    bounds = patch_bounds(size, grid)
     sums = np.add.reduceat(np.add.reduceat(squares, bounds[:-1], axis=0), bounds[:-1], axis=1)
     areas = np.outer(np.diff(bounds), np.diff(bounds))
-    changes: npt.NDArray[np.float64] = np.sqrt(sums / areas).ravel()
+    changes: Map = np.sqrt(sums / areas).ravel()
     return changes

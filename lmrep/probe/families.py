@@ -28,6 +28,7 @@ class Layout:
     transposed: bool = False  # the file has its products as [in, out]
     outer: str = ""  # before the prefix, in some checkpoints
     not_weights: tuple[str, ...] = ()  # tensors beside the weights, by how their names end
+    embeddings: str = ""  # [token, width], of the words
 
 
 # The family's name and attention are in study.kinds.
@@ -46,6 +47,7 @@ LAYOUTS = {
         outer="transformer.",
         # Causal masks, which older versions of transformers saved beside the weights.
         not_weights=(".attn.bias", ".attn.masked_bias"),
+        embeddings="wte.weight",
     ),
     "vit": Layout(
         init_vit,

@@ -35,11 +35,11 @@ def check_shapes(weights: Weights, found: Mapping[str, Tensor], expected: Mappin
             )
 
 
-def empty_blocks(weights: Weights, depth: int) -> nn.ModuleList:
-    """Blocks with shapes and no numbers."""
+def empty_blocks(weights: Weights, depth: int, masked: bool) -> nn.ModuleList:
+    """Blocks with shapes and no numbers. `masked`: a token sees only itself and earlier ones."""
     layout = LAYOUTS[weights.family]
     with torch.device("meta"):
-        block = (weights.width, weights.heads, weights.causal, layout.gelu, layout.epsilon)
+        block = (weights.width, weights.heads, masked, layout.gelu, layout.epsilon)
         return nn.ModuleList(Block(*block) for _ in range(depth))
 
 
@@ -54,9 +54,9 @@ def filled(blocks: nn.ModuleList, weights: Weights, state: dict[str, Tensor]) ->
     return blocks.eval().requires_grad_(False)
 
 
-def trained_blocks(weights: Weights, path: Path, depth: int) -> nn.ModuleList:
+def trained_blocks(weights: Weights, path: Path, depth: int, masked: bool) -> nn.ModuleList:
     """The first `depth` blocks of a weight file. Raises InputError if the file is not what the config says."""
-    layout, blocks = LAYOUTS[weights.family], empty_blocks(weights, depth)
+    layout, blocks = LAYOUTS[weights.family], empty_blocks(weights, depth, masked)
 
     def wanted(key: str) -> str | None:
         name = key.removeprefix(layout.outer)
@@ -79,9 +79,9 @@ def trained_blocks(weights: Weights, path: Path, depth: int) -> nn.ModuleList:
     return filled(blocks, weights, ours)
 
 
-def fresh_blocks(weights: Weights, seed: int, depth: int) -> nn.ModuleList:
+def fresh_blocks(weights: Weights, seed: int, depth: int, masked: bool) -> nn.ModuleList:
     """The first `depth` blocks as the family's library would initialise them, from `seed` alone."""
-    layout, blocks = LAYOUTS[weights.family], empty_blocks(weights, depth)
+    layout, blocks = LAYOUTS[weights.family], empty_blocks(weights, depth, masked)
     rng = torch.Generator().manual_seed(seed)
     state: dict[str, Tensor] = {}
     for name, tensor in blocks.state_dict().items():
@@ -91,3 +91,14 @@ def fresh_blocks(weights: Weights, seed: int, depth: int) -> nn.ModuleList:
         if not norm and kind == "weight":
             layout.init(state[name], part, weights.depth, rng)
     return filled(blocks, weights, state)
+
+
+def word_embeddings(weights: Weights, path: Path) -> Tensor:
+    """The token embeddings [token, width] of a language model's file."""
+    layout = LAYOUTS[weights.family]
+    found = read_tensors(weights, path, lambda key: {layout.embeddings: "words"}.get(key.removeprefix(layout.outer)))
+    if "words" not in found or found["words"].ndim != 2 or found["words"].shape[1] != weights.width:
+        raise InputError(f"weights.{weights.name}: expected token embeddings '{layout.embeddings}' of its width")
+    if weights.bos >= len(found["words"]):
+        raise InputError(f"weights.{weights.name}.bos: its file has tokens 0 to {len(found['words']) - 1}")
+    return found["words"]

@@ -15,8 +15,8 @@ CHANNELS = 3
 class Stem(nn.Module):
     """Turns images [image, 3, size, size] into tokens [image, token, width], patches row by row.
 
-    A subclass takes (spec, path of its weight file) and defines `forward`. `spec.first_patch` tokens come before
-    patch 0. Pixels are values in [0, 1]; they are neither normalised nor clipped.
+    A subclass takes (spec, path of its weight file) and defines `forward`. If `spec.first_token` is "class", it puts a
+    token of its own before patch 0. Pixels are values in [0, 1]; they are neither normalised nor clipped.
     """
 
     kernels: Tensor | None  # [width, 3, patch, patch], if each neuron of a token is a filter of its patch
@@ -41,8 +41,8 @@ class Stem(nn.Module):
 class ViTStem(Stem):
     """The patch embedding of a vision transformer in timm's format, by the probe's options.
 
-    patch_convolution: the trained convolution; without it, a token is the pixels of its patch. class_token: put
-    first. position_embedding: added to every token, the class token included.
+    patch_convolution: the trained convolution; without it, a token is the pixels of its patch. position_embedding:
+    added to every token, the class token included.
     """
 
     bias: Tensor | None
@@ -60,10 +60,10 @@ class ViTStem(Stem):
         }  # fmt: skip
         tensors = read_tensors(spec.weights, path, names.get)
         check_shapes(spec.weights, tensors, shapes)
-        kept = {"kernels": "patch_convolution", "bias": "patch_convolution"}
-        kept |= {"class_token": "class_token", "position": "position_embedding"}
-        for name, option in kept.items():
-            self.register_buffer(name, tensors[name] if spec.options[option] else None)
+        convolves, placed = spec.options["patch_convolution"], spec.options["position_embedding"]
+        kept = {"kernels": convolves, "bias": convolves, "class_token": spec.first_token == "class", "position": placed}
+        for name, keeps in kept.items():
+            self.register_buffer(name, tensors[name] if keeps else None)
 
     def forward(self, images: Tensor) -> Tensor:
         # A convolution whose stride is its kernel is a matrix product of the patches, and that has a deterministic

@@ -28,6 +28,6 @@ def trace(
         arrays["kernels"] = probe.stem.kernels.numpy()
     facts = {
         "layers": list(layers), "size": spec.stem.size, "patch": spec.stem.patch, "grid": spec.stem.grid,
-        "class_token": spec.stem.first_patch > 0, "depth": spec.stack.depth, "causal": spec.stack.causal,
+        "class_token": spec.stem.first_patch > 0, "depth": spec.stack.depth, "causal": spec.masked,
     }  # fmt: skip
     return arrays, facts

@@ -7,7 +7,7 @@ from typing import Any
 
 from lmrep.errors import InputError
 from lmrep.study.config import Figure, Study
-from lmrep.study.kinds import FIGURES, OBJECTIVES
+from lmrep.study.kinds import FAMILIES, FIGURES, OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import SOURCES, Image, Probe, Run, Weights, identity
 
 CHANNELS = 3
@@ -50,6 +50,12 @@ def check_probe(probe: Probe) -> None:
             f"{key}: the stem '{stem.weights.name}' has width {stem.width}, "
             f"expected the stack's ('{probe.stack.name}'), which is {probe.stack.width}"
         )
+    if probe.reads_embeddings and not FAMILIES[probe.stack.family].embeds:
+        raise InputError(f"{key}.stack: scale and a bos need token embeddings, which a {probe.stack.family} has not")
+    if stem.first_token == "bos" and probe.stack.bos < 0:
+        raise InputError(f"{key}.first_token: expected weights.{probe.stack.name}.bos, the token that begins a text")
+    if probe.causal == "never" and not probe.stack.causal:
+        raise InputError(f"{key}.causal: a {probe.stack.family} has no causal mask, expected as_trained")
     pixels = CHANNELS * stem.patch**2
     if not stem.options.get("patch_convolution", True) and pixels != probe.stack.width:
         raise InputError(
@@ -71,7 +77,7 @@ def numbers(value: Any) -> Iterator[float]:
 
 def check_panels(run: Run, images: Iterable[str]) -> None:
     key, stack = f"runs.{run.name}", run.probe.stack
-    if len(set(run.panels)) != len(run.panels):
+    if len(set(zip(run.panels, run.start_seeds, strict=True))) != len(run.panels):
         raise InputError(f"{key}: expected every panel once, found {list(run.panels)}")
     wanted = OBJECTIVES[run.objective].panels
     counts = {"neurons": (stack.name, stack.width), "patches": (run.probe.stem.weights.name, run.probe.stem.patches)}
@@ -91,14 +97,17 @@ def check_octaves(run: Run) -> None:
             raise InputError(f"{key}: an octave of {octave.size} px, expected at least the probe's {size} px")
     if octaves[0].size != size:
         raise InputError(f"{key}: the first octave has {octaves[0].size} px, expected the probe's {size} px")
+    if not OPTIMISERS[run.descent.optimiser].jitters and (len(octaves) > 1 or octaves[0].size != size):
+        raise InputError(f"{key}: {run.descent.optimiser} takes one octave, of the probe's {size} px")
     if run.matches and any(octave.size != size for octave in octaves):
         raise InputError(f"{key}: a match is against a photograph of {size} px, expected every octave at that size")
 
 
 def check_run(run: Run, images: Iterable[str]) -> None:
     key, stack = f"runs.{run.name}", run.probe.stack
+    lowest = 0 if run.matches else 1  # 0 is the stem
     for layer in run.layers:
-        if not 1 <= layer <= stack.depth:
+        if not lowest <= layer <= stack.depth:
             raise InputError(f"{key}.layers: '{stack.name}' has blocks 1 to {stack.depth}, not {layer}")
     check_panels(run, images)
     if isinstance(run.memory, float) and not isfinite(run.memory):
@@ -113,6 +122,13 @@ def check_run(run: Run, images: Iterable[str]) -> None:
         size = run.probe.stem.size
         raise InputError(f"{key}: SSIM needs images of at least {SSIM_WINDOW} px, its probe's have {size}")
     check_octaves(run)
+
+
+def pictures(run: Run) -> Iterator[tuple[object, ...]]:
+    """What each image of a run is, for figures with a line for a probe, its weights and an optimiser."""
+    line = (run.probe.name, run.weights, run.descent.optimiser)
+    for panel, seed in zip(run.panels, run.start_seeds, strict=True):
+        yield from ((*line, panel, seed, layer) for layer in run.layers)
 
 
 def check_figure(figure: Figure, study: Study) -> None:
@@ -132,10 +148,10 @@ def check_figure(figure: Figure, study: Study) -> None:
                 raise InputError(f"{key}.layers: '{run.name}' has blocks {blocks}, not {layer}")
     if "trace" in kind.reads and figure.image not in study.images:
         raise InputError(f"{key}.image: '{figure.image}' is not one of images: {', '.join(study.images)}")
-    shown = [(run.probe.name, run.weights) for run in runs]
-    if kind.runs == "one of a probe and weights" and len(set(shown)) < len(shown):
-        one = f"{figure.kind} has one line for a probe and its weights"
-        raise InputError(f"{key}.runs: {one}, expected no two runs of both")
+    shown = [picture for run in runs for picture in pictures(run)]
+    if kind.runs == "one of a probe, weights and optimiser" and len(set(shown)) < len(shown):
+        one = f"{figure.kind} has one line for a probe, its weights and an optimiser"
+        raise InputError(f"{key}.runs: {one}, expected no two runs with the same image, block and seed in one")
     if kind.runs == "one" and len(runs) != 1:
         raise InputError(f"{key}.runs: {figure.kind} are drawn from one run, not {len(runs)}")
     if kind.runs == "one probe" and len({run.probe.name for run in runs}) != 1:

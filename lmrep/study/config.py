@@ -16,8 +16,9 @@ from lmrep.study import kinds
 from lmrep.study.spec import Descent, Image, Octave, Probe, Run, Stem, Weights
 
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
-FIGURE_KEYS = ("kind", "title", "runs")  # of every kind of figure
-DESCENT_KEYS = ("start", "octaves", "scale", "constant", "optimiser")  # a run may set each of them itself
+FIGURE_KEYS = ("kind", "title", "runs", "target")  # of every kind of figure
+DESCENT_KEYS = ("start", "octaves", "scale", "constant", "optimiser", "distance", "history")  # also of a run
+REGIME = ("first_token", "causal", "centre", "scale")  # of any probe, whatever its stem
 LONGEST = 200  # characters of a complaint: jsonschema quotes the value, which may be a whole section
 Entry = TypeVar("Entry")
 
@@ -30,6 +31,7 @@ class Figure:
     runs: tuple[str, ...]
     image: str = ""
     layers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # run -> blocks shown
+    target: str = "figures"  # what it is built with: "figures" or "evidence"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,12 @@ class Study:
     probes: Mapping[str, Probe]
     runs: Mapping[str, Run]
     figures: Mapping[str, Figure]
+
+    def runs_of(self, target: str) -> tuple[str, ...]:
+        """The names of the runs behind a target: for evidence all, for figures all that evidence alone does not use."""
+        shown = {run for figure in self.figures.values() if figure.target == "figures" for run in figure.runs}
+        spare = {run for figure in self.figures.values() if figure.target == "evidence" for run in figure.runs} - shown
+        return tuple(name for name in self.runs if target == "evidence" or name not in spare)
 
     @property
     def speed(self) -> float:
@@ -93,20 +101,34 @@ def make_probe(name: str, raw: Mapping[str, Any], weights: Mapping[str, Weights]
         having = " or ".join(name for name, family in kinds.FAMILIES.items() if family.stem)
         raise InputError(f"{key}.stem: expected the weights of a {having}, but '{source.name}' is a {source.family}")
     options = kinds.STEMS[kind].options
-    own = {option: value for option, value in raw.items() if option not in ("label", "stem", "stack")}
-    refuse_unused(key, own, tuple(options), f"a {kind} stem")
-    stem = Stem(kind, source.size, source.patch, source.width, source, {**options, **own})
-    return Probe(name, raw["label"], stem, stack)
+    own = {option: value for option, value in raw.items() if option not in ("label", "stem", "stack", *REGIME)}
+    refuse_unused(key, own, (*options, *REGIME), f"a {kind} stem")
+    first = raw.get("first_token", "class")
+    stem = Stem(kind, source.size, source.patch, source.width, source, {**options, **own}, first)
+    regime = {option: raw[option] for option in ("causal", "centre", "scale") if option in raw}
+    return Probe(name, raw["label"], stem, stack, **regime)
 
 
-def make_descent(raw: Mapping[str, Any]) -> Descent:
-    ((kind, (first, second)),) = raw["start"].items()
-    octaves = tuple(
-        Octave(o["size"], o["steps"], tuple(o["rate"]), tuple(o["sigma"]) if o.get("sigma") else None)
-        for o in raw["octaves"]
-    )
-    others = {key: raw[key] for key in ("scale", "constant", "optimiser") if key in raw}
-    return Descent((kind, first, second), octaves, **others)
+def make_descent(name: str, raw: Mapping[str, Any], config: Mapping[str, Any]) -> Descent:
+    """The descent of run `name`, in which its own keys replace those of the one that it names."""
+    key, shared = f"runs.{name}", pick("descents", config["descents"], raw["descent"], f"runs.{name}.descent")
+    own = {option: raw[option] for option in DESCENT_KEYS if option in raw}
+    merged = {**shared, **own}
+    optimiser = kinds.OPTIMISERS[merged.get("optimiser", "gradient")]
+    taken = [option for option in ("constant", "distance") if option in kinds.OBJECTIVES[raw["objective"]].takes]
+    used, who = ("start", "octaves", "optimiser", *optimiser.keys, *taken), f"the {raw['objective']} run '{name}'"
+    refuse_unused(key, own, used, who)
+    refuse_unused(f"descents.{raw['descent']}", shared, used, who)
+    ((kind, (first, second)),) = merged["start"].items()
+    octaves = []
+    for octave in merged["octaves"]:
+        refuse_unused(f"{key}.octaves", octave, ("size", "steps", *optimiser.octave_keys), who)
+        if "rate" in optimiser.octave_keys and "rate" not in octave:
+            raise InputError(f"{key}.octaves.rate: {who} needs it, expected the rates of the first and the last step")
+        ends = {option: tuple(octave[option]) for option in ("rate", "sigma") if option in octave}
+        octaves.append(Octave(octave["size"], octave["steps"], **ends))
+    others = {option: merged[option] for option in DESCENT_KEYS[2:] if option in merged}
+    return Descent((kind, first, second), tuple(octaves), **others)
 
 
 def make_panels(raw: Mapping[str, Any], probe: Probe, key: str) -> tuple[Any, ...]:
@@ -129,17 +151,15 @@ def make_panels(raw: Mapping[str, Any], probe: Probe, key: str) -> tuple[Any, ..
 def make_run(name: str, raw: Mapping[str, Any], config: Mapping[str, Any], probes: Mapping[str, Probe]) -> Run:
     key = f"runs.{name}"
     probe = pick("probes", probes, raw["probe"], f"{key}.probe")
-    shared = pick("descents", config["descents"], raw["descent"], f"{key}.descent")
-    own = {option: raw[option] for option in DESCENT_KEYS if option in raw}
-    if "constant" not in kinds.OBJECTIVES[raw["objective"]].takes:
-        for place, options in ((key, own), (f"descents.{raw['descent']}", shared)):
-            used = [option for option in DESCENT_KEYS if option != "constant"]
-            refuse_unused(place, options, used, f"the {raw['objective']} run '{name}'")
+    if "seed" in raw and "seeds" in raw:
+        raise InputError(f"{key}.seeds: expected a seed or seeds, one of the two")
+    seeds = tuple(raw.get("seeds", [raw.get("seed", config["seed"])]))
+    panels = make_panels(raw, probe, key)
     layers = range(1, probe.stack.depth + 1) if raw["layers"] == "all" else sorted(set(raw["layers"]))
     return Run(
-        name, raw["objective"], probe, raw["weights"], tuple(layers), make_panels(raw, probe, key),
-        make_descent({**shared, **own}), raw.get("seed", config["seed"]), raw.get("precision", config["precision"]),
-        config["memory"],
+        name, raw["objective"], probe, raw["weights"], tuple(layers), tuple(p for p in panels for _ in seeds),
+        make_descent(name, raw, config), seeds[0], raw.get("precision", config["precision"]), config["memory"],
+        seeds * len(panels) if len(seeds) > 1 else (),
     )  # fmt: skip
 
 
@@ -155,7 +175,8 @@ def make_figure(name: str, raw: Mapping[str, Any], runs: Mapping[str, Run]) -> F
     for run in layers:
         if run not in raw["runs"]:
             raise InputError(f"{key}.layers: '{run}' is not one of its runs: {', '.join(raw['runs'])}")
-    return Figure(name, raw["kind"], raw["title"], tuple(raw["runs"]), raw.get("image", ""), layers)
+    target = raw.get("target", "figures")
+    return Figure(name, raw["kind"], raw["title"], tuple(raw["runs"]), raw.get("image", ""), layers, target)
 
 
 def whole_numbers(value: Any) -> Any:

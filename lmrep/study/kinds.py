@@ -29,6 +29,7 @@ class Family:
 
     causal: bool  # whether a token sees only itself and earlier ones
     stem: str = ""  # the kind of stem in its files, if they have one
+    embeds: bool = False  # its files have token embeddings
     keys: tuple[str, ...] = ()  # that an entry under `weights` needs besides width, depth and heads
 
 
@@ -42,7 +43,10 @@ class Stem:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a descent lowers. Offered: panels, first_patch, constant, device, and targets (see `descent.experiment`)."""
+    """What a descent lowers. Offered: panels, first_patch, constant, distance, device, and targets.
+
+    `descent.experiment` says what they are. constant and distance are keys of a descent.
+    """
 
     function: str
     panels: str  # the key of a run that lists its panels: neurons, patches or images
@@ -57,14 +61,22 @@ class Objective:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """How a gradient changes an image: a class in `lmrep.descent.optimisers`."""
+    """How losses and gradients change an image: a class in `lmrep.descent.optimisers`."""
 
     function: str
+    keys: tuple[str, ...] = ()  # of a descent, besides start, octaves and optimiser
+    octave_keys: tuple[str, ...] = ()  # of an octave, besides size and steps; rate is then needed
+    jitters: bool = False  # it can change a crop of an image, and an image of another size
+    exact: bool = False  # precision auto is float32: rounding spoils its line search
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A column of the accuracy table. Offered: image, target, output_distance, shifted_output_distance."""
+    """A column of the accuracy table: a function that returns a float.
+
+    Offered, images [3, height, width]: image, target, earlier (after three quarters of the passes), initial (the start)
+    and shifted (the target with the yardstick's noise). Offered, numbers: output_distance, shifted_output_distance.
+    """
 
     function: str
     takes: tuple[str, ...] = ("image", "target")
@@ -77,20 +89,18 @@ class Figure:
     function: str
     reads: tuple[str, ...]  # of its runs: "runs" (the files), "accuracy", "patches" (the tables), "trace"
     objectives: tuple[str, ...] = ()  # that its runs may have; none: any
-    runs: str = "any"  # "any", "one", "one probe" or "one of a probe and weights"
+    runs: str = "any"  # or "one", "one probe" or "one of a probe, weights and optimiser"
     keys: tuple[str, ...] = ()  # "image", "layers": keys of its own besides kind, title and runs
     needs: tuple[str, ...] = field(default=())  # those of `keys` that it cannot do without
 
 
 FAMILIES = {
-    "gpt2": Family(causal=True),
+    "gpt2": Family(causal=True, embeds=True),
     "vit": Family(causal=False, stem="vit", keys=("patch", "size")),
 }
 
 STEMS = {
-    "vit": Stem(
-        "lmrep.probe.stem:ViTStem", {"patch_convolution": True, "class_token": True, "position_embedding": False}
-    ),
+    "vit": Stem("lmrep.probe.stem:ViTStem", {"patch_convolution": True, "position_embedding": False}),
 }
 
 PANELS = {"neurons": "neuron", "patches": "patch", "images": "image"}  # a run's key -> what one panel is
@@ -103,10 +113,14 @@ OBJECTIVES = {
         "lmrep.descent.objectives:patch", "patches", ("panels", "first_patch", "constant", "device"),
         own_patch_only=True,
     ),
-    "match": Objective("lmrep.descent.objectives:match", "images", ("targets",)),
+    "match": Objective("lmrep.descent.objectives:match", "images", ("targets", "distance")),
 }  # fmt: skip
 
-OPTIMISERS = {"gradient": Optimiser("lmrep.descent.optimisers:Gradient")}
+OPTIMISERS = {
+    "gradient": Optimiser("lmrep.descent.optimisers:Gradient", ("scale",), octave_keys=("rate", "sigma"), jitters=True),
+    "adam": Optimiser("lmrep.descent.optimisers:Adam", octave_keys=("rate",)),
+    "lbfgs": Optimiser("lmrep.descent.optimisers:LBFGS", ("history",), exact=True),
+}
 
 METRICS = {
     "ssim": Metric("lmrep.metrics.measures:ssim"),
@@ -114,6 +128,12 @@ METRICS = {
     "output_distance_ratio": Metric(
         "lmrep.metrics.measures:output_distance_ratio", ("output_distance", "shifted_output_distance")
     ),
+    "flip": Metric("lmrep.metrics.measures:flip"),
+    "high_frequency_error": Metric("lmrep.metrics.measures:high_frequency_error"),
+    "ssim_earlier": Metric("lmrep.metrics.measures:ssim", ("earlier", "target")),
+    "ssim_start": Metric("lmrep.metrics.measures:ssim", ("initial", "target")),
+    "ssim_grey": Metric("lmrep.metrics.measures:ssim_grey", ("target",)),
+    "ssim_shifted": Metric("lmrep.metrics.measures:ssim", ("shifted", "target")),
 }
 
 FIGURES = {
@@ -124,10 +144,17 @@ FIGURES = {
         "lmrep.figures.grids:draw_reconstructions", ("runs", "accuracy"), objectives=("match",),
         keys=("image", "layers"), needs=("image",),
     ),
-    "accuracy": Figure(
-        "lmrep.figures.charts:draw_accuracy", ("accuracy",), objectives=("match",), runs="one of a probe and weights"
+    "inversion": Figure(
+        "lmrep.figures.inversion:draw_inversion", ("runs", "accuracy"), objectives=("match",),
+        runs="one of a probe, weights and optimiser", keys=("image", "layers"), needs=("image",),
     ),
-    "importance": Figure("lmrep.figures.charts:draw_importance", ("patches",)),
+    "accuracy": Figure(
+        "lmrep.figures.charts:draw_accuracy", ("accuracy",), objectives=("match",),
+        runs="one of a probe, weights and optimiser",
+    ),
+    "importance": Figure("lmrep.figures.importance:draw_importance", ("patches",)),
+    "causality": Figure("lmrep.figures.importance:draw_causality", ("patches",), objectives=("neuron",)),
+    "regime": Figure("lmrep.figures.regime:draw_regime", ("accuracy", "patches")),
     "diagram": Figure(
         "lmrep.figures.diagram:draw_diagram", ("trace",), runs="one probe", keys=("image",), needs=("image",)
     ),

@@ -42,6 +42,7 @@ class Weights:
     file: str = field(default="", metadata=ASIDE)
     sha256: str = field(default="", metadata=ASIDE)
     bytes: int = field(default=0, metadata=ASIDE)
+    bos: int = -1  # the token that begins a text; -1: none
 
     @property
     def causal(self) -> bool:
@@ -79,6 +80,7 @@ class Stem:
     width: int  # of a token
     weights: Weights = field(metadata=ASIDE)  # the file that it reads
     options: Mapping[str, bool] = field(default_factory=dict)  # those of its kind
+    first_token: str = "class"  # before patch 0: "class" (the stem's own), "bos" (the stack's) or "none"
 
     @property
     def grid(self) -> int:
@@ -92,7 +94,7 @@ class Stem:
     @property
     def first_patch(self) -> int:
         """The token of patch 0."""
-        return int(self.options.get("class_token", False))
+        return int(self.first_token != "none")
 
     @property
     def tokens(self) -> int:
@@ -101,12 +103,25 @@ class Stem:
 
 @dataclass(frozen=True)
 class Probe:
-    """A stem in front of a stack of blocks."""
+    """A stem in front of a stack of blocks, and in which regime the stack works."""
 
     name: str = field(metadata=ASIDE)
     label: str = field(metadata=ASIDE)
     stem: Stem
     stack: Weights
+    causal: str = "as_trained"  # or "never": without the mask of a causal stack
+    centre: bool = False  # 0.5 is taken off each pixel value
+    scale: str | float = "as_is"  # of the stem's tokens: their RMS in parts of the stack's embeddings'; "embeddings": 1
+
+    @property
+    def masked(self) -> bool:
+        """Whether a token sees only itself and earlier ones."""
+        return self.stack.causal and self.causal == "as_trained"
+
+    @property
+    def reads_embeddings(self) -> bool:
+        """Whether it needs the token embeddings of its stack's model."""
+        return self.stem.first_token == "bos" or self.scale != "as_is"
 
 
 @dataclass(frozen=True)
@@ -115,7 +130,7 @@ class Octave:
 
     size: int  # px
     steps: int
-    rate: tuple[float, float]  # of the first and the last step, linear between
+    rate: tuple[float, float] = (0.0, 0.0)  # of the first and the last step, linear between; unused without rates
     sigma: tuple[float, float] | None = None  # of the blur after each step, px; None: no blur
 
 
@@ -126,6 +141,8 @@ class Descent:
     scale: float = 1.0  # of the gradient
     constant: float = 0.0  # the large C of sum(C - activation)
     optimiser: str = "gradient"  # a key of kinds.OPTIMISERS
+    distance: str = "l1"  # of a match, to the photograph's output: "l1" or "l2" (squared)
+    history: int = 40  # moves that lbfgs remembers
 
     @property
     def steps(self) -> int:
@@ -143,9 +160,15 @@ class Run:
     layers: tuple[int, ...]  # blocks, from 1
     panels: tuple[int, ...] | tuple[str, ...]  # neurons, patches (both from 0), or image names
     descent: Descent
-    seed: int
+    seed: int  # of the jitter, of the yardstick's noise and of fresh blocks
     precision: str  # of the products: "auto", "float32" or "bfloat16"
     memory: float | str  # MB for what a pass keeps for its way back, or "auto"
+    panel_seeds: tuple[int, ...] = ()  # of each panel's start; none: `seed`
+
+    @property
+    def start_seeds(self) -> tuple[int, ...]:
+        """The seed of each panel's start noise."""
+        return self.panel_seeds or (self.seed,) * len(self.panels)
 
     @property
     def matches(self) -> bool:
@@ -161,5 +184,6 @@ class Run:
     @property
     def weight_files(self) -> tuple[Weights, ...]:
         """The weight files that it reads, sorted by name: an untrained stack needs none of its own."""
-        used = [self.probe.stem.weights] + ([self.probe.stack] if self.weights == "trained" else [])
+        stack = self.weights == "trained" or self.probe.reads_embeddings
+        used = [self.probe.stem.weights] + ([self.probe.stack] if stack else [])
         return tuple(sorted(set(used), key=lambda weights: weights.name))

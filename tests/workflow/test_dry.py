@@ -20,11 +20,20 @@ def test_the_article_is_planned_offline_and_in_full(checkout):
     plan = checkout.run("-n", "--cores", "1", "figures", HF_ENDPOINT=NO_HUB)
     assert plan.returncode == 0, plan.stdout
     counts = dict(line.split() for line in plan.stdout.splitlines() if len(line.split()) == 2)
-    expected = {"fetch_weights": 3, "fetch_image": 2, "optimise_run": 10, "measure_run": 10, "merge_tables": 1,
+    expected = {"fetch_weights": 3, "fetch_image": 2, "optimise_run": 16, "measure_run": 16, "merge_tables": 1,
                 "draw_diagram": 1, "draw_features": 3, "draw_reconstructions": 2, "draw_accuracy": 1,
-                "draw_importance": 1}  # fmt: skip
+                "draw_importance": 1, "draw_inversion": 1}  # fmt: skip
     assert {rule: int(counts[rule]) for rule in expected} == expected
     assert "figures/vit_vs_gpt2_representation_2.png" in plan.stdout
+
+
+def test_evidence_is_planned_too(checkout):
+    for config in ("config.yaml", "miniature.yaml"):
+        plan = checkout.run("-n", "--cores", "1", "evidence", "--configfile", config, HF_ENDPOINT=NO_HUB)
+        assert plan.returncode == 0, plan.stdout
+        counts = dict(line.split() for line in plan.stdout.splitlines() if len(line.split()) == 2)
+        expected = {"draw_accuracy": 2, "draw_causality": 1, "draw_regime": 1, "merge_evidence": 1}
+        assert {rule: int(counts[rule]) for rule in expected} == expected
 
 
 def test_planning_imports_no_torch(checkout):
@@ -103,7 +112,7 @@ def test_a_gpu_that_is_not_there_is_missed_before_any_job(checkout):
 def test_a_build_says_what_it_will_do(checkout):
     done = checkout.run("--cores", "1", "figures", HF_ENDPOINT=NO_HUB, CUDA_VISIBLE_DEVICES="")
     said = [line for line in done.stdout.splitlines() if line.startswith("lmrep: ")]
-    assert "study article, on the CPU" in said[0] and "10 of 10 runs" in said[0]
+    assert "study article, on the CPU" in said[0] and "16 of 36 runs" in said[0]
     assert "gpt2 (548 MB)" in said[1] and "github.com" in said[1] and "127.0.0.1:9" in said[1]
     assert "the runs will take about" in said[2] and "--configfile miniature.yaml" in said[2]
 

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.build]
 NAMES = [
     "transformer_activation_explained", "gpt2_features_viz", "gpt2_features_viz_2", "gpt2_features_viz_3",
     "vit_vs_gpt2_representation", "vit_vs_gpt2_representation_2", "representational_accuracy", "token_importance",
+    "inversion",
 ]  # fmt: skip
 SOURCES = ("miniature.yaml", "lmrep", "rules", "scripts", "figures/captions", "resources/miniature")
 
@@ -41,6 +42,13 @@ def restored(built):
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
+def call_gpt2(config, name):
+    """Gives the GPT-2 another name under `weights`."""
+    config["weights"][name] = config["weights"].pop("gpt2_mini")
+    for probe in config["probes"].values():
+        probe["stack"] = probe["stack"].replace("gpt2_mini", name)
+
+
 def append(path, text):
     with open(path, "a") as file:
         file.write(text)
@@ -52,7 +60,7 @@ def replace_in(path, old, new):
     path.write_text(source.replace(old, new, 1))
 
 
-def test_all_eight_figures_are_there_and_a_second_call_has_nothing_to_do(built):
+def test_all_figures_are_there_and_a_second_call_has_nothing_to_do(built):
     assert sorted(path.stem for path in (built / "figures/miniature").iterdir()) == sorted(NAMES)
     assert "Nothing to be done" in built.miniature("figures").stdout
 
@@ -79,9 +87,9 @@ def test_another_rate_reruns_its_run_and_what_depends_on_it(restored):
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("descent/descend", {"optimise_run": 10, "measure_run": 10}),
-        ("probe/probe", {"optimise_run": 10, "trace_probe": 1}),
-        ("metrics/measures", {"measure_run": 10, "merge_tables": 1}),
+        ("descent/descend", {"optimise_run": 11, "measure_run": 11}),
+        ("probe/probe", {"optimise_run": 11, "trace_probe": 1}),
+        ("metrics/measures", {"measure_run": 11, "merge_tables": 1}),
     ],
 )
 def test_an_edit_of_code_reruns_what_depends_on_it(restored, module, rules):
@@ -93,12 +101,12 @@ def test_an_edit_of_code_reruns_what_depends_on_it(restored, module, rules):
 
 def test_an_edit_of_a_formula_in_a_block_reruns_the_runs(restored):
     replace_in(restored / "lmrep/probe/block.py", "self.norm2(tokens)", "self.norm1(tokens)")
-    assert restored.planned("figures")["optimise_run"] == 10
+    assert restored.planned("figures")["optimise_run"] == 11
 
 
-def test_an_edit_of_a_chart_redraws_the_charts_only(restored):
+def test_an_edit_of_a_chart_redraws_its_figures_only(restored):
     append(restored / "lmrep/figures/charts.py", "\nEDITED = True\n")
-    assert restored.planned("figures") == {"draw_accuracy": 1, "draw_importance": 1, "figures": 1}
+    assert restored.planned("figures") == {"draw_accuracy": 1, "figures": 1}
 
 
 def test_comments_docstrings_and_touched_files_rerun_nothing(restored):
@@ -114,13 +122,13 @@ def test_comments_docstrings_and_touched_files_rerun_nothing(restored):
 def test_another_label_redraws_what_shows_it_and_runs_nothing(restored):
     restored.edit("miniature.yaml", lambda config: config["probes"]["vit_large"].update(label="Large"))
     plan = restored.planned("figures")
-    assert plan == {"draw_reconstructions": 2, "draw_accuracy": 1, "record_study": 1, "figures": 1}
+    drawn = {"draw_reconstructions": 2, "draw_accuracy": 1, "draw_inversion": 1}
+    assert plan == {**drawn, "record_study": 1, "figures": 1}
 
 
 def test_other_names_of_weights_and_a_pin_run_nothing(restored):
     def rename(config):
-        config["weights"]["mine"] = config["weights"].pop("gpt2_mini")
-        config["probes"]["gpt2"]["stack"] = "mine"
+        call_gpt2(config, "mine")
         del config["weights"]["vit_base_mini"]["sha256"]
 
     restored.edit("miniature.yaml", rename)
@@ -156,8 +164,7 @@ def test_a_pin_that_contradicts_the_file_is_one_line(restored):
 def test_a_second_study_reruns_nothing_in_the_first_nor_in_itself(restored):
     config = yaml.safe_load((restored / "miniature.yaml").read_text())
     config["study"] = "second"
-    config["weights"]["also_gpt2"] = config["weights"].pop("gpt2_mini")
-    config["probes"]["gpt2"]["stack"] = "also_gpt2"
+    call_gpt2(config, "also_gpt2")
     (restored / "second.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     target = "figures/second/token_importance.png"
     done = restored.run("--cores", "2", target, "--configfile", "second.yaml")
@@ -190,7 +197,7 @@ def test_after_the_chosen_patch_gpt2_changes_nothing_and_the_vit_does(built):
 
 def test_the_tables_ssim_is_that_of_the_run_files(built):
     rows = read_table(built / "results/miniature/metrics/accuracy.tsv", TABLES["accuracy"])
-    assert len(rows) == 2 * (6 + 6 + 8) * 2
+    assert len(rows) == 2 * (6 + 6 + 8) * 2 + 2 * 6
     runs = {row["run"]: read_arrays(built / f"results/miniature/runs/{row['run']}.safetensors") for row in rows}
     for row in rows:
         run = runs[row["run"]]

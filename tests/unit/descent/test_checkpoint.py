@@ -30,6 +30,13 @@ def tiny_steps(objective: str, memory: float | str):
     return replace(run, descent=replace(run.descent, octaves=octaves))
 
 
+def tiny_inversion(optimiser: str, memory: float | str):
+    """A match of some hundred passes by an optimiser with a state of its own."""
+    run = tiny.tiny_run("match", ("a", "b"), memory=memory)
+    octaves = (Octave(16, 90, (0.02, 0.01)),)
+    return replace(run, descent=replace(run.descent, octaves=octaves, optimiser=optimiser, distance="l2", history=6))
+
+
 def perform_until(run, files, targets, checkpoint=None, kill_after=None):
     """The run's arrays, or Killed at the first report of `kill_after` steps or more."""
 
@@ -41,11 +48,11 @@ def perform_until(run, files, targets, checkpoint=None, kill_after=None):
 
 
 @pytest.mark.parametrize("memory", ["auto", 0.1])
-@pytest.mark.parametrize("objective", ["neuron", "patch", "match"])
-def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_files, tmp_path, objective, memory):
+@pytest.mark.parametrize("kind", ["neuron", "patch", "match", "adam", "lbfgs"])
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_files, tmp_path, kind, memory):
     files, _ = tiny_files
-    targets = np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32) if objective == "match" else None
-    run = tiny_steps(objective, memory)
+    run = tiny_inversion(kind, memory) if kind in ("adam", "lbfgs") else tiny_steps(kind, memory)
+    targets = np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32) if run.matches else None
     unbroken = perform_until(run, files, targets)
     steps = run.descent.steps * len(make_plan(run, torch.device("cpu")).groups)
     assert memory == "auto" or steps > run.descent.steps

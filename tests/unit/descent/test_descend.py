@@ -67,7 +67,7 @@ def test_objectives_are_the_sums_that_they_say():
 def test_steps_are_those_written_out_by_hand(gpt2_probe):
     descent = Descent(("uniform", 0.5, 0.6), (Octave(16, 2, (0.1, 0.05), (1.5, 0.5)),), scale=2.0, constant=200.0)
     image = start_noise(descent.start, 16, 0, "neuron 3")
-    found, losses = descend(gpt2_probe, image[None, None], [2], [objectives.neuron((3,), 1, 200.0)], descent, seed=0)
+    found, losses, _ = descend(gpt2_probe, image[None, None], [2], [objectives.neuron((3,), 1, 200.0)], descent, seed=0)
     by_hand = image[None]
     for rate, sigma in ((0.1, 1.5), (0.05, 0.5)):
         leaf = by_hand.clone().requires_grad_()
@@ -82,8 +82,8 @@ def test_jitter_updates_one_crop_and_octaves_grow_the_image(gpt2_probe):
     descent = Descent(("uniform", 0.5, 0.6), octaves, constant=200.0)
     start = start_noise(descent.start, 16, 3, "neuron 3")[None, None]
     goal = [objectives.neuron((3,), 1, 200.0)]
-    one, _ = descend(gpt2_probe, start, [1], goal, replace(descent, octaves=octaves[:1]), seed=3)
-    two, _ = descend(gpt2_probe, start, [1], goal, descent, seed=3)
+    one, _, _ = descend(gpt2_probe, start, [1], goal, replace(descent, octaves=octaves[:1]), seed=3)
+    two, _, _ = descend(gpt2_probe, start, [1], goal, descent, seed=3)
     grown = resize(one[0], 24)
     rows, columns = window(octaves[1], 16, 3, 1)
     outside = torch.ones(24, 24, dtype=torch.bool)
@@ -142,7 +142,8 @@ def test_a_run_has_the_arrays_that_it_promises(tiny_files, targets):
     shapes = {name: array.shape for name, array in arrays.items()}
     assert shapes == {
         "images": (3, 2, 3, 16, 16), "initial": (3, 2, 3, 16, 16), "loss": (3, 4), "targets": (2, 3, 16, 16),
-        "output_distance": (3, 2), "shifted_output_distance": (3, 2),
+        "shifted": (2, 3, 16, 16), "earlier": (3, 2, 3, 16, 16), "output_distance": (3, 2),
+        "shifted_output_distance": (3, 2),
     }  # fmt: skip
     assert set(facts["weight_files"]) == {"tiny_vit", "tiny_gpt2"}
     assert (arrays["loss"][:, -1] < arrays["loss"][:, 0]).all()
@@ -195,3 +196,36 @@ def test_panels_are_named_by_what_they_are():
     assert tiny.tiny_run("neuron", (5,)).panel_names == ("neuron 5",)
     assert tiny.tiny_run("patch", (45,)).panel_names == ("patch 45",)
     assert tiny.tiny_run("match", ("chelsea",)).panel_names == ("chelsea",)
+
+
+def test_seeds_are_panels_with_starts_of_their_own(tiny_files, targets):
+    files, _ = tiny_files
+    several = tiny.tiny_run("match", ("a", "a"), panel_seeds=(7, 8))
+    both = perform(several, files, np.stack([targets[0]] * 2))
+    for place, seed in enumerate((7, 8)):
+        alone = perform(tiny.tiny_run("match", ("a",), panel_seeds=(seed,)), files, targets[:1])
+        np.testing.assert_array_equal(both["initial"][:, place], alone["initial"][:, 0])
+        np.testing.assert_allclose(both["images"][:, place], alone["images"][:, 0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(both["shifted"][0], both["shifted"][1])  # one yardstick for all seeds
+    facts = describe(several, files, make_plan(several, CPU))
+    assert facts["seeds"] == {"run": 7, "panels": [7, 8]}
+
+
+def test_what_a_descent_had_after_three_quarters_is_what_a_shorter_one_ends_with(tiny_files, targets):
+    files, _ = tiny_files
+    run = tiny.tiny_run("match", ("a", "b"))
+    for optimiser in ("lbfgs", "adam"):
+        inverted = replace(run.descent, optimiser=optimiser, distance="l2", octaves=(Octave(16, 40, (0.02, 0.02)),))
+        short = replace(inverted, octaves=(Octave(16, 30, (0.02, 0.02)),))
+        whole, part = (perform(replace(run, descent=each), files, targets) for each in (inverted, short))
+        np.testing.assert_array_equal(whole["earlier"], part["images"])
+        assert (whole["loss"][:, -1] <= part["loss"][:, -1]).all()
+
+
+def test_lbfgs_gets_much_nearer_than_the_same_passes_of_gradient_descent(tiny_files, targets):
+    files, _ = tiny_files
+    run = tiny.tiny_run("match", ("a", "b"))
+    plain = replace(run.descent, octaves=(Octave(16, 60, (0.02, 0.002)),))
+    inverted = replace(plain, optimiser="lbfgs", distance="l2")
+    near, far = (perform(replace(run, descent=each), files, targets)["output_distance"] for each in (inverted, plain))
+    assert (near < far / 3).all()

@@ -89,6 +89,13 @@ def test_a_run_says_its_precision(tiny_files):
         assert describe(run, files, make_plan(run, CPU))["precision"] == precision
 
 
+def test_auto_is_float32_for_a_line_search():
+    run = tiny.tiny_run("match", ("a",), precision="auto")
+    assert make_plan(replace(run, descent=replace(run.descent, optimiser="lbfgs")), CPU).precision == torch.float32
+    forced = replace(run, precision="bfloat16", descent=replace(run.descent, optimiser="lbfgs"))
+    assert make_plan(forced, CPU).precision == torch.bfloat16
+
+
 def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch):
     for found, expected in (({"avx512_bf16": True}, torch.bfloat16), ({"avx512_f": True}, torch.float32)):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found)

@@ -1,50 +1,14 @@
-"""Charts: the lines hold the table's numbers, and nothing lies on anything else."""
+"""Charts of accuracy: the lines hold the table's numbers, lower bounds are marked, nothing lies on anything else."""
 
 import numpy as np
 import pytest
+from rows import FLOORS, GRADIENT, LABELS, LBFGS, accuracy_row, accuracy_rows, assert_clear, legend, lines, panels
 
-from lmrep.figures.charts import PREDICTION, draw_accuracy, draw_importance, importance_curve
-from lmrep.figures.page import PAGE, save_figure
+from lmrep.figures.charts import draw_accuracy
+from lmrep.figures.page import PAGE, TALLEST, save_figure
 from lmrep.figures.shown import Shown
 
-LABELS = {"gpt2": "GPT-2", "vit": "ViT-L/16"}
-
-
-def accuracy_rows(images=("dog", "tesla_coil"), depths=(("gpt2", 6), ("vit", 12)), weights=("trained", "untrained")):
-    return [
-        {
-            "run": f"{probe}_{kind}",
-            "probe": probe,
-            "weights": kind,
-            "image": image,
-            "layer": layer,
-            "ssim": 0.9 / layer - 0.1 * (kind != "trained"),
-        }
-        for probe, depth in depths
-        for kind in weights
-        for image in images
-        for layer in range(depth, 0, -1)
-    ]
-
-
-def patch_rows(runs=("a",), layers=(1, 4), panels=2, patches=9):
-    random = np.random.default_rng(0)
-    return [
-        {"run": run, "layer": layer, "panel": str(panel), "patch": patch, "change": random.uniform(0.1, 1)}
-        for run in runs
-        for layer in layers
-        for panel in range(panels)
-        for patch in range(patches)
-    ]
-
-
-def lines(axes):
-    return {line.get_label(): line for line in axes.get_lines()}
-
-
-def panels(figure):
-    """The axes of a chart; the first ones are the whole page."""
-    return figure.axes[1:]
+METHOD = "by article's descent, 600 passes"
 
 
 def accuracy(rows, title="How much a block holds", labels=None):
@@ -52,24 +16,12 @@ def accuracy(rows, title="How much a block holds", labels=None):
     return draw_accuracy(Shown(title, labels, {}, tables={"accuracy": rows}))
 
 
-def importance(rows, labels, title="Where the input changes"):
-    return draw_importance(Shown(title, labels, {}, tables={"patches": rows}))
+def both(**changes):
+    """Rows of the article's descent and of a converged one."""
+    return accuracy_rows(**changes) + accuracy_rows(suffix="_inverted", lift=0.08, **LBFGS, **changes)
 
 
-def assert_clear(figure):
-    """Title, axes with their labels, and legend are on the canvas and apart."""
-    figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()
-    (title,) = figure.axes[0].texts
-    parts = [title.get_window_extent(), figure.legends[0].get_window_extent()]
-    parts += [axes.get_tightbbox(renderer) for axes in panels(figure)]
-    for index, box in enumerate(parts):
-        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 + 1 and box.y0 >= 0 and box.y1 <= figure.bbox.y1 + 1, index
-        for other in parts[:index]:
-            assert not box.padded(-2).overlaps(other), index
-
-
-def test_accuracy_has_axes_an_image_with_one_scale():
+def test_axes_are_an_image_with_one_scale():
     figure = accuracy(accuracy_rows())
     left, right = panels(figure)
     assert [axes.get_title("left") for axes in panels(figure)] == ["dog", "tesla coil"]
@@ -77,13 +29,16 @@ def test_accuracy_has_axes_an_image_with_one_scale():
     assert left.get_ylim() == right.get_ylim() and left.get_ylim()[1] == 1
     assert left.get_ylabel() == "SSIM with the target" and right.get_xlabel() == "block"
     assert figure.get_figwidth() == PAGE
+    assert legend(figure) == ["GPT-2", "ViT-L/16", "trained", "untrained", METHOD]
     assert_clear(figure)
 
 
-def test_accuracy_lines_hold_the_numbers_in_order_of_blocks():
-    figure = accuracy(accuracy_rows())
-    found = lines(panels(figure)[0])
-    assert list(found) == ["GPT-2, trained", "GPT-2, untrained", "ViT-L/16, trained", "ViT-L/16, untrained"]
+def test_lines_hold_the_numbers_in_order_of_blocks():
+    found = lines(panels(accuracy(accuracy_rows()))[0])
+    floors = ["start noise", "flat grey", "noisy photo"]
+    assert list(found) == [
+        "GPT-2, trained", "GPT-2, untrained", "ViT-L/16, trained", "ViT-L/16, untrained", *floors,
+    ]  # fmt: skip
     np.testing.assert_array_equal(found["GPT-2, trained"].get_xdata(), range(1, 7))
     np.testing.assert_allclose(found["GPT-2, trained"].get_ydata(), [0.9 / layer for layer in range(1, 7)])
     assert found["GPT-2, trained"].get_linestyle() == "-" and found["GPT-2, untrained"].get_linestyle() == "--"
@@ -94,7 +49,32 @@ def test_accuracy_lines_hold_the_numbers_in_order_of_blocks():
         assert trained == untrained != other
 
 
-def test_accuracy_shows_all_whole_blocks_and_negative_values():
+def test_floors_are_lines_with_a_name_in_every_panel():
+    rows = accuracy_rows()
+    for row in rows:
+        if row["image"] == "tesla_coil":
+            row["ssim_grey"] = 0.5
+    for axes, grey in zip(panels(accuracy(rows)), (FLOORS["ssim_grey"], 0.5), strict=True):
+        found = lines(axes)
+        np.testing.assert_allclose(found["flat grey"].get_ydata(), grey)
+        np.testing.assert_allclose(found["start noise"].get_ydata(), FLOORS["ssim_start"])
+        np.testing.assert_allclose(found["noisy photo"].get_ydata(), FLOORS["ssim_shifted"])
+        assert {"start noise", "flat grey", "noisy photo"} <= {text.get_text() for text in axes.texts}
+
+
+@pytest.mark.parametrize("values", [(0.0, 0.0, 0.0), (0.5, 0.51, 0.52), (1.0, 0.99, 1.0), (-0.05, 0.9, 0.91)])
+def test_names_of_floors_that_are_close_together_move_apart(values):
+    floors = dict(zip(FLOORS, values, strict=True))
+    figure = accuracy([row | floors for row in both()])
+    figure.draw_without_rendering()
+    for axes in panels(figure):
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert len(boxes) == 3
+        for index, box in enumerate(boxes):
+            assert not any(box.padded(-1).overlaps(other) for other in boxes[:index])
+
+
+def test_all_whole_blocks_and_negative_values_are_shown():
     figure = accuracy(accuracy_rows(depths=(("gpt2", 12),)))
     assert list(panels(figure)[0].get_xticks()) == list(range(1, 13))
     assert panels(figure)[0].get_ylim()[0] <= 0.9 / 12 - 0.1
@@ -103,23 +83,107 @@ def test_accuracy_shows_all_whole_blocks_and_negative_values():
     assert all(tick == round(tick) for tick in panels(deep)[0].get_xticks())
 
 
-def test_runs_of_one_probe_share_a_colour_and_each_has_its_own_line():
+def test_block_0_is_called_the_stem():
+    figure = accuracy([accuracy_row(layer=layer, **LBFGS) for layer in range(4)])
+    figure.draw_without_rendering()
+    assert [label.get_text() for label in panels(figure)[0].get_xticklabels()] == ["stem", "1", "2", "3"]
+    assert legend(figure) == ["GPT-2", "by L-BFGS, 400 passes"]
+
+
+def test_converged_runs_are_bold_and_the_articles_thin_in_one_colour():
+    figure = accuracy(both(weights=("trained",)))
+    assert [axes.get_title("left") for axes in panels(figure)] == ["dog", "tesla coil"]
+    article, other, converged, _ = panels(figure)[0].get_lines()[:4]
+    assert article.get_color() == converged.get_color() != other.get_color()
+    assert article.get_marker() == converged.get_marker() != other.get_marker()
+    assert 2 * article.get_linewidth() < converged.get_linewidth()
+    np.testing.assert_allclose(article.get_ydata(), [0.9 / layer for layer in range(1, 7)])
+    np.testing.assert_allclose(converged.get_ydata(), [0.9 / layer + 0.08 for layer in range(1, 7)])
+    assert legend(figure) == ["GPT-2", "ViT-L/16", "L-BFGS, 400 passes", "article's descent, 600 passes"]
+
+
+@pytest.mark.parametrize("images", [("dog",), ("dog", "coil"), ("dog", "coil", "cup", "coin")])
+def test_untrained_blocks_have_axes_of_their_own_beside_converged_runs(images):
+    figure = accuracy(both(images=images))
+    titles = [axes.get_title("left") for axes in panels(figure)]
+    assert titles == [f"{image}, {weights} blocks" for weights in ("trained", "untrained") for image in images]
+    for axes, title in zip(panels(figure), titles, strict=True):
+        named = [line.get_label() for line in axes.get_lines() if ", " in line.get_label()]
+        assert len(named) == 4 and all(label.endswith(title.split()[-2]) for label in named)
+    assert panels(figure)[0].get_ylim() == panels(figure)[-1].get_ylim()
+    assert figure.get_figheight() <= TALLEST
+    assert_clear(figure)
+
+
+def test_a_line_is_the_mean_over_seeds_in_a_band_from_the_lowest_to_the_highest():
+    ssim = {0: [0.9, 0.5], 1: [0.8, 0.6], 2: [0.85, 0.7]}
+    rows = [accuracy_row(layer=2 - i, ssim=v[i], seed=seed, **LBFGS) for seed, v in ssim.items() for i in (0, 1)]
+    figure = accuracy(rows)
+    (axes,) = panels(figure)
+    np.testing.assert_allclose(axes.get_lines()[0].get_ydata(), [0.6, 0.85])
+    (band,) = axes.collections
+    corners = {tuple(np.round(point, 6)) for point in band.get_paths()[0].vertices}
+    assert corners == {(1, 0.5), (1, 0.7), (2, 0.8), (2, 0.9)}
+    assert "band: lowest to highest seed" in legend(figure)
+    assert not panels(accuracy(rows[:2]))[0].collections
+
+
+@pytest.mark.parametrize("method", [GRADIENT, LBFGS])
+def test_points_that_have_not_converged_are_marked_as_lower_bounds(method):
+    rows = [accuracy_row(layer=layer, ssim=1 / layer, converged=layer != 2, **method) for layer in (1, 2, 3)]
+    figure = accuracy(rows)
+    found = lines(panels(figure)[0])
+    for mark in ("lower bounds", "carets"):
+        assert found[mark].get_xydata().tolist() == [[2, 0.5]]
+    assert found["lower bounds"].get_markerfacecolor() == "white"
+    assert found["lower bounds"].get_marker() == found["GPT-2, trained"].get_marker()
+    assert "not converged: a lower bound" in legend(figure)
+    rest = accuracy([row | {"converged": True} for row in rows])
+    assert "carets" not in lines(panels(rest)[0]) and "not converged: a lower bound" not in legend(rest)
+
+
+def test_one_seed_that_has_not_converged_makes_a_lower_bound():
+    rows = [accuracy_row(ssim=0.5 + seed / 10, seed=seed, converged=seed != 1) for seed in range(3)]
+    np.testing.assert_allclose(lines(panels(accuracy(rows))[0])["carets"].get_xydata(), [[1, 0.6]])
+
+
+def test_optimisers_of_one_probe_share_a_colour_and_each_has_its_own_line():
     rows = accuracy_rows(depths=(("gpt2", 3),), weights=("trained",))
-    again = [row | {"run": "again", "ssim": row["ssim"] / 2} for row in rows]
+    again = [row | {"run": "again", "ssim": row["ssim"] / 2, "optimiser": "adam"} for row in rows]
     figure = accuracy(rows + again)
-    first, second = panels(figure)[0].get_lines()
+    first, second = panels(figure)[0].get_lines()[:2]
     assert first.get_color() == second.get_color()
     np.testing.assert_allclose(second.get_ydata(), first.get_ydata() / 2)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["GPT-2", "trained"]
+    assert legend(figure) == ["GPT-2", "Adam, 600 passes", "article's descent, 600 passes"]
 
 
-def test_accuracy_takes_colours_in_the_order_of_the_labels_and_no_other_runs():
+def test_runs_of_one_probe_weights_and_optimiser_share_a_line():
+    rows = [accuracy_row("run", layer, 0.9 / layer, **LBFGS) for layer in (1, 2)]
+    rows += [accuracy_row("seeds", layer, 0.7 / layer, seed=1, **LBFGS) for layer in (1, 2)]
+    rows += [accuracy_row("stem", 0, 1.0, optimiser="lbfgs", passes=160)]
+    figure = accuracy(rows)
+    (axes,) = panels(figure)
+    np.testing.assert_allclose(lines(axes)["GPT-2, trained"].get_xydata(), [[0, 1], [1, 0.8], [2, 0.4]])
+    assert len(axes.collections) == 1
+    assert legend(figure) == ["GPT-2", "by L-BFGS, 160 to 400 passes", "band: lowest to highest seed"]
+
+
+def test_two_runs_with_the_same_picture_of_a_line_are_an_error():
+    rows = [accuracy_row("a"), accuracy_row("b", ssim=0.4)]
+    with pytest.raises(
+        ValueError, match="a and b: expected each picture of a line once, got two of dog, block 1, seed 0"
+    ):
+        accuracy(rows)
+
+
+def test_colours_come_in_the_order_of_the_labels_and_no_other_runs_are_drawn():
     rows = accuracy_rows(weights=("trained",))
     figure = accuracy(rows, labels={"vit_trained": "ViT", "gpt2_trained": "GPT-2"})
-    assert [(line.get_label(), line.get_color()) for line in panels(figure)[0].get_lines()] == [
+    assert [(line.get_label(), line.get_color()) for line in panels(figure)[0].get_lines()[:2]] == [
         ("ViT, trained", "C0"), ("GPT-2, trained", "C1"),
     ]  # fmt: skip
-    assert len(panels(accuracy(rows, labels={"vit_trained": "ViT"}))[0].get_lines()) == 1
+    alone = lines(panels(accuracy(rows, labels={"vit_trained": "ViT"}))[0])
+    assert [label for label in alone if "trained" in label] == ["ViT, trained"]
 
 
 def test_a_run_without_rows_is_an_error():
@@ -129,64 +193,19 @@ def test_a_run_without_rows_is_an_error():
 
 @pytest.mark.parametrize("name", ["GPT-2 with a long name", "A model with a name that takes more than a line " * 2])
 def test_long_labels_stay_on_the_page(name):
-    labels = {row["run"]: f"{name} {row['probe']}" for row in accuracy_rows()}
-    assert_clear(accuracy(accuracy_rows(), labels=labels))
-    rows = patch_rows("abc")
-    assert_clear(importance(rows, dict.fromkeys("abc", name)))
+    for rows in (accuracy_rows(), both()):
+        assert_clear(accuracy(rows, labels={row["run"]: f"{name} {row['probe']}" for row in rows}))
 
 
 @pytest.mark.parametrize("images", [("dog",), ("dog", "coil", "cup", "coin")])
-def test_accuracy_of_other_numbers_of_images_and_one_block(images):
+def test_other_numbers_of_images_and_one_block(images):
     figure = accuracy(accuracy_rows(images, (("gpt2", 1),), ("trained",)))
     assert len(panels(figure)) == len(images)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["GPT-2", "trained"]
+    assert legend(figure) == ["GPT-2", METHOD]
     assert_clear(figure)
-
-
-def test_importance_lines_are_means_over_panels_relative_to_the_block():
-    rows = patch_rows(layers=(4,))
-    figure = importance(rows, {"a": "GPT-2"})
-    line = lines(panels(figure)[0])["block 4"]
-    expected = np.mean([[r["change"] for r in rows if r["panel"] == panel] for panel in "01"], axis=0)
-    np.testing.assert_allclose(line.get_ydata(), expected / expected.mean())
-    np.testing.assert_array_equal(line.get_xdata(), range(1, 10))
-    assert "relative to the block's mean" in panels(figure)[0].get_ylabel()
-
-
-def test_the_prediction_falls_linearly_with_the_mean_of_the_curves():
-    found = lines(panels(importance(patch_rows(), {"a": "GPT-2"}))[0])
-    assert list(found) == ["block 1", "block 4", PREDICTION]
-    prediction = found[PREDICTION].get_ydata()
-    np.testing.assert_allclose(prediction / prediction[-1], range(9, 0, -1))
-    np.testing.assert_allclose(prediction.mean(), found["block 1"].get_ydata().mean())
-    assert found[PREDICTION].get_color() == "black" and found[PREDICTION].is_dashed()
-
-
-def test_an_image_that_did_not_change_gives_zeros():
-    np.testing.assert_array_equal(importance_curve([{"patch": p, "change": 0.0} for p in range(3)]), np.zeros(3))
-
-
-@pytest.mark.parametrize(("runs", "layers"), [(("a",), range(1, 13)), (("a", "b"), (1, 4, 8, 12)), (("a",), (3,))])
-def test_importance_has_axes_a_run_and_a_clear_page(runs, layers):
-    rows = patch_rows((*runs, "not asked for"), layers, patches=196)
-    figure = importance(rows, {run: f"Run {run}" for run in runs}, "Where the input changes, " * 4)
-    assert [axes.get_title("left") for axes in panels(figure)] == [f"Run {run}" for run in runs]
-    colours = {tuple(line.get_color()) for line in panels(figure)[0].get_lines()[:-1]}
-    assert len(colours) == len(layers)
-    assert list(panels(figure)[0].get_xticks())[:2] == [1, 29]  # where rows of 14 patches begin
-    assert_clear(figure)
-
-
-def test_importance_comes_in_the_order_of_the_labels():
-    rows = patch_rows(("a", "b", "c"))
-    figure = importance(rows, {"c": "Third", "a": "First", "b": "Second"})
-    assert [axes.get_title("left") for axes in panels(figure)] == ["Third", "First", "Second"]
-    drawn = lines(panels(figure)[0])["block 1"].get_ydata()
-    chosen = [row for row in rows if row["run"] == "c" and row["layer"] == 1]
-    np.testing.assert_allclose(drawn, importance_curve(chosen))
 
 
 def test_the_same_chart_is_the_same_bytes(tmp_path):
     for name in ("first.png", "second.png"):
-        save_figure(accuracy(accuracy_rows()), tmp_path / name)
+        save_figure(accuracy(both()), tmp_path / name)
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()

@@ -5,6 +5,7 @@ import pytest
 from legible import assert_legible, texts
 from matplotlib import rcParams
 from matplotlib.patches import Rectangle
+from rows import accuracy_row
 
 from lmrep.figures.grids import clip_note, clipped_share, draw_features, draw_reconstructions
 from lmrep.figures.page import PAGE, TALLEST, save_figure
@@ -36,11 +37,11 @@ def features(run, title="One neuron maximised", label="GPT-2"):
     return draw_features(Shown(title, {"a": label}, {"a": run.facts["layers"]}, runs={"a": run}))
 
 
-def reconstructions(runs, layers=None, image="dog", title="A dog", labels=None, ssim=0.5):
+def reconstructions(runs, layers=None, image="dog", title="A dog", labels=None, ssim=0.5, converged=True):
     """runs: name -> run file, drawn in the order of `labels`."""
     layers = layers or {name: run.facts["layers"] for name, run in runs.items()}
     rows = [
-        {"run": name, "image": panel, "layer": layer, "ssim": ssim if panel == image else -9.0}
+        accuracy_row(name, layer, ssim if panel == image else -9.0, converged, panel)
         for name, run in runs.items()
         for panel in run.facts["panels"]
         for layer in run.facts["layers"]
@@ -185,6 +186,19 @@ def test_reconstructions_stand_beside_their_own_target():
     assert notes[0]
     expected = ["A coil", "GPT-2", "target", "block 1", "SSIM 0.83", notes[0], "block 3", "SSIM 0.83", notes[1]]
     assert texts(figure) == [text for text in expected if text]
+
+
+def test_an_ssim_that_has_not_converged_is_marked_as_a_lower_bound():
+    found = texts(reconstructions({"a": match_run()}, converged=False))
+    assert found.count("SSIM ≥ 0.50") == 3 and "SSIM 0.50" not in found
+
+
+def test_of_several_seeds_the_first_is_shown():
+    run = match_run((1,), ("dog", "dog"))
+    rows = [accuracy_row("a", ssim=ssim, seed=seed) for seed, ssim in enumerate((0.7, 0.3))]
+    figure = draw_reconstructions(Shown("t", {"a": "l"}, {"a": [1]}, "dog", {"a": run}, {"accuracy": rows}))
+    np.testing.assert_array_equal(shown(figure.axes[0].images[1]), run["images"][0, 0])
+    assert "SSIM 0.70" in texts(figure) and "SSIM 0.30" not in texts(figure)
 
 
 def test_reconstructions_come_in_the_order_of_the_labels():

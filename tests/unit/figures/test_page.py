@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 from legible import assert_legible, texts
+from rows import LBFGS, accuracy_row
 
-from lmrep.figures.charts import draw_accuracy, draw_importance
+from lmrep.figures.charts import draw_accuracy
 from lmrep.figures.diagram import draw_diagram
 from lmrep.figures.grids import draw_features, draw_reconstructions
+from lmrep.figures.importance import draw_causality, draw_importance
+from lmrep.figures.inversion import draw_inversion
 from lmrep.figures.page import PAGE, fold, save_figure, text_width
+from lmrep.figures.regime import draw_regime
 from lmrep.figures.shown import Shown
 from lmrep.files import ArrayFile
 
@@ -27,10 +31,16 @@ def make_shown(title, label):
         "activations": pictures.reshape(2, -1, 48)[:, :5], "kernels": pictures.reshape(-1, 3, 4, 4)[:16],
     }  # fmt: skip
     accuracy = [
-        {"run": "run", "probe": "probe", "weights": "trained", "image": "dog", "layer": layer, "ssim": 0.5}
+        accuracy_row(run, layer, converged=layer < 2, seed=seed, **method)
+        for run, method in (("run", {}), ("converged", LBFGS))
+        for seed in (0, 1)
         for layer in (1, 2)
     ]
-    patches = [{"run": "run", "layer": 1, "panel": "0", "patch": patch, "change": 0.5} for patch in range(4)]
+    patches = [
+        {"run": run, "layer": 1, "panel": "0", "patch": patch, "change": 0.5 + patch / 9}
+        for run in ("run", "neurons")
+        for patch in range(4)
+    ]
     features = ArrayFile({"images": pictures}, facts)
     match = ArrayFile(
         {"images": pictures, "targets": trace["image"][None]}, facts | {"objective": "match", "panels": ["dog"]}
@@ -39,10 +49,20 @@ def make_shown(title, label):
         "image": "dog", "tables": {"accuracy": accuracy, "patches": patches},
         "trace": ArrayFile(trace, trace_facts), "stem": label, "stack": label,
     }  # fmt: skip
+    pair = ("run", "converged")
     return {
         draw_features: Shown(title, {"run": label}, {"run": [1, 2]}, runs={"run": features}, **common),
         draw_reconstructions: Shown(title, {"run": label}, {"run": [1, 2]}, runs={"run": match}, **common),
-        draw_accuracy: Shown(title, {"run": label}, {"run": [1, 2]}, **common),
+        draw_inversion: Shown(
+            title,
+            dict.fromkeys(pair, label),
+            {name: [1, 2] for name in pair},
+            runs=dict.fromkeys(pair, match),
+            **common,
+        ),
+        draw_accuracy: Shown(title, dict.fromkeys(pair, label), {}, **common),
+        draw_causality: Shown(title, {"run": label, "neurons": label}, {}, **common),
+        draw_regime: Shown(title, {"run": label, "neurons": label}, {}, **common),
         draw_importance: Shown(title, {"run": label}, {"run": [1, 2]}, **common),
         draw_diagram: Shown(title, {"run": label}, {"run": [1, 2]}, **common),
     }

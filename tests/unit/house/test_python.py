@@ -188,7 +188,7 @@ def test_bad_input_gets_one_line(study, probe, tmp_path):
         r"at least one layer": lambda: lmrep.maximise(probe, [], neuron=1),
         r"and one step": lambda: lmrep.maximise(probe, 1, neuron=1, steps=0),
         r"maximise: .* is not finite|the loss is": lambda: lmrep.maximise(probe, 1, neuron=1, rate=1e38),
-        r"recreate.layers": lambda: lmrep.recreate(probe, image, 0),
+        r"recreate.layers": lambda: lmrep.recreate(probe, image, -1),
         r"recreate.image: expected the shape \[3, 16, 16\]": lambda: lmrep.recreate(probe, image[None], 1),
         r"image: 'three' is no file and not one of images: one, two": lambda: lmrep.load_image(study, "three", probe),
         r"torn.yaml: expected a config in YAML": lambda: lmrep.load_study(tmp_path / "torn.yaml"),

@@ -1,23 +1,39 @@
-"""Tables: a row for each measured image or patch, and the same numbers after a round trip."""
+"""Tables: a row for each measured image, row of patches or patch, and the same numbers after a round trip."""
 
 import numpy as np
 import pytest
 
 from lmrep.errors import InputError
 from lmrep.files import ArrayFile
-from lmrep.metrics.tables import TABLES, accuracy, patches, read_table, write_table
+from lmrep.metrics.measures import best_grey, flip, high_frequency_error, psnr, ssim, ssim_by_row
+from lmrep.metrics.tables import TABLES, Table, accuracy, patch_rows, patches, read_table, write_table
 
 RNG = np.random.default_rng(0)
+FLOATS = ["ssim", "psnr", "output_distance_ratio", "flip", "high_frequency_error"]
+FLOORS = ["ssim_earlier", "ssim_start", "ssim_grey", "ssim_shifted"]
 
 
-def make_run(objective, panels):
+def make_run(objective, panels, seeds=None):
+    """A run with layers 2 and 5, in which layer 2 is the photograph itself and layer 5 stands still at the end."""
     images = RNG.random((2, len(panels), 3, 12, 12), dtype=np.float32)
-    arrays = {"images": images, "initial": np.zeros_like(images)}
-    if objective == "match":
-        arrays["targets"] = images[0]
-        arrays |= {"output_distance": np.array([[1, 2.0]] * 2), "shifted_output_distance": np.array([[4, 4.0]] * 2)}
+    arrays = {"images": images, "initial": RNG.random(images.shape, dtype=np.float32)}
     facts = {"run": "r", "objective": objective, "probe": "p", "weights": "trained", "layers": [2, 5], "panels": panels}
-    return ArrayFile(arrays, facts | {"size": 12, "grid": 3, "seeds": {"run": 7}})
+    facts |= {"size": 12, "grid": 3, "seeds": {"run": 7} | ({"panels": seeds} if seeds else {})}
+    facts |= {"optimiser": "lbfgs", "passes": 40}
+    if objective == "match":
+        distances = np.array([1, 2.0, 3][: len(panels)])
+        arrays |= {"targets": images[0], "earlier": np.stack([RNG.random(images[0].shape), images[1]])}
+        arrays["shifted"] = images[0] + RNG.normal(0, 1 / 18, images[0].shape)
+        arrays |= {
+            "output_distance": np.stack([distances] * 2),
+            "shifted_output_distance": np.full((2, len(panels)), 4),
+        }
+    return ArrayFile(arrays, facts)
+
+
+def test_the_columns_of_the_accuracy_table_have_an_order():
+    keys = ["run", "probe", "weights", "seed", "image", "layer", "optimiser", "passes", "converged"]
+    assert list(TABLES["accuracy"].columns) == [*keys, *FLOATS, *FLOORS]
 
 
 def test_accuracy_has_a_row_for_each_image_and_layer():
@@ -26,7 +42,52 @@ def test_accuracy_has_a_row_for_each_image_and_layer():
     assert [row["output_distance_ratio"] for row in rows] == [0.25, 0.25, 0.5, 0.5]
     assert rows[0]["ssim"] == 1 and rows[1]["ssim"] < 1
     assert all((row["run"], row["probe"], row["weights"], row["seed"]) == ("r", "p", "trained", 7) for row in rows)
+    assert all((row["optimiser"], row["passes"]) == ("lbfgs", 40) for row in rows)
     assert list(accuracy(make_run("neuron", [3, 8]))) == []
+
+
+def test_metrics_and_floors_are_measured_on_their_own_images():
+    run = make_run("match", ["cat", "coil"])
+    row, target = list(accuracy(run))[3], run["targets"][1]
+    image = run["images"][1, 1]
+    expected = [ssim(image, target), psnr(image, target), 0.5, flip(image, target), high_frequency_error(image, target)]
+    expected += [ssim(run[name][1, 1], target) for name in ("earlier", "initial")]
+    expected += [best_grey(target)[1], ssim(run["shifted"][1], target)]
+    assert [row[name] for name in FLOATS + FLOORS] == expected
+    assert all(type(row[name]) is float for name in FLOATS + FLOORS)
+
+
+def test_a_row_says_whether_its_descent_has_converged():
+    rows = list(accuracy(make_run("match", ["cat"])))
+    assert [(row["layer"], row["converged"]) for row in rows] == [(2, False), (5, True)]
+
+
+def test_panels_have_the_seeds_of_their_starts():
+    run = make_run("match", ["cat"] * 3, seeds=[0, 1, 5])
+    rows = list(accuracy(run))
+    assert [(row["seed"], row["layer"]) for row in rows] == [(0, 2), (0, 5), (1, 2), (1, 5), (5, 2), (5, 5)]
+    assert {row["image"] for row in rows} == {"cat"}
+    assert [row["seed"] for row in patch_rows(run)] == [0] * 6 + [1] * 6 + [5] * 6
+
+
+def test_the_table_of_rows_has_the_ssim_of_each_row_of_patches():
+    run = make_run("match", ["cat", "coil"])
+    rows = list(patch_rows(run))
+    assert [(row["image"], row["layer"], row["row"]) for row in rows[:4]] == [
+        ("cat", 2, 0), ("cat", 2, 1), ("cat", 2, 2), ("cat", 5, 0)
+    ]  # fmt: skip
+    assert [row["ssim"] for row in rows[-3:]] == list(ssim_by_row(run["images"][1, 1], run["targets"][1], 3))
+    assert all((row["run"], row["seed"]) == ("r", 7) for row in rows) and len(rows) == 12
+    assert list(patch_rows(make_run("patch", [3]))) == []
+
+
+@pytest.mark.parametrize("missing", ["earlier", "shifted"])
+@pytest.mark.parametrize("table", [accuracy, patch_rows])
+def test_a_run_file_of_an_older_version_asks_for_a_rebuild(table, missing):
+    run = make_run("match", ["cat"])
+    del run.arrays[missing]
+    with pytest.raises(InputError, match=f"runs.r: its run file .* has no {missing}; .* build it again"):
+        list(table(run))
 
 
 def test_patches_has_a_row_for_each_layer_panel_and_patch():
@@ -36,13 +97,51 @@ def test_patches_has_a_row_for_each_layer_panel_and_patch():
     assert [rows[-1][key] for key in ("layer", "panel", "patch")] == [5, 8, 8]
 
 
-def test_a_table_gives_back_what_was_written(tmp_path):
-    rows = list(accuracy(make_run("match", ["cat", "coil"])))
-    write_table(tmp_path / "t.tsv", TABLES["accuracy"], rows)
-    back = read_table(tmp_path / "t.tsv", TABLES["accuracy"])
-    assert [row["image"] for row in back] == [row["image"] for row in rows]
-    assert [row["ssim"] for row in back] == pytest.approx([row["ssim"] for row in rows], rel=1e-8)
-    write_table(tmp_path / "u.tsv", TABLES["accuracy"], back)
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_gives_back_what_was_written(tmp_path, name):
+    table = TABLES[name]
+    rows = list(table.rows(make_run("match", ["cat", "coil"])))
+    write_table(tmp_path / "t.tsv", table, rows)
+    back = read_table(tmp_path / "t.tsv", table)
+    assert len(back) == len(rows) > 0
+    for row, written in zip(back, rows, strict=True):
+        assert list(row) == list(table.columns)
+        for column, kind in table.columns.items():
+            assert row[column] == (pytest.approx(written[column], rel=1e-8) if kind is float else kind(written[column]))
+        assert all(type(row[column]) is kind for column, kind in table.columns.items())
+    write_table(tmp_path / "u.tsv", table, back)
     assert (tmp_path / "t.tsv").read_bytes() == (tmp_path / "u.tsv").read_bytes()
+
+
+SMALL = Table({"run": str, "layer": int, "converged": bool, "psnr": float}, lambda run: iter(()))
+
+
+def test_bools_are_yes_and_no(tmp_path):
+    rows = [{"run": "r", "layer": 1, "converged": bool(value), "psnr": np.inf} for value in (0, 1)]
+    write_table(tmp_path / "t.tsv", SMALL, rows)
+    assert (tmp_path / "t.tsv").read_text() == "run\tlayer\tconverged\tpsnr\nr\t1\tno\tinf\nr\t1\tyes\tinf\n"
+    assert read_table(tmp_path / "t.tsv", SMALL) == rows
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("r\t1\tyes\t", "psnr is '', expected a number"),
+        ("r\t1\tyes\tnan", "psnr is 'nan', expected a number"),
+        ("r\t1\tyes", "psnr is None, expected a number"),
+        ("r\t\tyes\t2", "layer is '', expected a whole number"),
+        ("r\t1.5\tyes\t2", "layer is '1.5', expected a whole number"),
+        ("r\t1\tTrue\t2", "converged is 'True', expected yes or no"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_file_line_and_column(tmp_path, line, message):
+    (tmp_path / "t.tsv").write_text(f"run\tlayer\tconverged\tpsnr\nr\t1\tyes\t2\n{line}\n")
+    with pytest.raises(InputError) as refused:
+        read_table(tmp_path / "t.tsv", SMALL)
+    assert str(refused.value) == f"{tmp_path / 't.tsv'}: line 3: {message}"
+
+
+def test_other_columns_are_refused(tmp_path):
+    write_table(tmp_path / "t.tsv", TABLES["patches"], [])
     with pytest.raises(InputError, match=r"t\.tsv: columns are"):
-        read_table(tmp_path / "t.tsv", TABLES["patches"])
+        read_table(tmp_path / "t.tsv", TABLES["accuracy"])

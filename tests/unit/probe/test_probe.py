@@ -58,14 +58,14 @@ def test_the_stem_is_the_convolution_of_timm(tiny_files, gpt2_probe):
 
 def test_parts_of_the_stem_can_be_left_out(tiny_files):
     files, models = tiny_files
-    whole, bare = vit_probe(files), vit_probe(files, class_token=False)
+    whole, bare = vit_probe(files), vit_probe(files, first_token="none")
     assert torch.equal(whole.stem(images())[:, 1:], bare.stem(images()))
     assert torch.equal(whole.stem(images())[:, :1], models["tiny_vit"].cls_token.expand(3, -1, -1))
     placed = vit_probe(files, position_embedding=True)
     torch.testing.assert_close(
         placed.stem(images()) - whole.stem(images()), models["tiny_vit"].pos_embed.expand(3, -1, -1)
     )
-    raw = vit_probe(files, patch_convolution=False, class_token=False).stem(images())
+    raw = vit_probe(files, patch_convolution=False, first_token="none").stem(images())
     assert torch.equal(raw[1, 6], images()[1, :, 4:8, 8:12].flatten())  # row 1, column 2 of 4 x 4 patches
 
 
@@ -95,14 +95,86 @@ def test_gpt2_cannot_look_ahead_and_a_vit_can(tiny_files, gpt2_probe):
     assert (vit(one, [3])[0] - vit(other, [3])[0]).abs().amax(dim=(0, 2)).gt(0).all()
 
 
+def test_without_its_mask_gpt2_looks_ahead_with_the_same_weights(tiny_files, gpt2_probe):
+    files, _ = tiny_files
+    spec = tiny.probe_of(tiny.VIT, tiny.GPT2, causal="never")
+    bare = load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 3, CPU)
+    assert spec.stack.causal and not spec.masked
+    for ours, theirs in zip(bare.blocks.parameters(), gpt2_probe.blocks.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    one = images(1)
+    other = one.clone()
+    other[..., 12:, 12:] += 0.3  # the last patch
+    assert (bare(one, [1])[0] - bare(other, [1])[0]).abs().amax(dim=(0, 2)).gt(0).all()
+    # The last token saw all the others before, too.
+    torch.testing.assert_close(bare(one, [1])[0][:, -1], gpt2_probe(one, [1])[0][:, -1], rtol=1e-4, atol=1e-5)
+
+
+def test_layer_0_is_what_enters_the_first_block(gpt2_probe):
+    pictures = images(4).unflatten(0, (2, 2))
+    stem, second = gpt2_probe.outputs_of_own_layer(pictures, [0, 2])
+    torch.testing.assert_close(stem, gpt2_probe.stem(pictures[0]))
+    torch.testing.assert_close(second, gpt2_probe(pictures[1], [2])[0], rtol=1e-4, atol=1e-5)
+
+
+def regime(files, **settings):
+    spec = tiny.probe_of(tiny.VIT, replace(tiny.GPT2, bos=4), **settings)
+    return load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 3, CPU)
+
+
+def test_the_first_token_is_the_stems_the_models_or_none(tiny_files):
+    files, models = tiny_files
+    found = {first: regime(files, first_token=first) for first in ("class", "bos", "none")}
+    tokens = {first: probe.tokens(images()) for first, probe in found.items()}
+    assert torch.equal(tokens["class"][:, 0], models["tiny_vit"].cls_token[0].expand(3, -1))
+    assert torch.equal(tokens["bos"][:, 0], models["tiny_gpt2"].wte.weight[4].expand(3, -1))
+    assert torch.equal(tokens["none"], tokens["class"][:, 1:]) and torch.equal(tokens["bos"][:, 1:], tokens["none"])
+    assert [probe.spec.stem.first_patch for probe in found.values()] == [1, 1, 0]
+    assert [probe.spec.stem.tokens for probe in found.values()] == [17, 17, 16]
+
+
+def test_centred_pixels_lose_the_share_of_a_half(tiny_files):
+    files, _ = tiny_files
+    assert torch.equal(regime(files, centre=True).tokens(images()), regime(files).tokens(images() - 0.5))
+
+
+@pytest.mark.parametrize(("scale", "times"), [("embeddings", 1.0), (10, 10.0)])
+@pytest.mark.parametrize("centre", [False, True])
+def test_scaled_tokens_have_the_rms_of_the_models_embeddings(tiny_files, scale, times, centre):
+    files, models = tiny_files
+    noise = torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(9))
+    tokens = regime(files, scale=scale, centre=centre).tokens(noise)[:, 1:]
+    expected = times * models["tiny_gpt2"].wte.weight.square().mean().sqrt()
+    assert tokens.square().mean().sqrt().item() == pytest.approx(expected.item(), rel=0.03)
+    plain = regime(files, centre=centre).tokens(noise)[:, 1:]
+    factors = tokens / plain
+    torch.testing.assert_close(factors, factors.flatten()[0].expand_as(factors), rtol=1e-4, atol=0)  # one for all
+
+
+def test_fresh_blocks_may_have_the_embeddings_of_the_trained_model(tiny_files):
+    files, models = tiny_files
+    spec = tiny.probe_of(tiny.VIT, replace(tiny.GPT2, bos=4), first_token="bos")
+    fresh = load_probe(spec, files["tiny_vit"], None, 3, CPU, embeddings=files["tiny_gpt2"])
+    assert torch.equal(fresh.tokens(images())[0, 0], models["tiny_gpt2"].wte.weight[4])
+    run = tiny.tiny_run("match", ("a",), spec, weights="untrained")
+    assert [weights.name for weights in run.weight_files] == ["tiny_gpt2", "tiny_vit"]
+
+
+def test_a_bos_that_the_file_has_not_is_refused(tiny_files):
+    files, _ = tiny_files
+    spec = tiny.probe_of(tiny.VIT, replace(tiny.GPT2, bos=11), first_token="bos")
+    with pytest.raises(InputError, match=r"weights.tiny_gpt2.bos: its file has tokens 0 to 10"):
+        load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 1, CPU)
+
+
 def test_only_the_blocks_asked_for_are_loaded(tiny_files):
     files, _ = tiny_files
-    assert len(trained_blocks(tiny.GPT2, files["tiny_gpt2"], 2)) == 2
+    assert len(trained_blocks(tiny.GPT2, files["tiny_gpt2"], 2, True)) == 2
 
 
 def test_a_checkpoint_of_the_causal_language_model_is_read_too(tiny_files, tmp_path, gpt2_probe):
     tiny.write_gpt2(tmp_path / "lm.safetensors", outer="transformer.")
-    blocks = trained_blocks(tiny.GPT2, tmp_path / "lm.safetensors", 3)
+    blocks = trained_blocks(tiny.GPT2, tmp_path / "lm.safetensors", 3, True)
     for ours, theirs in zip(blocks.parameters(), gpt2_probe.blocks.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -136,7 +208,7 @@ def test_untrained_blocks_are_drawn_as_their_library_draws_them():
     for weights, blocks in theirs.items():
         state = blocks.state_dict()
         names = LAYOUTS[weights.family].names
-        for name, ours in fresh_blocks(weights, 0, 4).state_dict().items():
+        for name, ours in fresh_blocks(weights, 0, 4, True).state_dict().items():
             index, part, kind = name.split(".")
             tensor = state[f"{index}.{names[part]}.{kind}"]
             if part == "qkv":
@@ -158,7 +230,7 @@ def test_a_file_of_another_shape_is_refused_by_tensor(tiny_files, change, words)
     files, _ = tiny_files
     weights = replace(tiny.GPT2, **change)
     with pytest.raises(InputError) as error:
-        trained_blocks(weights, files["tiny_gpt2"], weights.depth)
+        trained_blocks(weights, files["tiny_gpt2"], weights.depth, True)
     assert "\n" not in str(error.value)
     assert all(word in str(error.value) for word in ["weights.tiny_gpt2", *words])
 
@@ -168,10 +240,10 @@ def test_a_tensor_that_no_block_has_is_refused(tiny_files, tmp_path):
     state = load_file(files["tiny_gpt2"])
     save_file(state | {"h.0.attn.c_extra.weight": torch.zeros(2)}, tmp_path / "extra.safetensors")
     with pytest.raises(InputError, match=r"0.attn.c_extra.weight.*not expected"):
-        trained_blocks(tiny.GPT2, tmp_path / "extra.safetensors", 3)
+        trained_blocks(tiny.GPT2, tmp_path / "extra.safetensors", 3, True)
 
 
 def test_a_file_that_is_no_safetensors_is_refused(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"not a file of tensors")
     with pytest.raises(InputError, match="not a readable safetensors"):
-        trained_blocks(tiny.GPT2, tmp_path / "bad.safetensors", 1)
+        trained_blocks(tiny.GPT2, tmp_path / "bad.safetensors", 1, True)

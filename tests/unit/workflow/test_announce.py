@@ -55,7 +55,7 @@ def test_gpus_are_those_that_cuda_visible_devices_leaves(three_gpus, monkeypatch
 def test_a_build_on_several_gpus_takes_as_many_times_less(three_gpus, study):
     runs = list(study.runs.values())
     said = {cards: announcement(study, runs, [], [], 16, True, cards) for cards in (1, 2, 8)}
-    assert said[1][0] == "study article, on NVIDIA H100 80GB HBM3: 10 of 10 runs to make"
+    assert said[1][0] == "study article, on NVIDIA H100 80GB HBM3: 36 of 36 runs to make"
     assert "on 2 of 3 GPUs, such as NVIDIA H100 80GB HBM3" in said[2][0] and "on 3 of 3 GPUs" in said[8][0]
     assert len({lines[-1] for lines in said.values()}) == 3
 
@@ -65,10 +65,10 @@ def test_a_cluster_is_not_judged_by_this_machine(study, monkeypatch):
     gpu_names.cache_clear()
     lines = announcement(study, list(study.runs.values()), [], [], None, False)
     gpu_names.cache_clear()
-    assert lines[0] == "study article, on a cluster: 10 of 10 runs to make"
+    assert lines[0] == "study article, on a cluster: 36 of 36 runs to make"
     assert "one after the other" in lines[-1] and "without a GPU" not in lines[-1]
 
 
 def test_a_run_of_several_jobs_is_one_run(study):
     parts = [part for run in study.runs.values() for part in (run, run)]
-    assert "10 of 10 runs" in announcement(study, parts, [], [], 2, True)[0]
+    assert "36 of 36 runs" in announcement(study, parts, [], [], 2, True)[0]

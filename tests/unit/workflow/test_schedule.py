@@ -6,6 +6,7 @@ import pytest
 import tiny
 
 from lmrep.study.cost import run_flops
+from lmrep.study.spec import Octave
 from lmrep.workflow.schedule import START_MINUTES, rank, run_memory, run_minutes
 
 pytestmark = pytest.mark.models
@@ -19,6 +20,14 @@ def test_memory_counts_the_weights_and_grows_with_each_attempt():
     assert run_memory(many, 1) - run_memory(few, 1) == pytest.approx(3 * 23 * block, rel=0.01)
     assert run_memory(many, 2) == run_memory(many, 1) * 3 // 2
     assert run_memory(replace(RUN, memory=64.0), 1) < run_memory(RUN, 1)
+
+
+def test_memory_counts_the_history_of_lbfgs():
+    octaves = (Octave(224, 1),)
+    plain = replace(RUN, layers=(1, 2), descent=replace(RUN.descent, octaves=octaves))
+    inverted = replace(plain, descent=replace(plain.descent, optimiser="lbfgs", history=40))
+    image = 3 * 224**2 * 4 / 10**6  # MB
+    assert run_memory(inverted, 1) - run_memory(plain, 1) == pytest.approx(2 * 2 * 80 * 2 * image, rel=0.01)
 
 
 def test_minutes_are_three_times_the_estimate_and_time_to_start():

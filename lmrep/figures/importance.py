@@ -1,0 +1,153 @@
+"""Charts of where in the image the change went, patch by patch and as ratios of rows."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil, isqrt, nan
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lmrep.figures.curves import DASHES, FLOOR, Look
+from lmrep.figures.page import styled
+from lmrep.figures.panels import (
+    MARKERS,
+    add_legend,
+    make_panels,
+    name_panel,
+    name_scales,
+    rows_by_run,
+    scale_ratios,
+    tick_blocks,
+)
+from lmrep.figures.shown import Shown
+from lmrep.figures.words import Row
+
+Curve = npt.NDArray[np.float64]
+PREDICTION = "article's linear\nf' = [3, 2, 1],\nscaled up"
+NESTED = (6.5, 4.6, 2.8)  # pt, of the markers of lines that lie on one another: the later ones fit into the earlier
+
+
+def importance_curve(rows: Sequence[Row]) -> Curve:
+    """Change of each patch [patch]: the mean over panels, relative to its mean over patches. Zeros if none changed."""
+    patches = 1 + max(row["patch"] for row in rows)
+    total, count = np.zeros(patches), np.zeros(patches)
+    for row in rows:
+        total[row["patch"]] += row["change"]
+        count[row["patch"]] += 1
+    curve: Curve = total / np.maximum(count, 1)
+    return curve / curve.mean() if curve.mean() > 0 else curve
+
+
+def linear_prediction(patches: int) -> Curve:
+    """The article's f' = [n, n - 1, ..., 1] over n patches, scaled to mean 1."""
+    return np.arange(patches, 0, -1) * 2 / (patches + 1)
+
+
+@styled
+def draw_importance(shown: Shown) -> Figure:
+    """Change against patch, a line a block and axes a run, beside the article's linear prediction.
+
+    Patches table: run, layer, panel, patch (from 0; drawn from 1), change. Each line is divided by its own mean, so
+    that blocks can be compared.
+    """
+    runs = rows_by_run(shown.tables["patches"], shown.labels)
+    layers = sorted({row["layer"] for chosen in runs.values() for row in chosen})
+    shades = colormaps["viridis"](np.linspace(0, 0.9, len(layers)))
+    figure, panels = make_panels(len(runs), 2.2, shown.title)
+    most = 0
+    for axes, (run, rows) in zip(panels, runs.items(), strict=True):
+        for layer, shade in zip(layers, shades, strict=True):
+            chosen = [row for row in rows if row["layer"] == layer]
+            if chosen:
+                curve = importance_curve(chosen)
+                axes.plot(np.arange(1, len(curve) + 1), curve, color=shade, linewidth=0.9, label=f"block {layer}")
+        patches = 1 + max(row["patch"] for row in rows)
+        most = max(most, patches)
+        prediction = linear_prediction(patches)
+        look: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2)), "label": PREDICTION}
+        axes.plot(np.arange(1, patches + 1), prediction, **look)
+        name_panel(axes, shown.labels[run], len(runs))
+    panels[0].set_xlim(0, most + 1)
+    panels[0].set_ylim(bottom=0)
+    side, across = isqrt(most), "patch, row by row"
+    if side**2 == most:
+        across += f" ({side} to a row)"
+        if side > 2:  # a tick at the start of every few rows of patches
+            panels[0].set_xticks(np.arange(1, most + 1, side * ceil(side / 7)))
+    name_scales(panels, across, "change relative to the block's mean")
+    named = {str(line.get_label()): line for axes in panels for line in axes.get_lines()}
+    order = [f"block {layer}" for layer in layers] + [PREDICTION]
+    figure.legend(
+        [named[name] for name in order], order, loc="outside right center", ncols=ceil(len(order) / 14),
+        handlelength=2.2,
+    )  # fmt: skip
+    return figure
+
+
+def row_ratio(curve: Curve) -> float:
+    """Mean change of the first row of patches over that of the last; not a number if the last did not change."""
+    side = isqrt(len(curve))
+    last = curve[-side:].mean()
+    return float(curve[:side].mean() / last) if last > 0 else nan
+
+
+def first_ratio(curve: Curve) -> float:
+    """Change of the first patch over the mean of all; not a number if none changed."""
+    return float(curve[0] / curve.mean()) if curve.mean() > 0 else nan
+
+
+RATIOS = {"change of row 1 / last row": row_ratio, "change of patch 1 / mean": first_ratio}
+
+
+def read_ratios(rows: Sequence[Row], name: str) -> dict[int, float]:
+    """One of RATIOS for each block of a run, from its rows of the patches table."""
+    blocks: dict[int, list[Row]] = {}
+    for row in rows:
+        blocks.setdefault(row["layer"], []).append(row)
+    return {layer: RATIOS[name](importance_curve(chosen)) for layer, chosen in sorted(blocks.items())}
+
+
+def draw_ratios(axes: Axes, runs: Mapping[str, Sequence[Row]], looks: Mapping[str, Look], name: str) -> None:
+    """One of RATIOS against block, a line a run, with a grey line at 1 and a logarithmic scale."""
+    axes.axhline(1, color=FLOOR, linewidth=2.5, alpha=0.5, zorder=1, label="1")
+    values: list[float] = []
+    for run, rows in runs.items():
+        ratios = read_ratios(rows, name)
+        look = looks[run]
+        width, size = look.sizes
+        axes.plot(
+            list(ratios), list(ratios.values()), color=look.colour, marker=look.marker, linestyle=look.dashes,
+            linewidth=width, markersize=size, markeredgewidth=0.4, markeredgecolor="white", label=run, clip_on=False,
+        )  # fmt: skip
+        values += ratios.values()
+    scale_ratios(axes, values)
+
+
+@styled
+def draw_causality(shown: Shown) -> Figure:
+    """Change of row 1 over the last row, and of patch 1 over the mean, against block: a line a run.
+
+    Patches table: run, layer, panel, patch, change, as in `draw_importance`. A colour and a marker a label of
+    `shown.labels`; untrained weights (of `shown.weights`) are dashed. Lines that lie on one another have markers that
+    lie in one another.
+    """
+    runs = rows_by_run(shown.tables["patches"], shown.labels)
+    names = {run: ", ".join(filter(None, (shown.labels[run], shown.weights.get(run)))) for run in runs}
+    labels = list(dict.fromkeys(shown.labels.values()))
+    looks: dict[str, Look] = {}
+    for index, run in enumerate(runs):
+        number = labels.index(shown.labels[run])
+        dashes = DASHES[shown.weights.get(run) or "trained"]
+        sizes = 1.0, NESTED[min(index, len(NESTED) - 1)]
+        looks[run] = Look(f"C{number % 7}", MARKERS[number % len(MARKERS)], dashes, sizes)
+    figure, panels = make_panels(len(RATIOS), 2.1, shown.title, sharey=False)
+    for axes, name in zip(panels, RATIOS, strict=True):
+        draw_ratios(axes, runs, looks, name)
+        axes.set_title(name.capitalize())
+    tick_blocks(panels[0], sorted({row["layer"] for rows in runs.values() for row in rows}))
+    name_scales(panels, "block", "ratio (1: no order)")
+    add_legend(figure, [looks[run].key(names[run]) for run in runs])
+    return figure

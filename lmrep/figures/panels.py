@@ -1,0 +1,103 @@
+"""Charts as pages: several axes below one title, what is written around them, and a legend."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator
+
+from lmrep.figures.page import MARGIN, PAGE, fold, make_canvas, text_width, title_height
+from lmrep.figures.words import Row
+
+COLUMNS = 3  # axes side by side, at most
+MARKERS = "os^DvPX"
+
+
+def distinct(rows: list[Row], key: str) -> list[Any]:
+    """The values of a column, each once, in the order of the rows."""
+    return list(dict.fromkeys(row[key] for row in rows))
+
+
+def rows_by_run(rows: list[Row], labels: Mapping[str, str]) -> dict[str, list[Row]]:
+    """The rows of each run of `labels`, runs in the order of `labels`. Raises ValueError for a run without rows."""
+    found = {run: [row for row in rows if row["run"] == run] for run in labels}
+    missing = [run for run, chosen in found.items() if not chosen]
+    if missing:
+        raise ValueError(f"expected rows of every run in the table, got none of {', '.join(missing)}")
+    return found
+
+
+def make_panels(
+    count: int, height: float | Sequence[float], title: str, columns: int = COLUMNS, sharey: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """A page with `count` axes below its title, `columns` in a row at most, that share the scale across.
+
+    height: of a row of axes with the text around it, in; or one for each row.
+    """
+    columns = min(count, columns)
+    lines = ceil(count / columns)
+    heights = [height] * lines if isinstance(height, float | int) else list(height)
+    top = title_height(title)
+    total = top + 0.46 + sum(heights)
+    figure, _ = make_canvas(total, title)
+    figure.set_layout_engine(
+        "constrained", rect=(0, 0, 1, 1 - top / total), w_pad=0.06, h_pad=0.05, hspace=0.04, wspace=0.03
+    )
+    grid = figure.subplots(lines, columns, sharex=True, sharey=sharey, squeeze=False, height_ratios=heights)
+    axes = list(grid.flat)
+    for spare in axes[count:]:
+        spare.remove()
+    for panel in axes[:count]:
+        # The lowest of its column may stand above a place left empty.
+        panel.tick_params(labelbottom=True)
+        panel.grid(True)
+    return figure, axes[:count]
+
+
+def name_panel(axes: Axes, name: str, count: int) -> None:
+    """The title of one of `count` axes in a row, on as many lines as its width needs."""
+    axes.set_title(fold(name, PAGE / min(count, COLUMNS) - 0.6, 8, "bold"))
+
+
+def add_legend(figure: Figure, keys: Sequence[Artist]) -> None:
+    """A legend below the axes, with as many columns as fit."""
+    labels = [str(key.get_label()) for key in keys]
+    column = 0.55 + max(text_width(label, 7) for label in labels)  # in, with the line and the space between
+    columns = max(1, min(len(keys), int((PAGE - 2 * MARGIN) / column)))
+    columns = ceil(len(keys) / ceil(len(keys) / columns))  # about as many entries in each
+    figure.legend(keys, labels, loc="outside lower center", ncols=columns, handlelength=2.6)
+
+
+def name_scales(panels: list[Axes], across: str, up: str, columns: int = COLUMNS) -> None:
+    """Labels below the lowest axes and left of the leftmost ones."""
+    columns = min(len(panels), columns)
+    for index, axes in enumerate(panels):
+        if index + columns >= len(panels):
+            axes.set_xlabel(across)
+        if index % columns == 0:
+            axes.set_ylabel(up)
+
+
+def tick_blocks(axes: Axes, layers: Sequence[int]) -> None:
+    """Ticks at whole numbers, at every block where there is room. Block 0 is called the stem."""
+    if len(layers) <= 13 and max(layers) <= 12:
+        axes.set_xticks(sorted(layers))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 3, 4, 5, 6, 10]))
+    axes.xaxis.set_major_formatter(lambda block, _: "stem" if block == 0 else f"{block:g}")
+    axes.set_xlim(min(layers) - 0.5, max(layers) + 0.5)
+
+
+def scale_ratios(axes: Axes, values: Sequence[float]) -> None:
+    """A logarithmic scale up, with plain numbers, that shows all of `values` and 1. Ratios below 0 or none: ignored."""
+    found = [value for value in values if value > 0] + [1.0]
+    low, high = min(found) / 1.1, max(found) * 1.1
+    axes.set_yscale("log")
+    steps = (0.05, 0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 20, 50, 100)
+    axes.yaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
+    axes.yaxis.set_minor_locator(FixedLocator([]))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_ylim(min(low, 0.9), max(high, 1.3))

@@ -1,0 +1,43 @@
+"""What figures say of a re-created image: its SSIM, whether that is a lower bound, its floors, and how it was made."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Row = dict[str, Any]  # of a table: column -> value
+# Columns of the accuracy table: what an image that holds nothing of the target, or the target itself, would have.
+FLOORS = {"ssim_start": "start noise", "ssim_grey": "flat grey", "ssim_shifted": "noisy photo"}
+METHODS = {"gradient": "article's descent", "adam": "Adam", "lbfgs": "L-BFGS"}  # by the optimiser's name
+ARTICLE = "gradient"  # the optimiser of the article's descent
+BOUND = "\N{GREATER-THAN OR EQUAL TO}"
+
+
+def is_bound(row: Row) -> bool:
+    """Whether the SSIM of a row of the accuracy table is only a lower bound: its descent has not converged."""
+    return not row["converged"]
+
+
+def ssim_text(row: Row) -> str:
+    """The SSIM of a row of the accuracy table: "SSIM 0.64", with a sign between the two if it is a lower bound."""
+    return f"SSIM {BOUND if is_bound(row) else ''} {row['ssim']:.2f}".replace("  ", " ")
+
+
+def floors_text(row: Row) -> str:
+    """The floors of a row of the accuracy table, in one line."""
+    return "SSIM floors: " + ", ".join(f"{name} {row[column]:.2f}" for column, name in FLOORS.items())
+
+
+def method_text(rows: Iterable[Row]) -> str:
+    """How rows of the accuracy table were made: "L-BFGS, 400 passes"."""
+    rows = list(rows)
+    optimisers = dict.fromkeys(str(row["optimiser"]) for row in rows)
+    names = [METHODS.get(name, name) for name in optimisers]
+    least, most = min(row["passes"] for row in rows), max(row["passes"] for row in rows)
+    return f"{' or '.join(names)}, {least if least == most else f'{least} to {most}'} passes"
+
+
+def first_rows(rows: Iterable[Row]) -> Mapping[tuple[str, str, int], Row]:
+    """Rows of the accuracy table by run, image and block. Of several seeds, the first one's."""
+    found: dict[tuple[str, str, int], Row] = {}
+    for row in rows:
+        found.setdefault((row["run"], row["image"], row["layer"]), row)
+    return found

@@ -1,0 +1,168 @@
+"""The optimisers on problems of known solution, beside scipy's and torch's own."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+from lmrep.descent.optimisers import LBFGS, Adam, Gradient
+from lmrep.study.spec import Descent, Octave
+
+pytestmark = pytest.mark.models
+SIDE = 4  # px; an image has 3 x 4 x 4 values
+PIXELS = 3 * SIDE**2
+
+
+def descent(**changes) -> Descent:
+    return Descent(("normal", 0.5, 0.1), (Octave(SIDE, 1),), **changes)
+
+
+def quadratics(count: int, condition: float = 1e3):
+    """Convex problems (x - c)' A (x - c) / 2: images [1, count, 3, side, side], a loss, and the solutions."""
+    rng = np.random.default_rng(count)
+    bases = np.stack([np.linalg.qr(rng.normal(size=(PIXELS, PIXELS)))[0] for _ in range(count)])
+    matrices = bases * np.geomspace(1, condition, PIXELS) @ bases.transpose(0, 2, 1)
+    centres = rng.random((count, PIXELS))
+    a, c = torch.from_numpy(matrices), torch.from_numpy(centres)
+
+    def loss(images):
+        away = images.flatten(2)[0] - c
+        return 0.5 * torch.einsum("ni,nij,nj->n", away, a, away)[None]
+
+    return torch.zeros(1, count, 3, SIDE, SIDE, dtype=torch.float64), loss, (matrices, centres)
+
+
+def rosenbrock(images):
+    """A curved valley in 48 dimensions; its lowest point is 1 everywhere, with a loss of 0."""
+    x = images.flatten(2)
+    return (100 * (x[..., 1:] - x[..., :-1] ** 2) ** 2 + (1 - x[..., :-1]) ** 2).sum(-1)
+
+
+def passes(optimiser, images, loss, count, rate=0.0):
+    """`count` passes; returns the result and the losses after each."""
+    history = []
+    for step in range(count):
+        leaf = images.detach().requires_grad_()
+        losses = loss(leaf)
+        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
+        images = optimiser.step(leaf.detach(), losses.detach(), gradient, rate, step)
+        history.append(optimiser.losses(losses.detach()))
+    return optimiser.reached(images), torch.stack(history)
+
+
+@pytest.mark.parametrize("count", [1, 64])
+def test_lbfgs_solves_convex_problems_as_scipy_does(count):
+    images, loss, (matrices, centres) = quadratics(count)
+    found, history = passes(LBFGS(descent(), {}), images, loss, 150)
+    assert (history.diff(dim=0) <= 0).all()  # what it records is the best so far
+    for place in range(0, count, 16):
+        matrix, centre = matrices[place], centres[place]
+        calls = []
+
+        def problem(x, matrix=matrix, centre=centre, calls=calls):
+            calls.append(0.5 * (x - centre) @ matrix @ (x - centre))
+            return calls[-1], matrix @ (x - centre)
+
+        scipys = minimize(problem, np.zeros(PIXELS), jac=True, method="L-BFGS-B", options={"maxcor": 40, "maxfun": 150})
+        np.testing.assert_allclose(scipys.x, centre, atol=1e-3)
+        np.testing.assert_allclose(found[0, place].flatten(), centre, atol=1e-3)
+        # To one part in a million it needs about as many passes.
+        ours, theirs = (np.argmax(np.array(each) < 1e-6 * calls[0]) for each in (history[:, 0, place].numpy(), calls))
+        assert 0 < ours <= 1.5 * theirs
+
+
+def test_problems_of_a_batch_are_solved_as_each_alone():
+    images, loss, (matrices, centres) = quadratics(3)
+    together, _ = passes(LBFGS(descent(), {}), images, loss, 60)
+    for place in range(3):
+        a, c = torch.from_numpy(matrices[place]), torch.from_numpy(centres[place])
+
+        def alone(x, a=a, c=c):
+            return 0.5 * torch.einsum("i,ij,j->", x.flatten() - c, a, x.flatten() - c)[None, None]
+
+        found, _ = passes(LBFGS(descent(), {}), images[:, :1], alone, 60)
+        np.testing.assert_allclose(found[0, 0], together[0, place], rtol=1e-6, atol=1e-8)
+
+
+def test_the_two_loop_recursion_is_the_inverse_of_bfgs_written_out():
+    images, loss, _ = quadratics(2, 50)
+    optimiser = LBFGS(descent(history=5), {})
+    passes(optimiser, images, loss, 12)
+    s = optimiser.state
+    for place in range(2):
+        inverse = torch.eye(PIXELS, dtype=torch.float64) * s["scale"][0, place]
+        for k in range(5):
+            move, turn, rho = s["moves"][0, place, k], s["turns"][0, place, k], s["curvatures"][0, place, k]
+            left = torch.eye(PIXELS, dtype=torch.float64) - rho * torch.outer(move, turn)
+            inverse = left @ inverse @ left.T + rho * torch.outer(move, move)
+        expected = -(inverse @ s["gradient"][0, place].flatten())
+        np.testing.assert_allclose(optimiser.direction()[0, place].flatten(), expected, rtol=1e-8, atol=1e-12)
+
+
+def test_lbfgs_follows_a_curved_valley_about_as_fast_as_torchs_own():
+    start = torch.full((1, 2, 3, SIDE, SIDE), 0.6, dtype=torch.float64)
+    start[0, 1] = 0.3
+    found, history = passes(LBFGS(descent(), {}), start, rosenbrock, 300)
+    np.testing.assert_allclose(found, torch.ones_like(found), atol=1e-3)
+    for place in range(2):
+        leaf = start[:, place : place + 1].clone().requires_grad_()
+        theirs = torch.optim.LBFGS([leaf], max_iter=300, max_eval=300, history_size=40, line_search_fn="strong_wolfe",
+                                   tolerance_grad=0, tolerance_change=0)  # fmt: skip
+        calls = []
+
+        def closure(leaf=leaf, calls=calls, theirs=theirs):
+            theirs.zero_grad()
+            value = rosenbrock(leaf).sum()
+            value.backward()
+            calls.append(value.item())
+            return value
+
+        theirs.step(closure)
+        ours = int((history[:, 0, place] < 1e-6).nonzero()[0])
+        assert ours <= 1.6 * next(index for index, value in enumerate(calls) if value < 1e-6)
+
+
+def test_a_problem_whose_line_search_fails_does_not_stop_the_others():
+    images, loss, (_, centres) = quadratics(3)
+
+    def with_a_cliff(x):
+        losses = loss(x)
+        cliff = torch.where(x[0, 1].abs().sum() > 0, torch.nan, 1.0)  # nothing but the start has a finite loss
+        return torch.stack([losses[0, 0], losses[0, 1] * cliff, losses[0, 2]])[None]
+
+    found, history = passes(LBFGS(descent(), {}), images, with_a_cliff, 150)
+    assert torch.equal(found[0, 1], images[0, 1]) and torch.isfinite(history).all()
+    for place in (0, 2):
+        np.testing.assert_allclose(found[0, place].flatten(), centres[place], atol=1e-3)
+
+
+def test_a_problem_that_is_solved_at_its_start_stays_there():
+    images = torch.full((1, 1, 3, SIDE, SIDE), 0.25, dtype=torch.float64)
+    found, _ = passes(LBFGS(descent(), {}), images, lambda x: ((x - 0.25) ** 2).flatten(2).sum(2), 5)
+    assert torch.equal(found, images)
+
+
+def test_lbfgs_takes_no_more_than_its_history():
+    images, loss, _ = quadratics(1)
+    optimiser = LBFGS(descent(history=3), {})
+    passes(optimiser, images, loss, 30)
+    assert optimiser.state["moves"].shape == (1, 1, 3, PIXELS)
+    assert set(optimiser.state) == set(LBFGS.arrays)
+
+
+def test_adam_is_torchs_own():
+    images, loss, _ = quadratics(2, 10)
+    found, _ = passes(Adam(descent(), {}), images, loss, 30, rate=0.02)
+    leaf = images.clone().requires_grad_()
+    theirs = torch.optim.Adam([leaf], lr=0.02)
+    for _ in range(30):
+        theirs.zero_grad()
+        loss(leaf).sum().backward()
+        theirs.step()
+    np.testing.assert_allclose(found, leaf.detach(), rtol=1e-6)
+
+
+def test_gradient_descent_is_the_formula():
+    images, loss, (matrices, centres) = quadratics(1, 10)
+    found, _ = passes(Gradient(descent(scale=3.0), {}), images, loss, 1, rate=0.01)
+    np.testing.assert_allclose(found.flatten(), 0.01 * 3 * matrices[0] @ centres[0])

@@ -1,0 +1,126 @@
+"""Charts of the change: curves and ratios are those of the table."""
+
+import numpy as np
+import pytest
+from rows import assert_clear, legend, lines, panels, patch_rows
+
+from lmrep.figures.importance import (
+    PREDICTION,
+    draw_causality,
+    draw_importance,
+    first_ratio,
+    importance_curve,
+    read_ratios,
+    row_ratio,
+)
+from lmrep.figures.shown import Shown
+
+RUNS = ("masked", "open", "masked_fresh", "open_fresh")
+
+
+def importance(rows, labels, title="Where the input changes"):
+    return draw_importance(Shown(title, labels, {}, tables={"patches": rows}))
+
+
+def causality(rows, title="Mask or training?", **changes):
+    labels = {run: "GPT-2, no mask" if "open" in run else "GPT-2" for run in RUNS}
+    weights = {run: "untrained" if "fresh" in run else "trained" for run in RUNS}
+    return draw_causality(Shown(title, **({"labels": labels, "layers": {}, "weights": weights} | changes),
+                                tables={"patches": rows}))  # fmt: skip
+
+
+def test_importance_lines_are_means_over_panels_relative_to_the_block():
+    rows = patch_rows(layers=(4,))
+    figure = importance(rows, {"a": "GPT-2"})
+    line = lines(panels(figure)[0])["block 4"]
+    expected = np.mean([[r["change"] for r in rows if r["panel"] == panel] for panel in "01"], axis=0)
+    np.testing.assert_allclose(line.get_ydata(), expected / expected.mean())
+    np.testing.assert_array_equal(line.get_xdata(), range(1, 10))
+    assert "relative to the block's mean" in panels(figure)[0].get_ylabel()
+
+
+def test_the_prediction_falls_linearly_with_the_mean_of_the_curves():
+    found = lines(panels(importance(patch_rows(), {"a": "GPT-2"}))[0])
+    assert list(found) == ["block 1", "block 4", PREDICTION]
+    prediction = found[PREDICTION].get_ydata()
+    np.testing.assert_allclose(prediction / prediction[-1], range(9, 0, -1))
+    np.testing.assert_allclose(prediction.mean(), found["block 1"].get_ydata().mean())
+    assert found[PREDICTION].get_color() == "black" and found[PREDICTION].is_dashed()
+
+
+def test_an_image_that_did_not_change_gives_zeros():
+    np.testing.assert_array_equal(importance_curve([{"patch": p, "change": 0.0} for p in range(3)]), np.zeros(3))
+
+
+@pytest.mark.parametrize(("runs", "layers"), [(("a",), range(1, 13)), (("a", "b"), (1, 4, 8, 12)), (("a",), (3,))])
+def test_importance_has_axes_a_run_and_a_clear_page(runs, layers):
+    rows = patch_rows((*runs, "not asked for"), layers, patches=196)
+    figure = importance(rows, {run: f"Run {run}" for run in runs}, "Where the input changes, " * 4)
+    assert [axes.get_title("left") for axes in panels(figure)] == [f"Run {run}" for run in runs]
+    colours = {tuple(line.get_color()) for line in panels(figure)[0].get_lines()[:-1]}
+    assert len(colours) == len(layers)
+    assert list(panels(figure)[0].get_xticks())[:2] == [1, 29]  # where rows of 14 patches begin
+    assert_clear(figure)
+
+
+@pytest.mark.parametrize("name", ["GPT-2 with a long name", "A model with a name that takes more than a line " * 2])
+def test_long_labels_stay_on_the_page(name):
+    assert_clear(importance(patch_rows("abc"), dict.fromkeys("abc", name)))
+    assert_clear(causality(patch_rows(RUNS), labels={run: f"{name} {run}" for run in RUNS}))
+
+
+def test_importance_comes_in_the_order_of_the_labels():
+    rows = patch_rows(("a", "b", "c"))
+    figure = importance(rows, {"c": "Third", "a": "First", "b": "Second"})
+    assert [axes.get_title("left") for axes in panels(figure)] == ["Third", "First", "Second"]
+    drawn = lines(panels(figure)[0])["block 1"].get_ydata()
+    chosen = [row for row in rows if row["run"] == "c" and row["layer"] == 1]
+    np.testing.assert_allclose(drawn, importance_curve(chosen))
+
+
+def test_ratios_are_those_of_rows_and_of_the_first_patch():
+    curve = np.array([6.0, 2, 1, 1, 1, 1, 1, 1, 1])
+    assert row_ratio(curve) == 3 and first_ratio(curve) == 6 / (15 / 9)
+    assert np.isnan(row_ratio(np.array([1.0, 1, 0, 0]))) and np.isnan(first_ratio(np.zeros(4)))
+
+
+def test_causality_has_a_line_a_run_with_the_ratios_of_the_table_and_one_at_1():
+    rows = patch_rows((*RUNS, "not asked for"))
+    figure = causality(rows)
+    assert [axes.get_title("left") for axes in panels(figure)] == [
+        "Change of row 1 / last row",
+        "Change of patch 1 / mean",
+    ]
+    names = ("change of row 1 / last row", "change of patch 1 / mean")
+    for axes, name in zip(panels(figure), names, strict=True):
+        found = lines(axes)
+        assert list(found) == ["1", *RUNS] and set(found["1"].get_ydata()) == {1}
+        for run in RUNS:
+            expected = read_ratios([row for row in rows if row["run"] == run], name)
+            assert dict(found[run].get_xydata()) == expected
+        assert axes.get_yscale() == "log" and axes.get_ylim()[0] < 1 < axes.get_ylim()[1]
+    changes = np.array([row["change"] for row in rows if row["run"] == "open" and row["layer"] == 1]).reshape(2, 3, 3)
+    np.testing.assert_allclose(
+        lines(panels(figure)[0])["open"].get_ydata()[0], changes[:, 0].mean() / changes[:, 2].mean()
+    )
+    assert_clear(figure)
+
+
+def test_causality_has_a_colour_a_label_and_dashes_for_untrained_blocks():
+    figure = causality(patch_rows(RUNS))
+    assert legend(figure) == [
+        "GPT-2, trained", "GPT-2, no mask, trained", "GPT-2, untrained", "GPT-2, no mask, untrained",
+    ]  # fmt: skip
+    found = lines(panels(figure)[0])
+    assert found["masked"].get_color() == found["masked_fresh"].get_color() != found["open"].get_color()
+    assert [found[run].get_linestyle() for run in RUNS] == ["-", "-", "--", "--"]
+    sizes = [found[run].get_markersize() for run in RUNS]
+    assert sizes == sorted(sizes, reverse=True)
+    assert legend(causality(patch_rows(RUNS), weights={}))[0] == "GPT-2"
+
+
+def test_rows_that_did_not_change_leave_a_gap():
+    rows = [row | {"change": 0.0} for row in patch_rows(RUNS)]
+    figure = causality(rows)
+    assert all(np.isnan(lines(axes)["masked"].get_ydata()).all() for axes in panels(figure))
+    assert_clear(figure)

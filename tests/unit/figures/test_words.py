@@ -1,0 +1,27 @@
+"""Words on figures: an SSIM says whether it is a lower bound."""
+
+from rows import LBFGS, accuracy_row
+
+from lmrep.figures.words import first_rows, floors_text, method_text, ssim_text
+
+
+def test_an_ssim_that_has_not_converged_has_a_sign():
+    assert ssim_text(accuracy_row(ssim=0.638)) == "SSIM 0.64"
+    assert ssim_text(accuracy_row(ssim=0.638, converged=False)) == "SSIM ≥ 0.64"
+    assert ssim_text(accuracy_row(ssim=-0.02, converged=False)) == "SSIM ≥ -0.02"
+
+
+def test_floors_are_in_one_line():
+    assert floors_text(accuracy_row()) == "SSIM floors: start noise 0.02, flat grey 0.28, noisy photo 0.85"
+
+
+def test_a_method_is_named_with_its_passes():
+    assert method_text([accuracy_row(), accuracy_row(passes=200)]) == "article's descent, 200 to 600 passes"
+    assert method_text([accuracy_row(**LBFGS)]) == "L-BFGS, 400 passes"
+    both = [accuracy_row(**LBFGS), accuracy_row(optimiser="new", passes=400)]
+    assert method_text(both) == "L-BFGS or new, 400 passes"
+
+
+def test_the_first_seed_comes_first():
+    rows = [accuracy_row(ssim=0.5 + seed / 10, seed=seed) for seed in range(3)]
+    assert first_rows(rows) == {("run", "dog", 1): rows[0]}
