@@ -22,6 +22,7 @@ def figure_settings(wildcards):
     figure, runs = study.figures[wildcards.figure], shown(wildcards.figure)
     return as_param(
         {
+            "runs": [run.name for run in runs],  # in order: the keys below are sorted
             "labels": {run.name: run.probe.label for run in runs},
             "weights": {run.name: run.weights for run in runs},
             "layers": {run.name: figure.layers.get(run.name, run.layers) for run in runs},

@@ -15,7 +15,8 @@ from lmrep.workflow.job import job_log
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:
     figure = make_study(snakemake.config).figures[snakemake.wildcards.figure]
-    found = snakemake.input
+    settings, found = json.loads(snakemake.params.settings), snakemake.input
+    settings["labels"] = {run: settings["labels"][run] for run in settings.pop("runs")}  # in the config's order
     runs = [read_arrays(Path(path)) for path in found.get("runs", [])]
     paths = {table: found.get(table, []) for table in TABLES}
     rows = {table: [read_table(Path(path), TABLES[table]) for path in paths[table]] for table in TABLES}
@@ -24,7 +25,7 @@ with job_log(snakemake.log[0]) as log:
         runs=dict(zip(figure.runs, runs, strict=bool(runs))),
         tables={table: list(chain.from_iterable(parts)) for table, parts in rows.items()},
         trace=read_arrays(Path(found.trace)) if found.get("trace") else None,
-        **json.loads(snakemake.params.settings),
+        **settings,
     )
     save_figure(load(FIGURES[figure.kind].function)(shown), Path(snakemake.output[0]))
     print(f"drew {', '.join(figure.runs)}", file=log)

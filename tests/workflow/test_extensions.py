@@ -30,6 +30,8 @@ FIGURE = '''
 
 def draw_brightness(shown: Shown) -> Figure:
     """Brightness against block."""
+    if list(shown.labels) != ["near", "also_near"]:
+        raise ValueError(f"expected the runs in the config's order, got {list(shown.labels)}")
     rows = shown.tables["accuracy"]
     figure, (axes,) = make_panels(1, 2.0, shown.title)
     axes.plot([row["layer"] for row in rows], [row["brightness"] for row in rows], label=shown.labels[rows[0]["run"]])
@@ -53,7 +55,8 @@ def ask_for_them(config):
         "near": {"objective": "near", "probe": "gpt2", "weights": "trained", "layers": [1, 2], "images": ["chelsea"],
                  "descent": "match"},
     }  # fmt: skip
-    config["figures"]["how_bright"] = {"kind": "brightness", "title": "Brightness", "runs": ["near"]}
+    config["runs"]["also_near"] = {**config["runs"]["near"], "layers": [1]}
+    config["figures"]["how_bright"] = {"kind": "brightness", "title": "Brightness", "runs": ["near", "also_near"]}
 
 
 def append(path, text):
