@@ -25,6 +25,7 @@ from lmrep.probe.probe import Probe
 from lmrep.probe.probe import load_probe as build_probe
 from lmrep.study.checks import check_run
 from lmrep.study.config import pick
+from lmrep.study.kinds import OPTIMISERS
 from lmrep.study.spec import Descent, Run
 from lmrep.study.spec import Probe as ProbeSpec
 
@@ -185,6 +186,8 @@ def recreate(
     for name, image in named.items():
         if tuple(image.shape) != (3, size, size):
             raise InputError(f"recreate.{name}: expected the shape [3, {size}, {size}], found {list(image.shape)}")
+        if not torch.isfinite(torch.as_tensor(image)).all():
+            raise InputError(f"recreate.{name}: expected finite pixel values")
     run = make_run("recreate", probe, "match", layer, tuple(named), descent, steps, rate)
     targets = [torch.as_tensor(image, dtype=torch.float32, device="cpu").detach() for image in named.values()]
     return optimise(probe, run, torch.stack(targets).numpy(), report)
@@ -209,6 +212,8 @@ def make_run(
     if steps is not None:
         chosen = replace(chosen, octaves=tuple(replace(octave, steps=steps) for octave in chosen.octaves))
     if rate is not None:
+        if "rate" not in OPTIMISERS.get(chosen.optimiser, OPTIMISERS["gradient"]).octave_keys:
+            raise InputError(f"{name}.rate: {chosen.optimiser} has no rates, expected none")
         ends = rate if isinstance(rate, tuple) else (rate, rate)
         chosen = replace(chosen, octaves=tuple(replace(octave, rate=ends) for octave in chosen.octaves))
     layers = tuple(sorted(set(as_tuple(layer))))
@@ -229,7 +234,8 @@ def optimise(probe: LoadedProbe, run: Run, targets: Array | None, report: Callab
     with settled(probe.study.threads):
         plan = make_plan(run, probe.device)
         try:
-            found = perform_with(probe.exact, probe.quick, run, targets, plan, report)
+            quick = probe.exact if plan.precision == torch.float32 else probe.quick  # a line search is always exact
+            found = perform_with(probe.exact, quick, run, targets, plan, report)
         except FloatingPointError as error:
             raise InputError(f"{run.name}: {error}") from None
     return ArrayFile(found, describe(run, probe.files, plan))

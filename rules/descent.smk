@@ -32,6 +32,7 @@ def run_identity(wildcards):
     return as_param(
         {
             "settings": identity(run),
+            "draws": run.panel_names,
             "device": study.device,
             "threads": study.threads,
             "kinds": [
@@ -48,7 +49,7 @@ def run_identity(wildcards):
 
 def run_code(wildcards):
     run = study.runs[wildcards.run]
-    modules = {"lmrep.descent.experiment", "lmrep.inputs.images"}
+    modules = {"lmrep.workflow.optimise"}
     functions = (
         kinds.OBJECTIVES[run.objective],
         kinds.STEMS[run.probe.stem.kind],

@@ -20,6 +20,7 @@ def figure_inputs(wildcards):
 def figure_settings(wildcards):
     """What a figure shows of its inputs, and the labels on it."""
     figure, runs = study.figures[wildcards.figure], shown(wildcards.figure)
+    traced = "trace" in kinds.FIGURES[figure.kind].reads
     return as_param(
         {
             "runs": [run.name for run in runs],  # in order: the keys below are sorted
@@ -27,8 +28,8 @@ def figure_settings(wildcards):
             "weights": {run.name: run.weights for run in runs},
             "layers": {run.name: figure.layers.get(run.name, run.layers) for run in runs},
             "image": figure.image,
-            "stem": runs[0].probe.stem.weights.label,
-            "stack": runs[0].probe.stack.label,
+            "stem": runs[0].probe.stem.weights.label if traced else "",
+            "stack": runs[0].probe.stack.label if traced else "",
         }
     )
 

@@ -16,6 +16,7 @@ def trace_identity(wildcards):
     return as_param(
         {
             "probe": identity(run.probe),
+            "kinds": [identity(kinds.STEMS[run.probe.stem.kind]), identity(kinds.FAMILIES[run.probe.stack.family])],
             "trained": run.weights,
             "layers": run.layers,
             "seed": run.seed,

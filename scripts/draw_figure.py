@@ -4,6 +4,7 @@ import json
 from itertools import chain
 from pathlib import Path
 
+from lmrep.errors import InputError
 from lmrep.figures.page import save_figure
 from lmrep.figures.shown import Shown
 from lmrep.files import read_arrays
@@ -18,8 +19,7 @@ with job_log(snakemake.log[0]) as log:
     settings, found = json.loads(snakemake.params.settings), snakemake.input
     settings["labels"] = {run: settings["labels"][run] for run in settings.pop("runs")}  # in the config's order
     runs = [read_arrays(Path(path)) for path in found.get("runs", [])]
-    paths = {table: found.get(table, []) for table in TABLES}
-    rows = {table: [read_table(Path(path), TABLES[table]) for path in paths[table]] for table in TABLES}
+    rows = {table: [read_table(Path(path), TABLES[table]) for path in found.get(table, [])] for table in TABLES}
     shown = Shown(
         title=snakemake.params.title,
         runs=dict(zip(figure.runs, runs, strict=bool(runs))),
@@ -27,5 +27,9 @@ with job_log(snakemake.log[0]) as log:
         trace=read_arrays(Path(found.trace)) if found.get("trace") else None,
         **settings,
     )
-    save_figure(load(FIGURES[figure.kind].function)(shown), Path(snakemake.output[0]))
+    try:
+        drawn = load(FIGURES[figure.kind].function)(shown)
+    except ValueError as error:
+        raise InputError(f"figures.{figure.name}: {error}") from None
+    save_figure(drawn, Path(snakemake.output[0]))
     print(f"drew {', '.join(figure.runs)}", file=log)

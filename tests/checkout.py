@@ -103,6 +103,8 @@ def keep(config: dict, runs: Collection[str]) -> None:
     }
     probes, descents = ({run[key] for run in config["runs"].values()} for key in ("probe", "descent"))
     config["probes"] = {name: probe for name, probe in config["probes"].items() if name in probes}
+    used = {probe[part] for probe in config["probes"].values() for part in ("stem", "stack")}
+    config["weights"] = {name: weights for name, weights in config["weights"].items() if name in used}
     config["descents"] = {name: descent for name, descent in config["descents"].items() if name in descents}
 
 

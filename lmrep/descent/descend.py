@@ -58,6 +58,11 @@ class Progress:
     earlier: Tensor  # the result after three quarters of the steps; before that, the start
 
 
+def clones(state: State) -> State:
+    """A copy of an optimiser's state, which the descent will change."""
+    return {name: tensor.clone() for name, tensor in state.items()}
+
+
 def ignore(progress: Progress) -> None:
     """Reports nothing."""
 
@@ -86,7 +91,7 @@ def descend(
     images, earlier, losses, first = start.clone(), start, start.new_empty(descent.steps, *panels), 0
     state: State = {}
     if done is not None:
-        images, earlier, first, state = done.images.clone(), done.earlier, len(done.losses), dict(done.state)
+        images, earlier, first, state = done.images.clone(), done.earlier, len(done.losses), clones(done.state)
         losses[:first] = done.losses
     optimiser = load(OPTIMISERS[descent.optimiser].function)(descent, state)
     steps = [(octave, place) for octave in descent.octaves for place in range(octave.steps)]

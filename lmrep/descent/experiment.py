@@ -165,9 +165,11 @@ def conditions(
 ) -> dict[str, Any]:
     """Everything that a saved state depends on, to the last digit: the facts of `describe`, and the machine."""
     processor = {name: value for name, value in torch.cpu.get_capabilities().items() if not name.startswith("num_")}
+    named = {"run": "", "probe": "", "weight_files": sorted(facts["weight_files"].values())}  # names change no number
     return {
         **facts,
-        "passes": repr(plan.groups),
+        **named,
+        "groups": repr(plan.groups),
         "photographs": hashlib.sha256(b"" if targets is None else targets.tobytes()).hexdigest(),
         "threads": torch.get_num_threads(),
         # A run on a GPU does not depend on the processor.

@@ -1,21 +1,16 @@
 """Sources of target images: each is fetched, verified, and written as a lossless PNG at its own size."""
 
-import hashlib
-import io
 import re
 import tempfile
-import zipfile
-import zlib
 from pathlib import Path
 
-import numpy as np
 from PIL import Image as Picture
 
 from lmrep.errors import OFFLINE_HINT, InputError
 from lmrep.files import replacing
 from lmrep.inputs.drawings import draw
-from lmrep.inputs.images import Pixels, decode, one_line, read_bytes
-from lmrep.inputs.shipped import load_skimage
+from lmrep.inputs.images import Pixels, decode_file, one_line
+from lmrep.inputs.shipped import shipped_pixels
 from lmrep.study.spec import SOURCES, Image
 
 # https anywhere, plain http on this machine only
@@ -49,39 +44,10 @@ def download(url: str, sha256: str, folder: Path) -> Path:
         raise InputError(f"{url}: not kept: {one_line(error).partition('. Deleted')[0]}") from None
 
 
-def check_sha256(data: bytes, expected: str, label: str) -> None:
-    """Raises InputError, starting with `label`, unless `expected` is empty or the sha256 of `data`."""
-    found = hashlib.sha256(data).hexdigest()
-    if expected and found != expected.lower():
-        raise InputError(f"{label}: expected sha256 {expected}, found {found}")
-
-
-def read_member(archive: bytes, member: str, label: str) -> bytes:
-    """Returns the bytes of `member` in a zip; raises InputError, starting with `label`, if it cannot be read."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            if member not in opened.namelist():
-                held = ", ".join(opened.namelist()[:8])
-                raise InputError(f"{label}: expected a member '{member}', found {held or 'none'}")
-            return opened.read(member)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        raise InputError(f"{label}: expected a readable zip with '{member}': {one_line(error)}") from None
-
-
-def decode_file(path: Path, image: Image, label: str) -> Pixels:
-    """Returns the picture in a local file, or in its zip member, after a check of the hashes in `image`."""
-    data = read_bytes(path, label)
-    check_sha256(data, image.sha256, label)
-    if image.member:
-        data, label = read_member(data, image.member, label), f"{label}: {image.member}"
-        check_sha256(data, image.member_sha256, label)
-    return decode(data, label)
-
-
 def obtain(image: Image) -> Pixels:
     """Returns the original, uint8 [height, width, 3]."""
     if image.skimage:
-        return np.round(load_skimage(image.skimage) * 255).astype(np.uint8)
+        return shipped_pixels(image.skimage)
     if image.drawing:
         return draw(image.drawing)
     if image.path:

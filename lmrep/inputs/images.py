@@ -1,6 +1,8 @@
 """Target images as a probe sees them: read from a file and fitted to the probe's size."""
 
+import hashlib
 import io
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from PIL import Image as Picture
 from PIL import ImageOps, UnidentifiedImageError
 
 from lmrep.errors import InputError
+from lmrep.study.spec import Image
 
 Pixels = npt.NDArray[np.uint8]
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, zlib.error)
@@ -56,6 +59,35 @@ def read_bytes(path: Path, label: str) -> bytes:
 def read_image(path: Path) -> Pixels:
     """Returns the picture at `path` as uint8 [height, width, 3]; raises InputError if it is missing or unreadable."""
     return decode(read_bytes(path, str(path)), str(path))
+
+
+def check_sha256(data: bytes, expected: str, label: str) -> None:
+    """Raises InputError, starting with `label`, unless `expected` is empty or the sha256 of `data`."""
+    found = hashlib.sha256(data).hexdigest()
+    if expected and found != expected.lower():
+        raise InputError(f"{label}: expected sha256 {expected}, found {found}")
+
+
+def read_member(archive: bytes, member: str, label: str) -> bytes:
+    """Returns the bytes of `member` in a zip; raises InputError, starting with `label`, if it cannot be read."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            if member not in opened.namelist():
+                held = ", ".join(opened.namelist()[:8])
+                raise InputError(f"{label}: expected a member '{member}', found {held or 'none'}")
+            return opened.read(member)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+        raise InputError(f"{label}: expected a readable zip with '{member}': {one_line(error)}") from None
+
+
+def decode_file(path: Path, image: Image, label: str) -> Pixels:
+    """Returns the picture in a local file, or in its zip member, after a check of the hashes in `image`."""
+    data = read_bytes(path, label)
+    check_sha256(data, image.sha256, label)
+    if image.member:
+        data, label = read_member(data, image.member, label), f"{label}: {image.member}"
+        check_sha256(data, image.member_sha256, label)
+    return decode(data, label)
 
 
 def prepare(pixels: Pixels, size: int, fit: str) -> npt.NDArray[np.float32]:

@@ -32,3 +32,8 @@ def load_skimage(name: str) -> npt.NDArray[np.float32]:
     if image.shape[-1] == 4:
         image = 1 - image[..., 3:] * (1 - image[..., :3])
     return image
+
+
+def shipped_pixels(name: str) -> npt.NDArray[np.uint8]:
+    """Returns the picture of `load_skimage` as uint8."""
+    return np.round(load_skimage(name) * 255).astype(np.uint8)

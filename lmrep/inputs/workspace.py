@@ -11,8 +11,8 @@ import yaml
 
 from lmrep.errors import InputError
 from lmrep.inputs.hub import check
-from lmrep.inputs.image_sources import decode_file, download, obtain
-from lmrep.inputs.images import load_target, prepare
+from lmrep.inputs.image_sources import download, obtain
+from lmrep.inputs.images import decode_file, load_target, prepare
 from lmrep.inputs.places import LOCK, RESOURCES, weights_place
 from lmrep.inputs.weights import fetch
 from lmrep.provenance import file_sha256

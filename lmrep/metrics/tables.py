@@ -58,12 +58,13 @@ def patch_rows(run: ArrayFile) -> Iterator[Row]:
 
 def patches(run: ArrayFile) -> Iterator[Row]:
     """The rows of patches.tsv for any run file, by layer, panel and patch."""
+    seeds = panel_seeds(run)
     for place, layer in enumerate(run.facts["layers"]):
         for index, panel in enumerate(run.facts["panels"]):
             changes = patch_changes(run["images"][place, index], run["initial"][place, index], run.facts["grid"])
             for patch, change in enumerate(changes):
                 row = {"run": run.facts["run"], "layer": layer, "panel": panel, "patch": patch}
-                yield row | {"change": float(change)}
+                yield row | {"change": float(change), "seed": seeds[index]}
 
 
 def _photographs(run: ArrayFile) -> Iterator[tuple[int, int, str]]:
@@ -76,8 +77,14 @@ def _photographs(run: ArrayFile) -> Iterator[tuple[int, int, str]]:
             f"runs.{run.facts['run']}: its run file is of an older version and has no {', '.join(missing)}; "
             "expected both: delete the file and build it again"
         )
-    panels, seeds = run.facts["panels"], run.facts["seeds"]
-    yield from zip(range(len(panels)), seeds.get("panels") or [seeds["run"]] * len(panels), panels, strict=True)
+    panels = run.facts["panels"]
+    yield from zip(range(len(panels)), panel_seeds(run), panels, strict=True)
+
+
+def panel_seeds(run: ArrayFile) -> list[int]:
+    """The seed of each panel's start."""
+    seeds = run.facts["seeds"]
+    return list(seeds.get("panels") or [seeds["run"]] * len(run.facts["panels"]))
 
 
 TABLES = {
@@ -87,7 +94,9 @@ TABLES = {
         accuracy,
     ),
     "rows": Table({"run": str, "seed": int, "image": str, "layer": int, "row": int, "ssim": float}, patch_rows),
-    "patches": Table({"run": str, "layer": int, "panel": str, "patch": int, "change": float}, patches),
+    "patches": Table(
+        {"run": str, "layer": int, "panel": str, "patch": int, "change": float, "seed": int}, patches
+    ),
 }  # fmt: skip
 
 

@@ -123,5 +123,5 @@ def load_probe(
     if spec.reads_embeddings and words_file:
         words = word_embeddings(spec.stack, words_file)
         scale = None if spec.scale == "as_is" else token_scale(spec, made, words)
-        first = words[spec.stack.bos].clone() if spec.stem.first_token == "bos" else None
+        first = words[spec.stem.bos].clone() if spec.stem.first_token == "bos" else None
     return Probe(spec, made, blocks, scale, first).to(device)

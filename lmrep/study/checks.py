@@ -11,6 +11,7 @@ from lmrep.study.kinds import FAMILIES, FIGURES, OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import SOURCES, Image, Probe, Run, Weights, identity
 
 CHANNELS = 3
+DISTANCES = ("l1", "l2")
 SSIM_WINDOW = 11  # px, of measures.ssim: the smallest side of an image that it measures
 
 
@@ -56,6 +57,8 @@ def check_probe(probe: Probe) -> None:
         raise InputError(f"{key}.first_token: expected weights.{probe.stack.name}.bos, the token that begins a text")
     if probe.causal == "never" and not probe.stack.causal:
         raise InputError(f"{key}.causal: a {probe.stack.family} has no causal mask, expected as_trained")
+    if not isinstance(probe.scale, str) and not isfinite(probe.scale):
+        raise InputError(f"{key}.scale: expected a finite number, not {probe.scale}")
     pixels = CHANNELS * stem.patch**2
     if not stem.options.get("patch_convolution", True) and pixels != probe.stack.width:
         raise InputError(
@@ -90,6 +93,27 @@ def check_panels(run: Run, images: Iterable[str]) -> None:
             raise InputError(f"{key}.{wanted}: '{owner}' has {wanted} 0 to {count - 1}, not {panel}")
 
 
+def check_descent(run: Run) -> None:
+    """What a config's schema and `config.make_descent` check too: a notebook makes descents of its own."""
+    key, descent = f"runs.{run.name}", run.descent
+    if descent.optimiser not in OPTIMISERS:
+        raise InputError(f"{key}.optimiser: expected one of {', '.join(OPTIMISERS)}, not '{descent.optimiser}'")
+    if descent.distance not in DISTANCES:
+        raise InputError(f"{key}.distance: expected one of {', '.join(DISTANCES)}, not '{descent.distance}'")
+    if descent.history < 1:
+        raise InputError(f"{key}.history: expected 1 or more, not {descent.history}")
+    optimiser = OPTIMISERS[descent.optimiser]
+    if optimiser.bounded and not run.matches:
+        expected = "expected a match run, or another optimiser"
+        raise InputError(f"{key}.optimiser: {descent.optimiser} needs a loss that is bounded below; {expected}")
+    for octave in descent.octaves:
+        if ("rate" in optimiser.octave_keys) != (min(octave.rate) > 0):
+            verb = "needs rates above 0" if "rate" in optimiser.octave_keys else "has no rates"
+            raise InputError(f"{key}.octaves.rate: {descent.optimiser} {verb}, not {list(octave.rate)}")
+        if octave.sigma and "sigma" not in optimiser.octave_keys:
+            raise InputError(f"{key}.octaves.sigma: {descent.optimiser} does not blur, expected none")
+
+
 def check_octaves(run: Run) -> None:
     key, size, octaves = f"runs.{run.name}", run.probe.stem.size, run.descent.octaves
     for octave in octaves:
@@ -105,10 +129,10 @@ def check_octaves(run: Run) -> None:
 
 def check_run(run: Run, images: Iterable[str]) -> None:
     key, stack = f"runs.{run.name}", run.probe.stack
-    lowest = 0 if run.matches else 1  # 0 is the stem
+    lowest, stem = (0, ", and 0 for the stem") if run.matches else (1, "")
     for layer in run.layers:
         if not lowest <= layer <= stack.depth:
-            raise InputError(f"{key}.layers: '{stack.name}' has blocks 1 to {stack.depth}, not {layer}")
+            raise InputError(f"{key}.layers: '{stack.name}' has blocks 1 to {stack.depth}{stem}, not {layer}")
     check_panels(run, images)
     if isinstance(run.memory, float) and not isfinite(run.memory):
         raise InputError(f"memory: expected MB or auto, not {run.memory}")
@@ -121,6 +145,7 @@ def check_run(run: Run, images: Iterable[str]) -> None:
     if run.matches and run.probe.stem.size < SSIM_WINDOW:
         size = run.probe.stem.size
         raise InputError(f"{key}: SSIM needs images of at least {SSIM_WINDOW} px, its probe's have {size}")
+    check_descent(run)
     check_octaves(run)
 
 
@@ -152,6 +177,14 @@ def check_figure(figure: Figure, study: Study) -> None:
     if kind.runs == "one of a probe, weights and optimiser" and len(set(shown)) < len(shown):
         one = f"{figure.kind} has one line for a probe, its weights and an optimiser"
         raise InputError(f"{key}.runs: {one}, expected no two runs with the same image, block and seed in one")
+    distances = {(run.probe.name, run.weights, run.descent.optimiser): run.descent.distance for run in runs}
+    for run in runs:
+        if distances[run.probe.name, run.weights, run.descent.optimiser] != run.descent.distance:
+            raise InputError(f"{key}.runs: '{run.name}' has another distance than a run alike, expected one of the two")
+    if kind.mixes and {run.objective for run in runs} != set(kind.mixes):
+        raise InputError(f"{key}.runs: a {figure.kind} is drawn from {' and '.join(kind.mixes)} runs, expected both")
+    if figure.kind == "features" and any(run.panel_seeds for run in runs):
+        raise InputError(f"{key}.runs: features show one seed, expected a run without seeds")
     if kind.runs == "one" and len(runs) != 1:
         raise InputError(f"{key}.runs: {figure.kind} are drawn from one run, not {len(runs)}")
     if kind.runs == "one probe" and len({run.probe.name for run in runs}) != 1:

@@ -89,6 +89,8 @@ def make_weights(name: str, raw: Mapping[str, Any]) -> Weights:
         if (key in raw) != (key in family.keys):
             verb = "takes a" if key in family.keys else "has no"
             raise InputError(f"weights.{name}.{key}: a {raw['family']} {verb} {key} (px, of its stem)")
+    if "bos" in raw and not family.embeds:
+        raise InputError(f"weights.{name}.bos: a {raw['family']} has no token embeddings, expected no bos")
     return Weights(name, **raw)
 
 
@@ -104,7 +106,8 @@ def make_probe(name: str, raw: Mapping[str, Any], weights: Mapping[str, Weights]
     own = {option: value for option, value in raw.items() if option not in ("label", "stem", "stack", *REGIME)}
     refuse_unused(key, own, (*options, *REGIME), f"a {kind} stem")
     first = raw.get("first_token", "class")
-    stem = Stem(kind, source.size, source.patch, source.width, source, {**options, **own}, first)
+    bos = stack.bos if first == "bos" else -1
+    stem = Stem(kind, source.size, source.patch, source.width, source, {**options, **own}, first, bos)
     regime = {option: raw[option] for option in ("causal", "centre", "scale") if option in raw}
     return Probe(name, raw["label"], stem, stack, **regime)
 

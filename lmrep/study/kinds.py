@@ -68,6 +68,7 @@ class Optimiser:
     octave_keys: tuple[str, ...] = ()  # of an octave, besides size and steps; rate is then needed
     jitters: bool = False  # it can change a crop of an image, and an image of another size
     exact: bool = False  # precision auto is float32: rounding spoils its line search
+    bounded: bool = False  # it needs an objective that is bounded below, as a distance is
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Figure:
     function: str
     reads: tuple[str, ...]  # of its runs: "runs" (the files), "accuracy", "patches" (the tables), "trace"
     objectives: tuple[str, ...] = ()  # that its runs may have; none: any
+    mixes: tuple[str, ...] = ()  # objectives that must all occur among its runs
     runs: str = "any"  # or "one", "one probe" or "one of a probe, weights and optimiser"
     keys: tuple[str, ...] = ()  # "image", "layers": keys of its own besides kind, title and runs
     needs: tuple[str, ...] = field(default=())  # those of `keys` that it cannot do without
@@ -119,7 +121,7 @@ OBJECTIVES = {
 OPTIMISERS = {
     "gradient": Optimiser("lmrep.descent.optimisers:Gradient", ("scale",), octave_keys=("rate", "sigma"), jitters=True),
     "adam": Optimiser("lmrep.descent.optimisers:Adam", octave_keys=("rate",)),
-    "lbfgs": Optimiser("lmrep.descent.optimisers:LBFGS", ("history",), exact=True),
+    "lbfgs": Optimiser("lmrep.descent.lbfgs:LBFGS", ("history",), exact=True, bounded=True),
 }
 
 METRICS = {
@@ -154,7 +156,10 @@ FIGURES = {
     ),
     "importance": Figure("lmrep.figures.importance:draw_importance", ("patches",)),
     "causality": Figure("lmrep.figures.importance:draw_causality", ("patches",), objectives=("neuron",)),
-    "regime": Figure("lmrep.figures.regime:draw_regime", ("accuracy", "patches")),
+    "regime": Figure(
+        "lmrep.figures.regime:draw_regime", ("accuracy", "patches"), objectives=("match", "neuron"),
+        mixes=("match", "neuron"),
+    ),
     "diagram": Figure(
         "lmrep.figures.diagram:draw_diagram", ("trace",), runs="one probe", keys=("image",), needs=("image",)
     ),

@@ -42,7 +42,7 @@ class Weights:
     file: str = field(default="", metadata=ASIDE)
     sha256: str = field(default="", metadata=ASIDE)
     bytes: int = field(default=0, metadata=ASIDE)
-    bos: int = -1  # the token that begins a text; -1: none
+    bos: int = field(default=-1, metadata=ASIDE)  # the token that begins a text; -1: none. A stem that uses it says so
 
     @property
     def causal(self) -> bool:
@@ -81,6 +81,7 @@ class Stem:
     weights: Weights = field(metadata=ASIDE)  # the file that it reads
     options: Mapping[str, bool] = field(default_factory=dict)  # those of its kind
     first_token: str = "class"  # before patch 0: "class" (the stem's own), "bos" (the stack's) or "none"
+    bos: int = -1  # which one of the stack's, if it is "bos"
 
     @property
     def grid(self) -> int:

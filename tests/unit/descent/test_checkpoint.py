@@ -112,10 +112,12 @@ def test_a_state_depends_on_everything_that_its_run_depends_on(tiny_files, monke
 
     assert other() == set()
     assert other(run=replace(run, seed=8)) == {"settings", "seeds"}
-    assert other(run=replace(run, layers=(1, 2))) == {"settings", "layers", "passes"}
-    assert other(run=replace(run, memory=0.1)) == {"settings", "passes"}
+    assert other(run=replace(run, layers=(1, 2))) == {"settings", "layers", "groups"}
+    assert other(run=replace(run, memory=0.1)) == {"settings", "groups"}
     assert other(run=replace(run, precision="bfloat16")) == {"settings", "precision"}
     assert other(files=other_files) == {"weight_files"}
+    renamed = replace(run, name="x", probe=replace(run.probe, name="y", label="z"))
+    assert other(run=renamed) == set()  # names change no number
     assert other(targets=photographs + 1) == {"photographs"}
     assert other(code="b") == {"code"}
     expected = bound()

@@ -1,5 +1,6 @@
 """The descent: against steps written out by hand, and its properties."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -229,3 +230,14 @@ def test_lbfgs_gets_much_nearer_than_the_same_passes_of_gradient_descent(tiny_fi
     inverted = replace(plain, optimiser="lbfgs", distance="l2")
     near, far = (perform(replace(run, descent=each), files, targets)["output_distance"] for each in (inverted, plain))
     assert (near < far / 3).all()
+
+
+def test_a_descent_may_be_resumed_twice_from_one_state(gpt2_probe):
+    inverted = Descent(("normal", 0.7, 0.05), (Octave(16, 60),), optimiser="lbfgs", distance="l2", history=4)
+    start = start_noise(inverted.start, 16, 0, "a")[None, None]
+    goals = [objectives.match(gpt2_probe(torch.full((1, 3, 16, 16), 0.4), [2])[0], "l2")]
+    kept = []
+    whole = descend(gpt2_probe, start, [2], goals, inverted, 0, report=lambda progress: kept.append(deepcopy(progress)))
+    for _ in range(2):
+        again = descend(gpt2_probe, start, [2], goals, inverted, 0, done=kept[0])
+        assert torch.equal(again[0], whole[0]) and torch.equal(again[2], whole[2])

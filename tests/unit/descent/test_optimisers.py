@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from lmrep.descent.optimisers import LBFGS, Adam, Gradient
+from lmrep.descent.lbfgs import LBFGS
+from lmrep.descent.optimisers import Adam, Gradient
 from lmrep.study.spec import Descent, Octave
 
 pytestmark = pytest.mark.models
@@ -166,3 +167,19 @@ def test_gradient_descent_is_the_formula():
     images, loss, (matrices, centres) = quadratics(1, 10)
     found, _ = passes(Gradient(descent(scale=3.0), {}), images, loss, 1, rate=0.01)
     np.testing.assert_allclose(found.flatten(), 0.01 * 3 * matrices[0] @ centres[0])
+
+
+def test_a_loss_without_a_lower_bound_keeps_falling():
+    images = torch.zeros(1, 1, 3, SIDE, SIDE, dtype=torch.float64)
+    _, history = passes(LBFGS(descent(), {}), images, lambda x: -x.flatten(2).sum(2), 60)
+    assert history[-1, 0, 0] < history[20, 0, 0] < history[0, 0, 0]
+
+
+def test_a_resume_leaves_the_state_that_it_was_given_as_it_was():
+    images, loss, _ = quadratics(1)
+    optimiser = LBFGS(descent(history=4), {})
+    passes(optimiser, images, loss, 8)
+    kept = {name: tensor.clone() for name, tensor in optimiser.state.items()}
+    state = {name: tensor.clone() for name, tensor in optimiser.state.items()}
+    passes(LBFGS(descent(history=4), state), optimiser.state["point"], loss, 5)
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in optimiser.state.items())

@@ -173,6 +173,7 @@ def test_torch_is_left_as_it_was(probe):
 @pytest.mark.models
 def test_bad_input_gets_one_line(study, probe, tmp_path):
     image = np.zeros((3, 16, 16), np.float32)
+    inverted = lmrep.Descent(("normal", 0.7, 0.05), (lmrep.Octave(16, 4),), optimiser="lbfgs", distance="l2")
     (tmp_path / "torn.yaml").write_text("study: [")
     calls = {
         r"load_probe: 'huge' is not one of probes: tiny": lambda: lmrep.load_probe(study, "huge"),
@@ -188,6 +189,14 @@ def test_bad_input_gets_one_line(study, probe, tmp_path):
         r"at least one layer": lambda: lmrep.maximise(probe, [], neuron=1),
         r"and one step": lambda: lmrep.maximise(probe, 1, neuron=1, steps=0),
         r"maximise: .* is not finite|the loss is": lambda: lmrep.maximise(probe, 1, neuron=1, rate=1e38),
+        r"recreate.rate: lbfgs has no rates": lambda: lmrep.recreate(probe, image, 1, descent=inverted, rate=0.1),
+        r"recreate.optimiser: expected one of gradient, adam, lbfgs": lambda: lmrep.recreate(
+            probe, image, 1, descent=replace(inverted, optimiser="LBFGS")
+        ),
+        r"recreate.history: expected 1 or more": lambda: lmrep.recreate(
+            probe, image, 1, descent=replace(inverted, history=0)
+        ),
+        r"recreate.one: expected finite": lambda: lmrep.recreate(probe, {"one": image * np.nan}, 1),
         r"recreate.layers": lambda: lmrep.recreate(probe, image, -1),
         r"recreate.image: expected the shape \[3, 16, 16\]": lambda: lmrep.recreate(probe, image[None], 1),
         r"image: 'three' is no file and not one of images: one, two": lambda: lmrep.load_image(study, "three", probe),
@@ -246,3 +255,18 @@ def test_downloads_are_verified_and_kept(config, tiny_files, tmp_path):
             assert files == ["one.png", "tiny_gpt2.safetensors", "tiny_vit.safetensors"]
     kept = {path.name.rpartition("-")[0] for path in (tmp_path / "resources/weights").iterdir()}
     assert kept == {"tiny_gpt2", "tiny_vit"}
+
+
+@pytest.mark.models
+def test_a_line_search_is_exact_whatever_the_probes_precision(study):
+    """As in a build, and as the facts of the result say."""
+    inverted = lmrep.Descent(("normal", 0.7, 0.05), (lmrep.Octave(16, 20),), optimiser="lbfgs", distance="l2")
+    image = np.full((3, 16, 16), 0.4, np.float32)
+    found = {}
+    for precision in ("auto", "float32", "bfloat16"):
+        probe = lmrep.load_probe(study, "tiny", precision=precision)
+        found[precision] = lmrep.recreate(probe, image, 2, descent=inverted)
+    assert found["auto"].facts["precision"] == "float32"
+    np.testing.assert_array_equal(found["auto"]["images"], found["float32"]["images"])
+    assert found["bfloat16"].facts["precision"] == "bfloat16"
+    assert not np.array_equal(found["bfloat16"]["images"], found["float32"]["images"])

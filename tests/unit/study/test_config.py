@@ -172,7 +172,7 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
 @pytest.mark.parametrize(
     ("keys", "value", "expected"),
     [
-        (("runs", "gpt2_match", "layers"), [7], "runs.gpt2_match.layers: 'gpt2_mini' has blocks 1 to 6, not 7"),
+        (("runs", "gpt2_match", "layers"), [7], "runs.gpt2_match.layers: 'gpt2_mini' has blocks 1 to 6, and 0"),
         (("runs", "gpt2_neurons", "neurons"), [108], "runs.gpt2_neurons.neurons: 'gpt2_mini' has neurons 0 to 107"),
         (("runs", "gpt2_neurons", "neurons"), 109, "not 108"),
         (("runs", "gpt2_patches", "patches"), [121], "runs.gpt2_patches.patches: 'vit_base_mini' has patches 0 to 120"),
@@ -211,6 +211,14 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
         (("probes", "vit_base", "scale"), "embeddings", "probes.vit_base.stack: scale and a bos need token embeddings"),
         (("weights", "gpt2_mini", "bos"), None, "probes.gpt2_bos.first_token: expected weights.gpt2_mini.bos"),
         (("probes", "gpt2", "class_token"), True, "probes.gpt2: Additional properties are not allowed"),
+        (("descents", "inverted", "distance"), "L1", "descents.inverted.distance: 'L1' is not one of"),
+        (("runs", "gpt2_match", "layers"), [-1], "blocks 1 to 6, and 0 for the stem, not -1"),
+        (("probes", "gpt2_scaled", "scale"), float("inf"), "probes.gpt2_scaled.scale: expected a finite number"),
+        (("weights", "vit_base_mini", "bos"), 3, "weights.vit_base_mini.bos: a vit has no token embeddings"),
+        (("figures", "regime", "runs"), ["gpt2_inverted"], "figures.regime.runs: a regime is drawn from match"),
+        (("figures", "gpt2_features_viz_2", "runs"), ["seeded"], "figures.gpt2_features_viz_2.runs: features show one"),
+        (("figures", "accuracy_by_seed", "runs"), ["gpt2_inverted", "other_distance"], "has another distance"),
+        (("runs", "unbounded", "optimiser"), "lbfgs", "runs.unbounded.optimiser: lbfgs needs a loss that is bounded"),
         (("runs", "gpt2_neurons", "layers"), [0], "'gpt2_mini' has blocks 1 to 6, not 0"),
         (("runs", "gpt2_match", "constant"), 3, "runs.gpt2_match.constant: the match run 'gpt2_match' does not use it"),
         (("descents", "match", "constant"), 3, "descents.match.constant: the match run 'gpt2_match' does not use it"),
@@ -231,7 +239,13 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
     ],
 )  # fmt: skip
 def test_what_does_not_fit_together_is_refused_by_key(miniature, keys, value, expected):
-    miniature["runs"]["twin"] = miniature["runs"]["gpt2_match"]
+    runs = miniature["runs"]
+    runs["twin"] = runs["gpt2_match"]
+    runs["seeded"] = {**runs["gpt2_neurons"], "seeds": [0, 1]}
+    runs["other_distance"] = {**runs["gpt2_inverted"], "distance": "l1", "seed": 9}
+    miniature["descents"]["bare"] = {"start": {"uniform": [0, 1]}, "octaves": [{"size": 66, "steps": 1}]}
+    runs["unbounded"] = {**runs["gpt2_neurons"], "descent": "bare", "optimiser": "adam"}
+    runs["unbounded"]["octaves"] = [{"size": 66, "steps": 1} | ({} if value == "lbfgs" else {"rate": [1, 1]})]
     set_in(miniature, keys, value)
     with pytest.raises(InputError) as error:
         study_of(miniature)
