@@ -90,7 +90,7 @@ def test_the_article_runs_from_download_to_figures(tmp_path):
         surroundings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
         done = checkout.run("--cores", "2", "figures", **surroundings)
         assert done.returncode == 0, done.stdout[-4000:]
-        assert len(list((checkout / "figures").glob("*.png"))) == 8
+        assert len(list((checkout / "figures").glob("*.png"))) == 9
         kept = {path.stem.rpartition("-")[0]: path for path in (checkout / "resources/weights").iterdir()}
         assert {name: path.read_bytes() for name, path in kept.items()} == bodies
         assert sha256(bodies["vit_large"]) in (checkout / "weights.lock.json").read_text()
