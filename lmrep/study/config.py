@@ -92,19 +92,28 @@ def make_weights(name: str, raw: Mapping[str, Any]) -> Weights:
     return Weights(name, **raw)
 
 
+def make_stem(key: str, raw: Mapping[str, Any], weights: Mapping[str, Weights], width: int) -> Stem:
+    """The stem of a probe: that of a weight file, by its name, or a basis of `width`, by its settings."""
+    wanted, source = raw["stem"], None
+    if isinstance(wanted, Mapping):
+        kind, shape, basis = "basis", (wanted["size"], wanted["patch"], width), {"basis": wanted["basis"]}
+    else:
+        source = pick("weights", weights, wanted, f"{key}.stem")
+        kind, shape, basis = kinds.FAMILIES[source.family].stem, (source.size, source.patch, source.width), {}
+        if not kind:
+            having = " or ".join(name for name, family in kinds.FAMILIES.items() if family.stem)
+            raise InputError(f"{key}.stem: expected the weights of a {having}, but '{wanted}' is a {source.family}")
+    entry = kinds.STEMS[kind]
+    own = {option: value for option, value in raw.items() if option not in ("label", "stem", "stack", *REGIME)}
+    refuse_unused(key, own, (*entry.options, *REGIME), f"a {kind} stem")
+    first = raw.get("first_token", entry.first_tokens[0])
+    return Stem(kind, *shape, source, {**entry.options, **own, **basis}, first)
+
+
 def make_probe(name: str, raw: Mapping[str, Any], weights: Mapping[str, Weights]) -> Probe:
     key = f"probes.{name}"
-    source = pick("weights", weights, raw["stem"], f"{key}.stem")
     stack = pick("weights", weights, raw["stack"], f"{key}.stack")
-    kind = kinds.FAMILIES[source.family].stem
-    if not kind:
-        having = " or ".join(name for name, family in kinds.FAMILIES.items() if family.stem)
-        raise InputError(f"{key}.stem: expected the weights of a {having}, but '{source.name}' is a {source.family}")
-    options = kinds.STEMS[kind].options
-    own = {option: value for option, value in raw.items() if option not in ("label", "stem", "stack", *REGIME)}
-    refuse_unused(key, own, (*options, *REGIME), f"a {kind} stem")
-    first = raw.get("first_token", "class")
-    stem = Stem(kind, source.size, source.patch, source.width, source, {**options, **own}, first)
+    stem = make_stem(key, raw, weights, stack.width)
     regime = {option: raw[option] for option in ("causal", "centre", "scale") if option in raw}
     return Probe(name, raw["label"], stem, stack, **regime)
 
@@ -144,7 +153,7 @@ def make_panels(raw: Mapping[str, Any], probe: Probe, key: str) -> tuple[Any, ..
     if wanted == "neurons":
         return tuple(range(panels))
     if panels > probe.stem.patches:
-        raise InputError(f"{key}.patches: '{probe.stem.weights.name}' has {probe.stem.patches} patches, not {panels}")
+        raise InputError(f"{key}.patches: '{probe.stem.name}' has {probe.stem.patches} patches, not {panels}")
     return spread_patches(panels, probe.stem.patches)
 
 
@@ -214,7 +223,7 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a config: the file beside this one, with the kinds that there are."""
     found: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
     tables: dict[str, Iterable[str]] = {"family": kinds.FAMILIES, "objective": kinds.OBJECTIVES}
-    tables |= {"optimiser": kinds.OPTIMISERS, "figure": kinds.FIGURES}
+    tables |= {"optimiser": kinds.OPTIMISERS, "figure": kinds.FIGURES, "basis": kinds.BASES}
     for name, table in tables.items():
         found["$defs"][name] = {"enum": list(table)}
     options = {option for stem in kinds.STEMS.values() for option in stem.options}
