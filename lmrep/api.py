@@ -112,13 +112,14 @@ def load_probe(
             raise InputError(f"{key}: expected one of {', '.join(known)}, not '{value}'")
     place = pick_device(device)
     number_type = pick_precision(precision, place)
-    stem = weight_file(study, spec.stem.weights)
+    stem = weight_file(study, spec.stem.weights) if spec.stem.weights else None
     stack = weight_file(study, spec.stack) if trained or spec.reads_embeddings else None
     with settled(study.threads):
         exact = build_probe(spec, stem, stack if trained else None, spec.stack.depth, place, seed, stack)
         quick = exact.in_precision(number_type)
     exact = quick if number_type == torch.float32 else exact  # saves one copy of the weights
-    files = {spec.stem.weights.name: stem} | ({spec.stack.name: stack} if stack else {})
+    read = ((spec.stem.weights, stem), (spec.stack, stack))
+    files = {pin.name: path for pin, path in read if pin and path}
     weights = "trained" if trained else "untrained"
     return LoadedProbe(study, spec, files, weights, seed, place, precision, exact, quick)
 

@@ -8,7 +8,8 @@ from lmrep.errors import InputError
 from lmrep.inputs.places import image_place, weights_place
 from lmrep.study import kinds
 from lmrep.study.checks import check_study
-from lmrep.study.config import check_schema, make_study
+from lmrep.study.config import make_study
+from lmrep.study.schema import check_schema
 from lmrep.study.cost import shards as make_shards
 from lmrep.study.spec import identity
 from lmrep.workflow.contents import image_code, image_content, weights_content

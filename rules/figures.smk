@@ -28,7 +28,7 @@ def figure_settings(wildcards):
             "weights": {run.name: run.weights for run in runs},
             "layers": {run.name: figure.layers.get(run.name, run.layers) for run in runs},
             "image": figure.image,
-            "stem": runs[0].probe.stem.weights.label if traced else "",
+            "stem": runs[0].probe.stem.label if traced else "",
             "stack": runs[0].probe.stack.label if traced else "",
         }
     )

@@ -19,7 +19,7 @@ with job_log(snakemake.log[0]) as log:
     torch.set_num_threads(study.threads)
     figure = study.figures[snakemake.wildcards.figure]
     run = study.runs[figure.runs[0]]
-    stem = weights_place(run.probe.stem.weights)
+    stem = weights_place(run.probe.stem.weights) if run.probe.stem.weights else None
     stack = weights_place(run.probe.stack) if run.weights == "trained" else None
     words = weights_place(run.probe.stack)
     probe = load_probe(run.probe, stem, stack, max(run.layers), torch.device("cpu"), run.seed, words)

@@ -13,10 +13,11 @@ VIT = Weights("tiny_vit", "vit", width=48, depth=3, heads=3, patch=4, size=16)
 WIDE = Weights("tiny_wide", "vit", width=64, depth=4, heads=4, patch=4, size=16)
 
 
-def probe_of(stem: Weights, stack: Weights, name: str = "tiny", **options: bool | str | float) -> Probe:
-    """A probe as a config describes it; `options`: those of its stem."""
-    raw = {"label": name.title(), "stem": stem.name, "stack": stack.name, **options}
-    return make_probe(name, raw, {weights.name: weights for weights in (stem, stack)})
+def probe_of(stem: Weights | dict, stack: Weights, name: str = "tiny", **options: bool | str | float) -> Probe:
+    """A probe as a config describes it. `stem`: weights, or the settings of a basis. `options`: those of its stem."""
+    files = {weights.name: weights for weights in (stem, stack) if isinstance(weights, Weights)}
+    wanted = stem.name if isinstance(stem, Weights) else stem
+    return make_probe(name, {"label": name.title(), "stem": wanted, "stack": stack.name, **options}, files)
 
 
 def gpt2_model(weights: Weights, seed: int = 0):

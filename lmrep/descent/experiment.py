@@ -223,10 +223,10 @@ def perform(
 ) -> Arrays:
     """The arrays of a run, from its weight files: see `perform_with`.
 
-    `files`: the weight file of the probe's stem and, if the stack is a trained one, of its stack, by their names.
+    `files`: the files of `run.weight_files`, by the names of the weights.
     Raises InputError if one of them is not as the config says.
     """
-    stem = files[run.probe.stem.weights.name]
+    stem = files[run.probe.stem.weights.name] if run.probe.stem.weights else None
     stack = files[run.probe.stack.name] if run.weights == "trained" else None
     words = files.get(run.probe.stack.name)
     probe = load_probe(run.probe, stem, stack, max(run.layers), plan.device, run.seed, words)

@@ -21,6 +21,7 @@ IMAGE, PATCHES, KERNELS, TOKENS, STACK, OUTPUT = (
 ROOM = 1.0  # in, for the words above the stem and above the stack
 SHOWN_NEURONS = 64  # of the output, if those that are maximised are among them
 THINNEST = 0.045  # in, of an outline around one row or column
+FIRST = {"class": "class", "bos": "BOS", "none": ""}  # the token before patch 0 -> its name beside its row
 
 
 def middle(values: Sequence[int]) -> int | None:
@@ -77,18 +78,21 @@ def show_stem(sheet: Sheet, kernels: Array | None, detail: str, patch: int) -> N
     )
 
 
-def show_matrix(sheet: Sheet, place: tuple[float, float], values: Array, class_token: bool) -> None:
-    """Values [token, neuron]: zero is mid-grey, black and white are minus and plus the 98th percentile of |value|."""
+def show_matrix(sheet: Sheet, place: tuple[float, float], values: Array, name: str) -> None:
+    """Values [token, neuron]: zero is mid-grey, black and white are minus and plus the 98th percentile of |value|.
+
+    `name`: of the token before patch 0, if there is one.
+    """
     x, width = place
     limit = float(np.percentile(np.abs(values), 98)) or 1.0
     place_image(sheet.axes, values, x, sheet.top, width, BODY, cmap="gray", vmin=-limit, vmax=limit)
     row = BODY / len(values)
-    first: float = row / 2 + (row if class_token else 0)
-    if class_token:
-        sheet.note(x - 0.04, row / 2 - 0.03, "class", ha="right", va="center")
+    first: float = row / 2 + (row if name else 0)
+    if name:
+        sheet.note(x - 0.04, row / 2 - 0.03, name, ha="right", va="center")
         first = max(first, 0.08)
     sheet.note(x - 0.04, first, "1", ha="right", va="center")
-    sheet.note(x - 0.04, BODY - row / 2, f"{len(values) - class_token}", ha="right", va="center")
+    sheet.note(x - 0.04, BODY - row / 2, f"{len(values) - bool(name)}", ha="right", va="center")
 
 
 def show_stack(sheet: Sheet, facts: Facts, detail: str, block: int) -> None:
@@ -139,11 +143,12 @@ def show_sight(sheet: Sheet, x: float, down: float, causal: bool) -> None:
 def show_output(sheet: Sheet, values: Array, facts: Facts, block: int) -> None:
     """One block's output, with two outlines: a maximised neuron of all patches, all neurons of a patch."""
     x, width = OUTPUT
-    neurons, first = values.shape[1], int(facts["class_token"])
+    neurons, name = values.shape[1], FIRST[facts["first_token"]]
+    first = int(bool(name))
     neuron, patch = middle(facts["neurons"]), middle(facts["patches"])
     shown = neurons if neuron is not None and neuron >= SHOWN_NEURONS else min(neurons, SHOWN_NEURONS)
     sheet.head(OUTPUT, f"Output of block {block}", by(f"{len(values)} tokens", f"{neurons} neurons"))
-    show_matrix(sheet, OUTPUT, values[:, :shown], facts["class_token"])
+    show_matrix(sheet, OUTPUT, values[:, :shown], name)
     row, column = BODY / len(values), width / shown
     look: dict[str, Any] = {"fill": False, "linewidth": 1.1}
     if neuron is not None:
@@ -165,9 +170,10 @@ def draw_diagram(shown: Shown) -> Figure:
     """The probe at work on one image, left to right: patches, stem, tokens, blocks, and what is maximised.
 
     shown.trace: `image` [3, size, size] in [0, 1], `kernels` [width, 3, p, p] (none where patches enter as raw pixels),
-    `tokens` [token, width], `activations` [layer, token, width], the class token first. Facts: `class_token`, `causal`
-    (whether a token sees only itself and earlier ones), `layers`, `patch` (px), `depth`, and the maximised `neurons`
-    and `patches` (from 0). The output shown is that of the middle one of `layers`.
+    `tokens` [token, width], `activations` [layer, token, width], the first token included. Facts: `first_token` (class,
+    bos or none), `basis` (whether the stem is one), `causal` (whether a token sees only itself and earlier ones),
+    `layers`, `patch` (px), `depth`, and the maximised `neurons` and `patches` (from 0). The output shown is that of the
+    middle one of `layers`.
 
     Raises ValueError without a trace or without layers in it.
     """
@@ -179,6 +185,7 @@ def draw_diagram(shown: Shown) -> Figure:
     if block is None:
         raise ValueError("expected at least one layer in a diagram's trace")
     stem = f"{fold(shown.stem, ROOM, 6)}\nconvolution" if kernels is not None else "no convolution"
+    stem = fold(shown.stem, ROOM, 6) if facts["basis"] else stem
     stack = f"{fold(f'{shown.stack},', ROOM, 6)}\n{facts['depth']} block{'s' if facts['depth'] > 1 else ''}"
     lines = max(2, *(len(detail.splitlines()) for detail in (stem, stack)))
     top = title_height(shown.title) + 0.26 + 0.1 * lines
@@ -188,9 +195,10 @@ def draw_diagram(shown: Shown) -> Figure:
     show_image(sheet, trace["image"], facts["patch"])
     show_patches(sheet, trace["image"], facts["patch"])
     show_stem(sheet, kernels, stem, facts["patch"])
-    order = ",\nclass token first" if facts["class_token"] else ""
+    name = FIRST[facts["first_token"]]
+    order = f",\n{name} token first" if name else ""
     sheet.head(TOKENS, "Tokens", by(*tokens.shape) + order)
-    show_matrix(sheet, TOKENS, tokens, facts["class_token"])
+    show_matrix(sheet, TOKENS, tokens, name)
     show_stack(sheet, facts, stack, block)
     show_output(sheet, trace["activations"][facts["layers"].index(block)], facts, block)
     sheet.arrow(IMAGE[0] + IMAGE[1] + 0.04, PATCHES[0] + 0.02, MIDDLE)

@@ -17,7 +17,8 @@ from lmrep.inputs.places import LOCK, RESOURCES, weights_place
 from lmrep.inputs.weights import fetch
 from lmrep.provenance import file_sha256
 from lmrep.study.checks import check_study
-from lmrep.study.config import Study, check_schema, make_study
+from lmrep.study.config import Study, make_study
+from lmrep.study.schema import check_schema
 from lmrep.study.spec import Weights
 
 

@@ -101,7 +101,7 @@ def token_scale(spec: ProbeSpec, stem: Stem, words: Tensor) -> float:
 
 def load_probe(
     spec: ProbeSpec,
-    stem: Path,
+    stem: Path | None,
     stack: Path | None,
     depth: int,
     device: torch.device,
@@ -110,8 +110,8 @@ def load_probe(
 ) -> Probe:
     """The probe with its first `depth` blocks: trained, from the file `stack`, or fresh from `seed` without one.
 
-    The stem is always the trained one, so that trained and untrained stacks see the same tokens. `embeddings`: the
-    stack's file, if `spec.reads_embeddings`; by default `stack`.
+    The stem is always the trained one, so that trained and untrained stacks see the same tokens. `stem`: its weight
+    file, None for a basis. `embeddings`: the stack's file, if `spec.reads_embeddings`; by default `stack`.
     Raises InputError if a file does not hold what the config says.
     """
     if stack:

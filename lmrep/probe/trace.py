@@ -18,8 +18,8 @@ def trace(
 
     Arrays: `image`; `kernels` [width, 3, patch, patch], if the stem has filters; `tokens` [token, width];
     `activations` [layer, token, width] of the blocks `layers` (from 1).
-    Facts: `layers`, `size` and `patch` (px), `grid` (patches in a row), `class_token` (whether a token comes before
-    patch 0), `depth` and `causal` of the stack.
+    Facts: `layers`, `size` and `patch` (px), `grid` (patches in a row), `first_token` (what comes before patch 0:
+    class, bos or none), `basis` (whether the stem is a basis, without weights), `depth` and `causal` of the stack.
     """
     spec = probe.spec
     tokens, *outputs = probe(torch.from_numpy(image)[None], [0, *layers])
@@ -28,6 +28,7 @@ def trace(
         arrays["kernels"] = probe.stem.kernels.numpy()
     facts = {
         "layers": list(layers), "size": spec.stem.size, "patch": spec.stem.patch, "grid": spec.stem.grid,
-        "class_token": spec.stem.first_patch > 0, "depth": spec.stack.depth, "causal": spec.masked,
+        "first_token": spec.stem.first_token, "basis": spec.stem.weights is None,
+        "depth": spec.stack.depth, "causal": spec.masked,
     }  # fmt: skip
     return arrays, facts

@@ -7,8 +7,8 @@ from typing import Any
 
 from lmrep.errors import InputError
 from lmrep.study.config import Figure, Study
-from lmrep.study.kinds import FAMILIES, FIGURES, OBJECTIVES, OPTIMISERS
-from lmrep.study.spec import SOURCES, Image, Probe, Run, Weights, identity
+from lmrep.study.kinds import BASES, FAMILIES, FIGURES, OBJECTIVES, OPTIMISERS, STEMS
+from lmrep.study.spec import SOURCES, Image, Probe, Run, Stem, Weights, identity
 
 CHANNELS = 3
 DISTANCES = ("l1", "l2")
@@ -44,13 +44,30 @@ def check_image(image: Image) -> None:
         raise InputError(f"{key}.sha256: a url is pinned by its sha256, none found")
 
 
+def check_stem(key: str, stem: Stem) -> None:
+    allowed = STEMS[stem.kind].first_tokens
+    if stem.first_token not in allowed:
+        raise InputError(f"{key}.first_token: a {stem.kind} stem takes {' or '.join(allowed)}, not {stem.first_token}")
+    if stem.weights:
+        return
+    if stem.size % stem.patch:
+        raise InputError(f"{key}.stem.size: expected a multiple of the patch {stem.patch} px, not {stem.size}")
+    pixels, basis = CHANNELS * stem.patch**2, str(stem.options["basis"])
+    if stem.width < pixels and not BASES[basis].ordered:
+        raise InputError(
+            f"{key}.stem.basis: {basis} keeps all {pixels} values of a patch, "
+            f"expected a stack of at least that width, not {stem.width}"
+        )
+
+
 def check_probe(probe: Probe) -> None:
     key, stem = f"probes.{probe.name}", probe.stem
     if stem.width != probe.stack.width:
         raise InputError(
-            f"{key}: the stem '{stem.weights.name}' has width {stem.width}, "
+            f"{key}: the stem '{stem.name}' has width {stem.width}, "
             f"expected the stack's ('{probe.stack.name}'), which is {probe.stack.width}"
         )
+    check_stem(key, stem)
     if probe.reads_embeddings and not FAMILIES[probe.stack.family].embeds:
         raise InputError(f"{key}.stack: scale and a bos need token embeddings, which a {probe.stack.family} has not")
     if stem.first_token == "bos" and probe.stack.bos < 0:
@@ -83,7 +100,7 @@ def check_panels(run: Run, images: Iterable[str]) -> None:
     if len(set(zip(run.panels, run.start_seeds, strict=True))) != len(run.panels):
         raise InputError(f"{key}: expected every panel once, found {list(run.panels)}")
     wanted = OBJECTIVES[run.objective].panels
-    counts = {"neurons": (stack.name, stack.width), "patches": (run.probe.stem.weights.name, run.probe.stem.patches)}
+    counts = {"neurons": (stack.name, stack.width), "patches": (run.probe.stem.name, run.probe.stem.patches)}
     for panel in run.panels:
         if isinstance(panel, str):
             if panel not in images:
@@ -214,5 +231,5 @@ def check_study(study: Study) -> None:
     shown = {panel for run in runs for panel in run.panels} | {figure.image for figure in study.figures.values()}
     refuse_spare("images", study.images, shown, "a match run with it among its images")
     refuse_spare("probes", study.probes, {run.probe.name for run in runs}, "a run on that probe")
-    loaded = {weights.name for run in runs for weights in (run.probe.stem.weights, run.probe.stack)}
+    loaded = {weights.name for run in runs for weights in (run.probe.stem.weights, run.probe.stack) if weights}
     refuse_spare("weights", study.weights, loaded, "a probe with it as stem or stack")

@@ -1,25 +1,16 @@
 """The config as a study: runs with every number spelled out, and figures."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
-from jsonschema import Draft202012Validator, ValidationError
-from jsonschema.exceptions import best_match
 
 from lmrep.errors import InputError
 from lmrep.study import kinds
 from lmrep.study.spec import Descent, Image, Octave, Probe, Run, Stem, Weights
 
-SCHEMA = Path(__file__).with_name("config.schema.yaml")
 FIGURE_KEYS = ("kind", "title", "runs", "target")  # of every kind of figure
 DESCENT_KEYS = ("start", "octaves", "scale", "constant", "optimiser", "distance", "history")  # also of a run
 REGIME = ("first_token", "causal", "centre", "scale")  # of any probe, whatever its stem
-LONGEST = 200  # characters of a complaint: jsonschema quotes the value, which may be a whole section
 Entry = TypeVar("Entry")
 
 
@@ -94,20 +85,29 @@ def make_weights(name: str, raw: Mapping[str, Any]) -> Weights:
     return Weights(name, **raw)
 
 
+def make_stem(key: str, raw: Mapping[str, Any], weights: Mapping[str, Weights], stack: Weights) -> Stem:
+    """The stem of a probe: that of a weight file, by its name, or a basis of the stack's width, by its settings."""
+    wanted, source = raw["stem"], None
+    if isinstance(wanted, Mapping):
+        kind, shape, basis = "basis", (wanted["size"], wanted["patch"], stack.width), {"basis": wanted["basis"]}
+    else:
+        source = pick("weights", weights, wanted, f"{key}.stem")
+        kind, shape, basis = kinds.FAMILIES[source.family].stem, (source.size, source.patch, source.width), {}
+        if not kind:
+            having = " or ".join(name for name, family in kinds.FAMILIES.items() if family.stem)
+            raise InputError(f"{key}.stem: expected the weights of a {having}, but '{wanted}' is a {source.family}")
+    entry = kinds.STEMS[kind]
+    own = {option: value for option, value in raw.items() if option not in ("label", "stem", "stack", *REGIME)}
+    refuse_unused(key, own, (*entry.options, *REGIME), f"a {kind} stem")
+    first = raw.get("first_token", entry.first_tokens[0])
+    bos = stack.bos if first == "bos" else -1
+    return Stem(kind, *shape, source, {**entry.options, **own, **basis}, first, bos)
+
+
 def make_probe(name: str, raw: Mapping[str, Any], weights: Mapping[str, Weights]) -> Probe:
     key = f"probes.{name}"
-    source = pick("weights", weights, raw["stem"], f"{key}.stem")
     stack = pick("weights", weights, raw["stack"], f"{key}.stack")
-    kind = kinds.FAMILIES[source.family].stem
-    if not kind:
-        having = " or ".join(name for name, family in kinds.FAMILIES.items() if family.stem)
-        raise InputError(f"{key}.stem: expected the weights of a {having}, but '{source.name}' is a {source.family}")
-    options = kinds.STEMS[kind].options
-    own = {option: value for option, value in raw.items() if option not in ("label", "stem", "stack", *REGIME)}
-    refuse_unused(key, own, (*options, *REGIME), f"a {kind} stem")
-    first = raw.get("first_token", "class")
-    bos = stack.bos if first == "bos" else -1
-    stem = Stem(kind, source.size, source.patch, source.width, source, {**options, **own}, first, bos)
+    stem = make_stem(key, raw, weights, stack)
     regime = {option: raw[option] for option in ("causal", "centre", "scale") if option in raw}
     return Probe(name, raw["label"], stem, stack, **regime)
 
@@ -147,7 +147,7 @@ def make_panels(raw: Mapping[str, Any], probe: Probe, key: str) -> tuple[Any, ..
     if wanted == "neurons":
         return tuple(range(panels))
     if panels > probe.stem.patches:
-        raise InputError(f"{key}.patches: '{probe.stem.weights.name}' has {probe.stem.patches} patches, not {panels}")
+        raise InputError(f"{key}.patches: '{probe.stem.name}' has {probe.stem.patches} patches, not {panels}")
     return spread_patches(panels, probe.stem.patches)
 
 
@@ -192,7 +192,7 @@ def whole_numbers(value: Any) -> Any:
 
 
 def make_study(config: Mapping[str, Any]) -> Study:
-    """The study that a config describes (one that `check_schema` has passed).
+    """The study that a config describes (one that `schema.check_schema` has passed).
 
     Raises InputError if an entry asks for another one that is not there; `checks.check_study` does the rest.
     """
@@ -210,33 +210,3 @@ def make_study(config: Mapping[str, Any]) -> Study:
         {name: Image(name, **raw) for name, raw in config["images"].items()}, probes, runs,
         {name: make_figure(name, raw, runs) for name, raw in config["figures"].items()},
     )  # fmt: skip
-
-
-@cache
-def schema() -> dict[str, Any]:
-    """The JSON schema of a config: the file beside this one, with the kinds that there are."""
-    found: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
-    tables: dict[str, Iterable[str]] = {"family": kinds.FAMILIES, "objective": kinds.OBJECTIVES}
-    tables |= {"optimiser": kinds.OPTIMISERS, "figure": kinds.FIGURES}
-    for name, table in tables.items():
-        found["$defs"][name] = {"enum": list(table)}
-    options = {option for stem in kinds.STEMS.values() for option in stem.options}
-    probe = found["properties"]["probes"]["additionalProperties"]["properties"]
-    probe |= {option: {"type": "boolean"} for option in sorted(options)}
-    return found
-
-
-def complaint(error: ValidationError) -> str:
-    """One line: the key, and what was expected there."""
-    keys = [str(key) for key in error.absolute_path]
-    message = error.message.splitlines()[0]
-    if len(message) > LONGEST:  # what was expected comes last
-        message = f"{message[:60]} ... {message[-100:]}"
-    return f"config: {'.'.join(keys)}: {message}" if keys else f"config: {message}"
-
-
-def check_schema(config: Mapping[str, Any]) -> None:
-    """Raises InputError at the first key that is unknown, missing, or of another type than expected."""
-    error = best_match(Draft202012Validator(schema()).iter_errors(json.loads(json.dumps(config, default=str))))
-    if error:
-        raise InputError(complaint(error))

@@ -35,10 +35,21 @@ class Family:
 
 @dataclass(frozen=True)
 class Stem:
-    """A way to turn an image into tokens: a class that takes (the spec of the stem, the path of its weights)."""
+    """How an image becomes tokens: a class that takes (the spec of the stem, the path of its weights or None)."""
 
     function: str
     options: Mapping[str, bool]  # keys of a probe, and their defaults
+    # What may come before patch 0, the default first. Not part of a run's identity: the spec of a stem has the choice.
+    first_tokens: tuple[str, ...] = field(default=("class", "bos", "none"), metadata={"identity": False})
+
+
+@dataclass(frozen=True)
+class Basis:
+    """An orthonormal basis of the pixels of a patch: a function (patch, width) -> kernels [width, 3, patch, patch]."""
+
+    function: str
+    label: str  # on figures and in messages
+    ordered: bool  # by frequency: a width below 3 x patch^2 keeps the lowest ones
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,12 @@ FAMILIES = {
 
 STEMS = {
     "vit": Stem("lmrep.probe.stem:ViTStem", {"patch_convolution": True, "position_embedding": False}),
+    "basis": Stem("lmrep.probe.stem:BasisStem", {}, first_tokens=("none", "bos")),
+}
+
+BASES = {
+    "dct": Basis("lmrep.probe.stem:dct_kernels", "DCT basis", ordered=True),
+    "random": Basis("lmrep.probe.stem:random_kernels", "random basis", ordered=False),
 }
 
 PANELS = {"neurons": "neuron", "patches": "patch", "images": "image"}  # a run's key -> what one panel is

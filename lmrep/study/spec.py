@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from lmrep.study.kinds import FAMILIES, OBJECTIVES, PANELS
+from lmrep.study.kinds import BASES, FAMILIES, OBJECTIVES, PANELS
 
 # Of a field that changes no number: names, labels, and where a file comes from.
 ASIDE = {"identity": False}
@@ -78,10 +78,20 @@ class Stem:
     size: int  # px
     patch: int  # px
     width: int  # of a token
-    weights: Weights = field(metadata=ASIDE)  # the file that it reads
-    options: Mapping[str, bool] = field(default_factory=dict)  # those of its kind
+    weights: Weights | None = field(metadata=ASIDE)  # the file that it reads; None for a basis
+    options: Mapping[str, bool | str] = field(default_factory=dict)  # those of its kind; of a basis: which one
     first_token: str = "class"  # before patch 0: "class" (the stem's own), "bos" (the stack's) or "none"
     bos: int = -1  # which one of the stack's, if it is "bos"
+
+    @property
+    def name(self) -> str:
+        """What messages call it: the name of its weights, or its basis."""
+        return self.weights.name if self.weights else self.label
+
+    @property
+    def label(self) -> str:
+        """What figures call it."""
+        return self.weights.label if self.weights else BASES[str(self.options["basis"])].label
 
     @property
     def grid(self) -> int:
@@ -184,7 +194,7 @@ class Run:
 
     @property
     def weight_files(self) -> tuple[Weights, ...]:
-        """The weight files that it reads, sorted by name: an untrained stack needs none of its own."""
-        stack = self.weights == "trained" or self.probe.reads_embeddings
-        used = [self.probe.stem.weights] + ([self.probe.stack] if stack else [])
+        """The weight files that it reads, sorted by name. An untrained stack and a basis need none of their own."""
+        stack, stem = self.weights == "trained" or self.probe.reads_embeddings, self.probe.stem.weights
+        used = ([stem] if stem else []) + ([self.probe.stack] if stack else [])
         return tuple(sorted(set(used), key=lambda weights: weights.name))

@@ -19,11 +19,11 @@ TITLE = "How an image enters the stack, and what is maximised"
 
 def trace(side=3, patch=4, width=48, kernels=True, **changes):
     facts = {
-        "class_token": True, "causal": True, "layers": [1, 2, 3], "depth": 6, "size": side * patch, "grid": side,
-        "patch": patch, "neurons": [0, 1, 20], "patches": [0, 4, 8],
+        "first_token": "class", "basis": False, "causal": True, "layers": [1, 2, 3], "depth": 6, "size": side * patch,
+        "grid": side, "patch": patch, "neurons": [0, 1, 20], "patches": [0, 4, 8],
     } | changes  # fmt: skip
     random = np.random.default_rng(0)
-    tokens = side**2 + facts["class_token"]
+    tokens = side**2 + (facts["first_token"] != "none")
     arrays = {
         "image": random.uniform(0, 1, (3, side * patch, side * patch)),
         "tokens": random.normal(0, 1, (tokens, width)),
@@ -116,10 +116,17 @@ def test_causal_and_full_attention_are_told_apart():
 
 
 def test_without_convolution_or_class_token():
-    figure = diagram(trace(kernels=False, class_token=False))
+    figure = diagram(trace(kernels=False, first_token="none"))
     assert "no convolution" in texts(figure) and "class" not in texts(figure)
     assert len(figure.axes[0].images) == 1 + 6 + 2
     assert "class" in texts(diagram(trace()))
+    assert_legible(figure)
+
+
+def test_a_basis_is_named_as_such_and_a_bos_too():
+    figure = diagram(trace(basis=True, first_token="bos"), stem="DCT basis")
+    assert "DCT basis" in texts(figure) and "BOS" in texts(figure)
+    assert not any("convolution" in text or "class" in text for text in texts(figure))
     assert_legible(figure)
 
 

@@ -24,7 +24,7 @@ def make_shown(title, label):
     facts = {"objective": "neuron", "layers": [1, 2], "panels": [0, 1], "size": 8, "grid": 2}
     pictures = random.uniform(-0.1, 1.1, (2, 2, 3, 8, 8)).astype(np.float32)
     trace_facts = facts | {
-        "class_token": True, "causal": True, "depth": 2, "patch": 4, "neurons": [1], "patches": [2],
+        "first_token": "class", "basis": False, "causal": True, "depth": 2, "patch": 4, "neurons": [1], "patches": [2],
     }  # fmt: skip
     trace = {
         "image": pictures[0, 0].clip(0, 1), "tokens": pictures.reshape(-1, 48)[:5],

@@ -137,6 +137,19 @@ def test_the_results_are_those_of_a_build(study, probe, tiny_files, name):
 
 
 @pytest.mark.models
+def test_a_probe_behind_a_basis_reads_the_file_of_its_stack_only(config):
+    raw = json.loads(config.read_text())
+    raw["probes"]["tiny"]["stem"] = {"basis": "random", "patch": 4, "size": 16}
+    (config.parent / "basis.yaml").write_text(json.dumps(raw | {"weights": {"tiny_gpt2": raw["weights"]["tiny_gpt2"]}}))
+    based = lmrep.load_study(config.parent / "basis.yaml")
+    probe, fresh = (lmrep.load_probe(based, "tiny", trained) for trained in (True, False))
+    assert (probe.files.keys(), fresh.files) == ({"tiny_gpt2"}, {})
+    found = lmrep.maximise(probe, layer=2, neuron=3)
+    assert set(found.facts["weight_files"]) == {"tiny_gpt2"} and found["images"].shape == (1, 1, 3, 16, 16)
+    assert lmrep.maximise(fresh, layer=2, neuron=3).facts["weight_files"] == {}
+
+
+@pytest.mark.models
 def test_a_result_survives_its_file(probe, tmp_path):
     found = lmrep.maximise(probe, layer=2, neuron=np.int64(3))
     lmrep.save_run(tmp_path / "new" / "found.safetensors", found)

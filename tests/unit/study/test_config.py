@@ -11,7 +11,8 @@ from lmrep.errors import InputError
 from lmrep.inputs.drawings import DRAWINGS
 from lmrep.inputs.shipped import SHIPPED
 from lmrep.study.checks import check_study
-from lmrep.study.config import check_schema, make_study, schema, spread_patches
+from lmrep.study.config import make_study, spread_patches
+from lmrep.study.schema import check_schema, schema
 from lmrep.study.spec import identity
 
 CONFIGS = {name: yaml.safe_load((ROOT / f"{name}.yaml").read_text()) for name in ("config", "miniature")}
@@ -250,6 +251,65 @@ def test_what_does_not_fit_together_is_refused_by_key(miniature, keys, value, ex
     with pytest.raises(InputError) as error:
         study_of(miniature)
     assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+BASIS = {"basis": "dct", "patch": 6, "size": 66}
+
+
+@pytest.mark.parametrize(
+    ("stem", "settings", "expected"),
+    [
+        ({"basis": "dct", "patch": 6}, {}, "config: probes.gpt2_bos.stem: 'size' is a required property"),
+        (
+            BASIS | {"basis": "fourier"},
+            {},
+            "config: probes.gpt2_bos.stem.basis: 'fourier' is not one of",
+        ),
+        (BASIS | {"patch": 0}, {}, "config: probes.gpt2_bos.stem.patch: 0 is less than the minimum of 1"),
+        (BASIS | {"seed": 1}, {}, "config: probes.gpt2_bos.stem: Additional properties are not allowed ('seed'"),
+        (3, {}, "config: probes.gpt2_bos.stem: 3 is not of type 'string'"),
+        (BASIS, {"first_token": "class"}, "probes.gpt2_bos.first_token: a basis stem takes none or bos, not class"),
+        (BASIS, {"patch_convolution": True}, "probes.gpt2_bos.patch_convolution: a basis stem does not use it"),
+        (BASIS | {"patch": 7}, {}, "probes.gpt2_bos.stem.size: expected a multiple of the patch 7 px, not 66"),
+        (BASIS | {"patch": 11, "basis": "random"}, {}, "probes.gpt2_bos.stem.basis: random keeps all 363 values"),
+    ],
+)
+def test_a_basis_that_does_not_fit_is_refused_by_key(miniature, stem, settings, expected):
+    miniature["probes"]["gpt2_bos"] |= {"stem": stem, **settings}
+    with pytest.raises(InputError) as error:
+        study_of(miniature)
+    assert str(error.value).startswith(expected) and "\n" not in str(error.value)
+
+
+def test_panels_that_a_basis_has_not_are_refused_by_its_name(miniature):
+    miniature["probes"]["gpt2"] = {"label": "x", "stem": BASIS, "stack": "gpt2_mini"}
+    miniature["runs"]["gpt2_patches"]["patches"] = [121]
+    with pytest.raises(InputError, match=r"^runs.gpt2_patches.patches: 'DCT basis' has patches 0 to 120, not 121$"):
+        study_of(miniature)
+    miniature["runs"]["gpt2_patches"]["patches"] = 122
+    with pytest.raises(InputError, match=r"^runs.gpt2_patches.patches: 'DCT basis' has 121 patches, not 122$"):
+        study_of(miniature)
+
+
+def test_a_basis_has_a_name_an_identity_and_no_weight_file(miniature):
+    def run(weights="trained", **changes):
+        miniature["probes"]["gpt2_bos"] |= {"stem": BASIS | changes}
+        miniature["runs"]["gpt2_bos_inverted"] |= {"weights": weights}
+        return make_study(miniature).runs["gpt2_bos_inverted"]
+
+    stem = run().probe.stem
+    assert (stem.label, stem.width, stem.first_token, stem.grid) == ("DCT basis", 108, "bos", 11)
+    assert run(basis="random").probe.stem.label == "random basis"
+    shape = {"kind": "basis", "size": 66, "patch": 6, "width": 108, "options": {"basis": "dct"}}
+    assert identity(run())["probe"]["stem"].items() >= shape.items()
+    seen = [identity(run(**changes)) for changes in ({}, {"basis": "random"}, {"patch": 11}, {"size": 72})]
+    assert all(seen.count(found) == 1 for found in seen)
+    assert [weights.name for weights in run().weight_files] == ["gpt2_mini"]
+    assert [weights.name for weights in run("untrained").weight_files] == ["gpt2_mini"]  # for its embeddings
+    miniature["probes"]["gpt2_bos"]["first_token"] = "none"
+    assert run("untrained").weight_files == ()
+    del miniature["probes"]["gpt2_bos"]["first_token"]
+    assert run().probe.stem.first_token == "none"
 
 
 def test_the_schema_names_the_pictures_that_there_are():
