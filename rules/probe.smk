@@ -36,7 +36,9 @@ def maximised(wildcards):
 
 rule trace_probe:
     input:
-        weights=lambda wildcards: ancient([weights_path(weights) for weights in traced_run(wildcards).weight_files]),
+        weights=lambda wildcards: ancient(
+            [path for weights in traced_run(wildcards).weight_files for path in weights_paths(weights)]
+        ),
         image=lambda wildcards: ancient(image_path(traced_image(wildcards))),
     output:
         f"{RESULTS}/traces/{{figure}}.safetensors",
@@ -57,6 +59,7 @@ rule trace_probe:
             "lmrep.probe.trace",
             "lmrep.inputs.images",
             kinds.module_of(kinds.STEMS[traced_run(wildcards).probe.stem.kind].function),
+            kinds.module_of(kinds.FAMILIES[traced_run(wildcards).probe.stack.family].function),
             script="scripts/trace_probe.py",
         ),
     message:

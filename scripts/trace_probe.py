@@ -20,9 +20,9 @@ with job_log(snakemake.log[0]) as log:
     figure = study.figures[snakemake.wildcards.figure]
     run = study.runs[figure.runs[0]]
     stem = weights_place(run.probe.stem.weights) if run.probe.stem.weights else None
-    stack = weights_place(run.probe.stack) if run.weights == "trained" else None
-    words = weights_place(run.probe.stack)
-    probe = load_probe(run.probe, stem, stack, max(run.layers), torch.device("cpu"), run.seed, words)
+    stack = weights_place(run.probe.stack) if run.probe.stack in run.weight_files else None
+    depth, trained = max(run.layers), run.weights == "trained"
+    probe = load_probe(run.probe, stem, stack, depth, torch.device("cpu"), run.seed, trained)
     image = load_target(Path(snakemake.input.image), run.probe.stem.size, study.images[figure.image].fit)
     arrays, facts = trace(probe, run.layers, image)
     write_arrays(Path(snakemake.output[0]), arrays, facts | json.loads(snakemake.params.maximised))

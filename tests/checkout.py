@@ -12,8 +12,9 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("Snakefile", "config.yaml", "miniature.yaml", "rules", "scripts", "lmrep", "figures/captions",
-           "figures/lmrep.mplstyle", "resources/miniature", "profiles")  # fmt: skip
+CONFIGS = ("config.yaml", "miniature.yaml", "laptop.yaml", "models.yaml")
+SOURCES = ("Snakefile", *CONFIGS, "rules", "scripts", "lmrep", "figures/captions", "figures/lmrep.mplstyle",
+           "resources/miniature", "profiles")  # fmt: skip
 
 # Runs of some 20 s in an `interruptible` study, one through octaves and jitter, one by L-BFGS; steps of each octave.
 LONG_RUNS = {"gpt2_neurons_jittered": 20, "vit_base_inverted": 80}
@@ -108,17 +109,19 @@ def keep(config: dict, runs: Collection[str]) -> None:
     config["descents"] = {name: descent for name, descent in config["descents"].items() if name in descents}
 
 
+def octaves_of(config: dict) -> Iterator[dict]:
+    """The octaves of all descents, and those that runs have of their own."""
+    for entry in (*config["descents"].values(), *config["runs"].values()):
+        yield from entry.get("octaves", [])
+
+
 def shorten(config: dict, steps: int = 3) -> None:
     """The article's runs and one inversion, with descents of a few steps: every rule, in seconds."""
     keep(config, [*ARTICLE_RUNS, INVERSION])
     figures = config["figures"].items()
     config["figures"] = {name: figure for name, figure in figures if figure.get("target") != "evidence"}
-    for descent in config["descents"].values():
-        for octave in descent["octaves"]:
-            octave["steps"] = steps
-    for run in config["runs"].values():
-        for octave in run.get("octaves", []):
-            octave["steps"] = steps
+    for octave in octaves_of(config):
+        octave["steps"] = steps
 
 
 def interruptible(config: dict) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lmrep.descent.objectives import Objective
-from lmrep.descent.optimisers import State
+from lmrep.descent.optimisers import Rate, State
 from lmrep.descent.priors import between, blur, resize, window
 from lmrep.probe.probe import Probe
 from lmrep.study.kinds import OPTIMISERS, load
@@ -77,6 +77,7 @@ def descend(
     tokens: int | None = None,
     done: Progress | None = None,
     report: Callable[[Progress], None] = ignore,
+    rates: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Descends from `start` [layer, panel, 3, size, size]; one objective a layer.
 
@@ -84,7 +85,7 @@ def descend(
     [step, layer, panel], before each step or, if the optimiser searches, the best so far; and the images after three
     quarters of the steps. `tokens`: how many matter to the objectives, from the first; None: all.
     `report(progress)` is called now and then. Its argument, passed as `done`, resumes the descent, and the result
-    equals that of an unbroken one bit by bit.
+    equals that of an unbroken one bit by bit. `rates` [layer]: the octaves' rates are in parts of these; None: of 1.
     Raises FloatingPointError at the first step whose loss is not finite, or at the end if an image is not.
     """
     panels = start.shape[:2]
@@ -101,7 +102,10 @@ def descend(
         rows, columns = window(octave, probe.spec.stem.size, seed, step)
         crop = images[..., rows, columns]
         gradient, found = input_gradient(probe, crop, layers, objectives, tokens)
-        crop = optimiser.step(crop, found, gradient, between(octave.rate, place, octave.steps), step)
+        rate: Rate = between(octave.rate, place, octave.steps)
+        if rates is not None:
+            rate = rate * rates[:, None, None, None, None]
+        crop = optimiser.step(crop, found, gradient, rate, step)
         losses[step] = optimiser.losses(found)
         if octave.sigma:
             sigma = between(octave.sigma, place, octave.steps)

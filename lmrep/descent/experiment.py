@@ -14,11 +14,12 @@ from lmrep.descent import objectives
 from lmrep.descent.checkpoint import Checkpoint
 from lmrep.descent.descend import Progress, descend
 from lmrep.descent.optimisers import Optimiser
-from lmrep.descent.plan import Plan
+from lmrep.descent.plan import Group, Plan
 from lmrep.descent.priors import generator, normal, start_noise
+from lmrep.descent.rates import Begin, first_rates
 from lmrep.probe.probe import Probe, load_probe
-from lmrep.provenance import file_sha256, versions
-from lmrep.study.kinds import OBJECTIVES, OPTIMISERS, load
+from lmrep.provenance import versions, weight_hashes
+from lmrep.study.kinds import FAMILIES, OBJECTIVES, OPTIMISERS, load
 from lmrep.study.spec import Run, identity
 
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -93,18 +94,26 @@ def descend_in_groups(
         results |= {name: torch.zeros(layers, panels) for name in DISTANCES}
         results["earlier"] = torch.zeros_like(results["images"])
         shifted = targets + shift_noise(run).to(targets.device)
+
+    def begin(group: Group) -> Begin:
+        blocks = list(run.layers[group.layers])
+        # In the descent's own precision: rounding then moves both outputs alike.
+        outputs = [None] * len(blocks) if targets is None else quick(targets[group.panels], blocks)
+        images = start[group.panels].expand(len(blocks), -1, -1, -1, -1)
+        return images, blocks, make_objectives(run, plan, group.panels, outputs)
+
     begun, done = 0, None
     if checkpoint and checkpoint.state:
         begun = (checkpoint.step - 1) // steps
         found = {name: torch.from_numpy(array) for name, array in checkpoint.state.arrays.items()}
-        done, results = from_state(found, plan), {name: found[name] for name in results}
+        done = from_state(found, plan)
+        results = {name: array for name, array in found.items() if not name.startswith("group_")}
+    elif run.descent.first_step:
+        results["rates"] = first_rates(quick, run, plan, begin)
+    rates = results["rates"].to(plan.device) if run.descent.first_step else None
     for index, group in enumerate(plan.groups[begun:], start=begun):
         rows, columns = group.layers, group.panels
-        blocks = list(run.layers[rows])
-        # In the descent's own precision: rounding then moves both outputs alike.
-        goal_outputs = [None] * len(blocks) if targets is None else quick(targets[columns], blocks)
-        goals = make_objectives(run, plan, columns, goal_outputs)
-        begin = start[columns].expand(len(blocks), -1, -1, -1, -1)
+        first, blocks, goals = begin(group)
 
         def note(progress: Progress, index: int = index) -> None:
             step = index * steps + len(progress.losses)
@@ -113,14 +122,17 @@ def descend_in_groups(
                 state = results | to_state(progress)
                 checkpoint.write({name: tensor.cpu().numpy() for name, tensor in state.items()}, step)
 
-        images, losses, earlier = descend(quick, begin, blocks, goals, run.descent, run.seed, group.tokens, done, note)
+        images, losses, earlier = descend(
+            quick, first, blocks, goals, run.descent, run.seed, group.tokens, done, note,
+            None if rates is None else rates[rows],
+        )  # fmt: skip
         done = None
         results["images"][rows, columns], results["loss"][:, rows, columns] = images.cpu(), losses.cpu()
         if targets is not None:
             results["earlier"][rows, columns] = earlier.cpu()
             outputs = probe(targets[columns], blocks)
             results["output_distance"][rows, columns] = distances(probe, images, blocks, outputs).cpu()
-            moved = shifted[columns].expand_as(begin)
+            moved = shifted[columns].expand_as(first)
             results["shifted_output_distance"][rows, columns] = distances(probe, moved, blocks, outputs).cpu()
     if targets is not None:
         results["shifted"] = shifted.cpu()
@@ -130,8 +142,9 @@ def descend_in_groups(
 def describe(run: Run, files: Mapping[str, Path], plan: Plan) -> dict[str, Any]:
     """The facts of a run's file: what the run is, and what made it.
 
-    `files`: the weight files that it reads, by the names of the weights.
+    `files`: the file or folder of each of `run.weight_files`, by the names of the weights.
     """
+    hashes = [weight_hashes(weights.name, files[weights.name]) for weights in run.weight_files]
     return {
         "run": run.name,
         "objective": run.objective,
@@ -145,10 +158,10 @@ def describe(run: Run, files: Mapping[str, Path], plan: Plan) -> dict[str, Any]:
         "seeds": {"run": run.seed} | ({"panels": list(run.panel_seeds)} if run.panel_seeds else {}),
         "optimiser": run.descent.optimiser,
         "passes": run.descent.steps,
-        "versions": versions(),
+        "versions": versions(FAMILIES[run.probe.stack.family].libraries),
         "device": torch.cuda.get_device_name(plan.device) if plan.device.type == "cuda" else "cpu",
         "precision": str(plan.precision).removeprefix("torch."),
-        "weight_files": {weights.name: file_sha256(files[weights.name]) for weights in run.weight_files},
+        "weight_files": {name: digest for each in hashes for name, digest in each.items()},
     }
 
 
@@ -157,6 +170,7 @@ def state_arrays(run: Run) -> set[str]:
     optimiser: type[Optimiser] = load(OPTIMISERS[run.descent.optimiser].function)  # type: ignore[assignment]  # a class
     arrays = {"images", "loss", "group_images", "group_loss", "group_earlier"}
     arrays |= {f"group_optimiser_{name}" for name in optimiser.arrays}
+    arrays |= {"rates"} if run.descent.first_step else set()
     return arrays | ({"earlier", *DISTANCES} if run.matches else set())
 
 
@@ -200,8 +214,9 @@ def perform_with(
     Arrays: `images` [layer, panel, 3, height, width], `initial` [layer, panel, 3, first size, the same], `loss`
     [layer, step] (mean over panels, before the step, or the best so far); for a match also `targets`, `shifted` [panel,
     3, height, width], the photographs with noise of SHIFT, `earlier`, the images after three quarters of the steps, and
-    `output_distance` and `shifted_output_distance` [layer, panel] (L1, of the result and of `shifted`).
-    Raises FloatingPointError if a loss or an image is not finite.
+    `output_distance` and `shifted_output_distance` [layer, panel] (L1, of the result and of `shifted`); for a descent
+    with `first_step` also `rates` [layer], which the octaves' rates are in parts of.
+    Raises FloatingPointError if a loss or an image is not finite, or if `first_step` finds a gradient of zero.
     """
     size = run.descent.octaves[0].size
     draws = zip(run.start_seeds, run.panel_names, strict=True)
@@ -223,13 +238,12 @@ def perform(
 ) -> Arrays:
     """The arrays of a run, from its weight files: see `perform_with`.
 
-    `files`: the files of `run.weight_files`, by the names of the weights.
+    `files`: the file or folder of each of `run.weight_files`, by the names of the weights.
     Raises InputError if one of them is not as the config says.
     """
     stem = files[run.probe.stem.weights.name] if run.probe.stem.weights else None
-    stack = files[run.probe.stack.name] if run.weights == "trained" else None
-    words = files.get(run.probe.stack.name)
-    probe = load_probe(run.probe, stem, stack, max(run.layers), plan.device, run.seed, words)
+    stack, trained = files.get(run.probe.stack.name), run.weights == "trained"
+    probe = load_probe(run.probe, stem, stack, max(run.layers), plan.device, run.seed, trained)
     quick = probe.in_precision(plan.precision)
     if plan.precision == torch.float32:
         probe = quick  # saves one copy of the weights

@@ -6,7 +6,7 @@ Shapes: see `optimisers`.
 import torch
 from torch import Tensor
 
-from lmrep.descent.optimisers import State
+from lmrep.descent.optimisers import Rate, State
 from lmrep.study.spec import Descent
 
 
@@ -42,7 +42,7 @@ class LBFGS:
         self.state |= {name: torch.zeros_like(one) for name in ("slope", "step", "low", "high", "trials")}
         self.restart(torch.ones_like(losses, dtype=torch.bool))
 
-    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: float, step: int) -> Tensor:
+    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int) -> Tensor:
         if not self.state:
             self.begin(images, losses, gradient)
         else:

@@ -12,6 +12,7 @@ from torch import Tensor
 from lmrep.study.spec import Descent
 
 State = dict[str, Tensor]
+Rate = float | Tensor  # of one step; a tensor has one of each layer, [layer, 1, 1, 1, 1]
 
 
 class Optimiser(Protocol):
@@ -23,7 +24,7 @@ class Optimiser(Protocol):
     arrays: tuple[str, ...]
     state: State
 
-    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: float, step: int) -> Tensor:
+    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int) -> Tensor:
         """The images of the next pass, from those of this one and their losses and gradients.
 
         `rate`: of this step, if the descent has rates. `step`: how many steps came before.
@@ -47,7 +48,7 @@ class Gradient:
     def __init__(self, descent: Descent, state: State):
         self.scale, self.state = descent.scale, state
 
-    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: float, step: int) -> Tensor:
+    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int) -> Tensor:
         return images - rate * self.scale * gradient
 
     def reached(self, images: Tensor) -> Tensor:
@@ -63,7 +64,7 @@ class Adam(Gradient):
     arrays = ("mean", "square")
     betas, epsilon = (0.9, 0.999), 1e-8
 
-    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: float, step: int) -> Tensor:
+    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int) -> Tensor:
         for name, beta, value in zip(self.arrays, self.betas, (gradient, gradient**2), strict=True):
             before = self.state.get(name, torch.zeros_like(images))
             self.state[name] = beta * before + (1 - beta) * value

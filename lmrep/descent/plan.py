@@ -10,12 +10,14 @@ import torch
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.errors import InputError
 from lmrep.probe.block import fuses_attention
-from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
+from lmrep.study.kinds import FAMILIES, OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Run, Weights
 
 CPU_MEMORY = 2000  # MB for `auto`: passes of more images are no faster
 GPU_SHARE = 0.5  # of the card's whole memory; the free memory differs from day to day, and with it the bytes
 MEGABYTE = 10**6
+HEAD = 64  # width of a head, where the model's own config says how many there are
+LIBRARY = 2.0  # times as much as our block, about, is kept by a block of the transformers library
 SPARE = 0.1  # share of the tokens of a pass that its panels may not need
 
 
@@ -78,14 +80,18 @@ def budget(memory: float | str, device: torch.device) -> float:
 
 
 def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: torch.dtype) -> int:
-    """Bytes that `Block` and autograd keep of one image in one block, for the backward half."""
-    float32, product = 4, precision.itemsize
+    """Bytes that `Block` and autograd keep of one image in one block, for the backward half.
+
+    An estimate for families with their own config, whose blocks are not ours.
+    """
+    float32, product, heads = 4, precision.itemsize, stack.heads or ceil(stack.width / HEAD)
     norms, attended, hidden = 2 * stack.width * float32, 3 * stack.width * product, 4 * stack.width * product
     if fuses_attention(device, precision):  # it keeps its output and a sum, not the attention weights
-        weights = stack.width * product + stack.heads * float32
+        weights = stack.width * product + heads * float32
     else:
-        weights = stack.heads * tokens * product
-    return tokens * (norms + attended + hidden + weights)
+        weights = heads * tokens * product
+    kept = tokens * (norms + attended + hidden + weights)
+    return round(LIBRARY * kept) if FAMILIES[stack.family].own_config else kept
 
 
 def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple[slice, slice]]:

@@ -113,7 +113,7 @@ def draw_accuracy(shown: Shown) -> Figure:
     heights = [height for height, _ in zip((TALL, SHORT), shares, strict=False) for _ in range(down)]
     spare = [""] * (columns * down - len(images)) if apart else []  # so that the next weights begin a row
     places = [(share, image) for share in shares for image in images + spare]
-    figure, panels = make_panels(len(places), heights, shown.title, columns)
+    figure, panels = make_panels(len(places), heights, shown, columns)
     scale_ssim(panels[0], rows)
     for index, (axes, (share, image)) in enumerate(zip(panels, places, strict=True)):
         if not image:

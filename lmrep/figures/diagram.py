@@ -69,13 +69,12 @@ def show_stem(sheet: Sheet, kernels: Array | None, detail: str, patch: int) -> N
         return
     gap = 0.03
     cell = (width - 2 * gap) / 3
-    for index, kernel in enumerate(kernels[:15]):
+    count = int(kernels.any(axis=(1, 2, 3)).sum())  # a basis in a wider stack ends in kernels of zeros
+    shown = min(count, 15)
+    for index, kernel in enumerate(kernels[:shown]):
         y = sheet.top + index // 3 * (cell + gap)
         place_image(sheet.axes, spread(kernel), x + index % 3 * (cell + gap), y, cell, cell)
-    shown = min(len(kernels), 15)
-    sheet.note(
-        x, -(-shown // 3) * (cell + gap) + 0.04, f"{shown} of {len(kernels)} kernels,\n{by(3, patch, patch)} each"
-    )
+    sheet.note(x, -(-shown // 3) * (cell + gap) + 0.04, f"{shown} of {count} kernels,\n{by(3, patch, patch)} each")
 
 
 def show_matrix(sheet: Sheet, place: tuple[float, float], values: Array, name: str) -> None:
@@ -188,8 +187,8 @@ def draw_diagram(shown: Shown) -> Figure:
     stem = fold(shown.stem, ROOM, 6) if facts["basis"] else stem
     stack = f"{fold(f'{shown.stack},', ROOM, 6)}\n{facts['depth']} block{'s' if facts['depth'] > 1 else ''}"
     lines = max(2, *(len(detail.splitlines()) for detail in (stem, stack)))
-    top = title_height(shown.title) + 0.26 + 0.1 * lines
-    figure, axes = make_canvas(top + BODY + 0.34, shown.title)
+    top = title_height(shown) + 0.26 + 0.1 * lines
+    figure, axes = make_canvas(top + BODY + 0.34, shown)
     sheet = Sheet(axes, top, lines)
 
     show_image(sheet, trace["image"], facts["patch"])

@@ -34,7 +34,7 @@ from lmrep.figures.page import (
     title_height,
 )
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import first_rows, ssim_text
+from lmrep.figures.words import first_rows, headings, ssim_text
 from lmrep.files import ArrayFile
 from lmrep.study.kinds import OBJECTIVES
 
@@ -148,10 +148,10 @@ def draw_features(shown: Shown) -> Figure:
     # In an image larger than the probe's, a patch has no one place: it was optimised in random crops.
     outlined = words.kind == "patches" and images.shape[-1] == run.facts["size"]
 
-    top = title_height(shown.title) + 0.06
+    top = title_height(shown) + 0.06
     layout, subtitle = fit_words(words, top)
     lines = subtitle.splitlines()
-    figure, axes = make_canvas(top + SUBTITLE * len(lines) + layout.height + MARGIN, shown.title)
+    figure, axes = make_canvas(top + SUBTITLE * len(lines) + layout.height + MARGIN, shown)
     for index, line in enumerate(lines):
         axes.text(MARGIN, top - 0.04 + SUBTITLE * index, line, size=6.5, color=GREY, va="top")
     top += SUBTITLE * len(lines)
@@ -210,14 +210,15 @@ def draw_reconstructions(shown: Shown) -> Figure:
     notes = {name: {b: clip_note([clipped_share(image)]) for b, image in pictures[name].items()} for name in runs}
     below = SSIM_AND_NOTE if any(chain(*(row.values() for row in notes.values()))) else SSIM
     counts = [len(row) for row in pictures.values()]
-    y = title_height(shown.title) + 0.04
+    y = title_height(shown) + 0.04
     pixels = max(run["targets"].shape[-1] for run in runs.values())
     across, size = fit_line(counts, pixels, TALLEST - y, below)
     heights = [row_height(count, across, size + below) for count in counts]
-    figure, axes = make_canvas(y + sum(heights) + MARGIN - 0.06, shown.title)
+    figure, axes = make_canvas(y + sum(heights) + MARGIN - 0.06, shown)
+    titles = headings(shown)
     for (name, run), height in zip(runs.items(), heights, strict=True):
         upper = y + HEADING + CAPTION
-        axes.text(MARGIN, y + 0.13, shown.labels[name], size=8, weight="bold")
+        axes.text(MARGIN, y + 0.13, titles[name], size=8, weight="bold")
         place_captioned(axes, run["targets"][places[name]], MARGIN, upper, size, "target", [])
         for index, (block, image) in enumerate(pictures[name].items()):
             line, column = divmod(index, across - 1)

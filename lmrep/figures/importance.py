@@ -56,7 +56,7 @@ def draw_importance(shown: Shown) -> Figure:
     runs = rows_by_run(shown.tables["patches"], shown.labels)
     layers = sorted({row["layer"] for chosen in runs.values() for row in chosen})
     shades = colormaps["viridis"](np.linspace(0, 0.9, len(layers)))
-    figure, panels = make_panels(len(runs), 2.2, shown.title)
+    figure, panels = make_panels(len(runs), 2.2, shown)
     most = 0
     for axes, (run, rows) in zip(panels, runs.items(), strict=True):
         for layer, shade in zip(layers, shades, strict=True):
@@ -143,7 +143,7 @@ def draw_causality(shown: Shown) -> Figure:
         dashes = DASHES[shown.weights.get(run) or "trained"]
         sizes = 1.0, NESTED[min(index, len(NESTED) - 1)]
         looks[run] = Look(f"C{number % 7}", MARKERS[number % len(MARKERS)], dashes, sizes)
-    figure, panels = make_panels(len(RATIOS), 2.1, shown.title, sharey=False)
+    figure, panels = make_panels(len(RATIOS), 2.1, shown, sharey=False)
     for axes, name in zip(panels, RATIOS, strict=True):
         draw_ratios(axes, runs, looks, name)
         axes.set_title(name.capitalize())

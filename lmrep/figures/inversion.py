@@ -159,10 +159,10 @@ def draw_inversion(shown: Shown) -> Figure:
     Raises ValueError where a run has no such image, KeyError where the table has no row for a picture.
     """
     groups = read_groups(shown)
-    y = title_height(shown.title)
+    y = title_height(shown)
     across, size = fit_groups(groups, TALLEST - y - MARGIN)
     heights = [group.height(across, size) for group in groups]
-    figure, axes = make_canvas(y + sum(heights) + MARGIN, shown.title)
+    figure, axes = make_canvas(y + sum(heights) + MARGIN, shown)
     for group, height in zip(groups, heights, strict=True):
         draw_group(axes, group, y, across, size)
         y += height

@@ -22,6 +22,7 @@ PAGE = 7.0  # in, the width of every figure
 TALLEST = 9.5  # in, the height of a printed page's text
 MARGIN = 0.08  # in, around the page
 GREY = "#555555"  # of text beside the point
+REGIME = 0.12  # in, the line below a title that names a regime
 # What each format would otherwise write into the file: the library's version, the date.
 UNSTAMPED: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
@@ -71,22 +72,31 @@ def fold_title(title: str) -> str:
     return fold(title, PAGE - 2 * MARGIN, 9, "bold")
 
 
-def make_canvas(height: float, title: str) -> tuple[Figure, Axes]:
-    """A page-wide figure of `height` in with its title, and one bare axes over all of it.
+def regime_line(shown: Shown) -> str:
+    """The regime of a figure's probes, or nothing where it needs more than one line: its caption names it too."""
+    lines = fold(shown.regime, PAGE - 2 * MARGIN, 6).splitlines()
+    return lines[0] if len(lines) == 1 else ""
 
-    The axes measures in inches, x to the right and y down. The title ends at `title_height(title)`.
+
+def make_canvas(height: float, shown: Shown) -> tuple[Figure, Axes]:
+    """A page-wide figure of `height` in with its title and its regime, and one bare axes over all of it.
+
+    The axes measures in inches, x to the right and y down. The title and the regime end at `title_height(shown)`.
     """
     figure = Figure(figsize=(PAGE, height))
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, PAGE), ylim=(height, 0))
     axes.set_axis_off()
-    axes.text(MARGIN, 0.08, fold_title(title), size=9, weight="bold", va="top", linespacing=1.15)
+    axes.text(MARGIN, 0.08, fold_title(shown.title), size=9, weight="bold", va="top", linespacing=1.15)
+    if regime_line(shown):
+        place = title_height(shown) - REGIME - 0.01
+        axes.text(MARGIN, place, regime_line(shown), size=6, color=GREY, va="top")
     return figure, axes
 
 
-def title_height(title: str) -> float:
-    """Inches from the top of a canvas to the end of its title."""
-    return 0.14 + 0.15 * len(fold_title(title).splitlines())
+def title_height(shown: Shown) -> float:
+    """Inches from the top of a canvas to the end of its title and its regime."""
+    return 0.14 + 0.15 * len(fold_title(shown.title).splitlines()) + (REGIME if regime_line(shown) else 0)
 
 
 def place_image(

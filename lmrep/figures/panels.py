@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from lmrep.figures.page import MARGIN, PAGE, fold, make_canvas, text_width, title_height
+from lmrep.figures.shown import Shown
 from lmrep.figures.words import Row
 
 COLUMNS = 3  # axes side by side, at most
@@ -31,7 +32,7 @@ def rows_by_run(rows: list[Row], labels: Mapping[str, str]) -> dict[str, list[Ro
 
 
 def make_panels(
-    count: int, height: float | Sequence[float], title: str, columns: int = COLUMNS, sharey: bool = True
+    count: int, height: float | Sequence[float], shown: Shown, columns: int = COLUMNS, sharey: bool = True
 ) -> tuple[Figure, list[Axes]]:
     """A page with `count` axes below its title, `columns` in a row at most, that share the scale across.
 
@@ -40,9 +41,9 @@ def make_panels(
     columns = min(count, columns)
     lines = ceil(count / columns)
     heights = [height] * lines if isinstance(height, float | int) else list(height)
-    top = title_height(title)
+    top = title_height(shown)
     total = top + 0.46 + sum(heights)
-    figure, _ = make_canvas(total, title)
+    figure, _ = make_canvas(total, shown)
     figure.set_layout_engine(
         "constrained", rect=(0, 0, 1, 1 - top / total), w_pad=0.06, h_pad=0.05, hspace=0.04, wspace=0.03
     )
@@ -96,7 +97,8 @@ def scale_ratios(axes: Axes, values: Sequence[float]) -> None:
     found = [value for value in values if value > 0] + [1.0]
     low, high = min(found) / 1.1, max(found) * 1.1
     axes.set_yscale("log")
-    steps = (0.05, 0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 20, 50, 100)
+    fine, coarse = (0.05, 0.1, 0.2, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 20, 50), (0.1, 1, 10, 100, 1000, 10000)
+    steps = fine if high / low < 50 else coarse
     axes.yaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))
     axes.yaxis.set_minor_locator(FixedLocator([]))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

@@ -9,7 +9,7 @@ from lmrep.figures.page import styled
 from lmrep.figures.panels import MARKERS, add_legend, distinct, make_panels, name_panel, rows_by_run, tick_blocks
 from lmrep.figures.shown import Shown
 
-REST = (0.9, 3.2)  # pt: of the lines of all probes except the article's, and of their markers
+REST = (0.9, 3.2)  # pt: of the lines of all probes except the first, and of their markers
 
 
 @styled
@@ -17,9 +17,9 @@ def draw_regime(shown: Shown) -> Figure:
     """SSIM against block, axes an image, and change of row 1 over the last row against block; a line a run.
 
     A run with rows in the accuracy table is on the left, any other run of `shown.labels` (with rows in the patches
-    table) on the right. Runs of one label have one colour and marker. The first label is the article's choice, bold and
-    black. Untrained weights (of `shown.weights`) are dashed. Images that
-    not all runs on the left have are left out.
+    table) on the right. Runs of one label have one colour and marker. The first label is what the others are compared
+    with, bold and black. Untrained weights (of `shown.weights`) are dashed. Images that not all runs on the left have
+    are left out.
 
     Raises ValueError unless both sides have a run, or where the runs on the left have no image in common.
     """
@@ -46,7 +46,7 @@ def draw_regime(shown: Shown) -> Figure:
     for run, label in shown.labels.items():
         base = styles[label]
         looks[run] = Look(base.colour, base.marker, DASHES[shown.weights.get(run) or "trained"], base.sizes)
-    figure, panels = make_panels(len(images) + 1, TALL, shown.title, sharey=False)
+    figure, panels = make_panels(len(images) + 1, TALL, shown, sharey=False)
     for axes, image in zip(panels, images, strict=False):
         scale_ssim(axes, rows)
         for run, chosen in matches.items():

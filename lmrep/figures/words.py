@@ -1,7 +1,9 @@
-"""What figures say of a re-created image: its SSIM, whether that is a lower bound, its floors, and how it was made."""
+"""What figures say of a run and of its images: its name, SSIM, whether that is a lower bound, floors, the method."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from lmrep.figures.shown import Shown
 
 Row = dict[str, Any]  # of a table: column -> value
 # Columns of the accuracy table: what an image that holds nothing of the target, or the target itself, would have.
@@ -9,6 +11,13 @@ FLOORS = {"ssim_start": "start noise", "ssim_grey": "flat grey", "ssim_shifted":
 METHODS = {"gradient": "article's descent", "adam": "Adam", "lbfgs": "L-BFGS"}  # by the optimiser's name
 ARTICLE = "gradient"  # the optimiser of the article's descent
 BOUND = "\N{GREATER-THAN OR EQUAL TO}"
+
+
+def headings(shown: Shown) -> dict[str, str]:
+    """The name of each run, in order: its label, with "trained" or "untrained" where the runs differ in that."""
+    kinds = {run: shown.weights.get(run, "") for run in shown.labels}
+    told = len(set(kinds.values())) > 1
+    return {run: ", ".join(filter(None, (label, kinds[run] if told else ""))) for run, label in shown.labels.items()}
 
 
 def is_bound(row: Row) -> bool:

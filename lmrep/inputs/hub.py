@@ -18,8 +18,9 @@ from urllib.parse import quote, urlsplit
 from tqdm import tqdm
 
 from lmrep.errors import OFFLINE_HINT, InputError
+from lmrep.inputs.pins import check
 from lmrep.progress import SECONDS_BETWEEN_LINES, Lines
-from lmrep.study.spec import Weights
+from lmrep.study.spec import Pin
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
@@ -29,35 +30,25 @@ PATIENCE_SECONDS = 12  # no new try after this long: without a network, a job en
 TRIES = 3
 
 
-class Mismatch(InputError):
-    """A file has another size or hash than expected."""
-
-
 def hub_host() -> str:
     """Returns the hub's address, without the password that HF_ENDPOINT may carry."""
     endpoint = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
     return endpoint._replace(netloc=endpoint.netloc.rpartition("@")[2]).geturl().rstrip("/")
 
 
-def hub_url(weights: Weights) -> str:
+def hub_url(pin: Pin) -> str:
     """Returns the file's address on the hub, for messages."""
-    return f"{hub_host()}/{weights.repo}/resolve/{quote(weights.revision, safe='')}/{quote(weights.file)}"
+    return f"{hub_host()}/{pin.repo}/resolve/{quote(pin.revision, safe='')}/{quote(pin.file)}"
 
 
-def check(weights: Weights, kind: str, expected: object, found: object, note: str = "") -> None:
-    if found != expected:
-        where = weights.path or hub_url(weights)
-        raise Mismatch(f"weights.{weights.name}: {where}: {kind} is {found}, expected {expected}{note}")
-
-
-def cached_file(weights: Weights) -> Path | None:
+def cached_file(pin: Pin) -> Path | None:
     """Returns the file at this revision in the hub's cache, or None if it is not there."""
     from huggingface_hub import try_to_load_from_cache
 
     try:
-        found = try_to_load_from_cache(weights.repo, weights.file, revision=weights.revision)
+        found = try_to_load_from_cache(pin.repo, pin.file, revision=pin.revision)
     except ValueError as error:  # no repository or file can have this name
-        raise InputError(f"weights.{weights.name}: {' '.join(str(error).split())}") from None
+        raise InputError(f"weights.{pin.name}: {' '.join(str(error).split())}") from None
     return Path(found) if isinstance(found, str) else None
 
 
@@ -71,32 +62,32 @@ def forget(cached: Path) -> None:
         cache.delete_files(*(file for file in files if file.file_path.resolve() == content)).execute()
 
 
-def download(weights: Weights) -> tuple[Path, str]:
+def download(pin: Pin) -> tuple[Path, str]:
     """Downloads the file to the hub's cache.
 
     Returns its path there, and its sha256 if the hub announces one, else "". Raises InputError on any failure.
     """
     from huggingface_hub import errors, hf_hub_download
 
-    httpx, what = _httpx(), f"{weights.file} of {weights.repo}"
+    httpx, what = _httpx(), f"{pin.file} of {pin.repo}"
     try:
-        offer = _offer(weights)
+        offer = _offer(pin)
         path = hf_hub_download(
-            weights.repo,
-            weights.file,
-            revision=weights.revision,
+            pin.repo,
+            pin.file,
+            revision=pin.revision,
             etag_timeout=ETAG_SECONDS,
-            tqdm_class=_progress_bar(f"weights.{weights.name}"),
+            tqdm_class=_progress_bar(f"weights.{pin.name}"),
         )
         return Path(path), offer.etag if offer.etag and re.fullmatch("[0-9a-f]{64}", offer.etag) else ""
     except errors.GatedRepoError:
         line = f"gives {what} only to approved accounts: accept its terms on its page, then set HF_TOKEN"
     except errors.RepositoryNotFoundError:
-        line = f"has no repository {weights.repo} (for {weights.file}), or hides it: a private one needs HF_TOKEN"
+        line = f"has no repository {pin.repo} (for {pin.file}), or hides it: a private one needs HF_TOKEN"
     except errors.RevisionNotFoundError:
-        line = f"has no revision {weights.revision} of {weights.repo} (for {weights.file})"
+        line = f"has no revision {pin.revision} of {pin.repo} (for {pin.file})"
     except errors.RemoteEntryNotFoundError:
-        line = f"has no {what} at revision {weights.revision}"
+        line = f"has no {what} at revision {pin.revision}"
     except errors.HfHubHTTPError as error:
         code = error.response.status_code
         advice = "set HF_TOKEN to a token that may read it" if code in (401, 403) else "try again later"
@@ -116,7 +107,7 @@ def download(weights: Weights) -> tuple[Path, str]:
         else:  # what follows " (" or a scheme may be a signed address
             reason = re.split(r" \(|\w+://", " ".join(str(error).split()))[0].strip() or type(error).__name__
             line = f"did not deliver {what}: {reason}"
-    raise InputError(f"weights.{weights.name}: {hub_host()} {line}")
+    raise InputError(f"weights.{pin.name}: {hub_host()} {line}")
 
 
 def _httpx() -> ModuleType:
@@ -126,14 +117,14 @@ def _httpx() -> ModuleType:
     return import_module(HfHubHTTPError.__bases__[0].__module__.partition(".")[0])
 
 
-def _offer(weights: Weights) -> "HfFileMetadata":
+def _offer(pin: Pin) -> "HfFileMetadata":
     """Returns the etag and size that the hub announces for the file; retries for a few seconds.
 
     Asked first because hf_hub_download itself retries for minutes without a network.
     """
     from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
 
-    url, start = hf_hub_url(weights.repo, weights.file, revision=weights.revision), time.monotonic()
+    url, start = hf_hub_url(pin.repo, pin.file, revision=pin.revision), time.monotonic()
     for tried in range(1, TRIES + 1):
         try:
             offer = get_hf_file_metadata(url, timeout=ETAG_SECONDS)
@@ -145,7 +136,7 @@ def _offer(weights: Weights) -> "HfFileMetadata":
             time.sleep(tried)
     if not (offer.etag and offer.commit_hash and offer.size):
         raise errors.FileMetadataError
-    check(weights, "size in bytes", weights.bytes or offer.size, offer.size)
+    check(pin, hub_url(pin), "size in bytes", pin.bytes or offer.size, offer.size)
     return offer
 
 

@@ -4,13 +4,15 @@ Snakemake then has no reason to fetch a file again, and a fetch never reruns a f
 """
 
 import hashlib
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 
-from lmrep.inputs.weights import lock_key
-from lmrep.study.spec import Image, Weights
+from lmrep.inputs.pins import lock_key
+from lmrep.provenance import model_files
+from lmrep.study.spec import DEFAULT_FILE, Image, Pin, Weights
 
 RESOURCES = Path("resources")  # in the folder of the build
-LOCK = Path("weights.lock.json")  # the hash of every file that came from the hub
+LOCK = Path("weights.lock.json")  # the hash of every file that was fetched
 
 
 def short(text: str) -> str:
@@ -18,11 +20,36 @@ def short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+def file_pins(weights: Weights) -> tuple[Pin, ...]:
+    """Every file of an entry: those to fetch, or the local ones. One sha256 for a folder is of model.safetensors."""
+    if not weights.path:
+        return weights.pins
+    path = Path(weights.path)
+    files = model_files(path)
+    hashes = weights.sha256
+    if not isinstance(hashes, Mapping):
+        hashes = {DEFAULT_FILE if path.is_dir() else path.name: hashes}
+    return tuple(Pin(weights.name, file.name, path=str(file), sha256=hashes.get(file.name, "")) for file in files)
+
+
+def pin_place(weights: Weights, pin: Pin) -> Path:
+    """One file of an entry: a local one where it lies, a fetched one below `weights_place`."""
+    place = weights_place(weights)
+    return Path(pin.path) if pin.path else place / PurePosixPath(pin.file).name if len(weights.pins) > 1 else place
+
+
+def weights_files(weights: Weights) -> tuple[Path, ...]:
+    """All files of an entry, local or fetched."""
+    return tuple(pin_place(weights, pin) for pin in file_pins(weights))
+
+
 def weights_place(weights: Weights) -> Path:
-    """A local weight file where it lies; one from the hub by its name, repository, commit and file."""
+    """What a loader takes: the file, or the folder that holds several. The name of a fetched one tells its origin."""
     if weights.path:
         return Path(weights.path)
-    return RESOURCES / "weights" / f"{weights.name}-{short(lock_key(weights))}.safetensors"
+    pins = weights.pins
+    name = f"{weights.name}-{short(' '.join(map(lock_key, pins)))}"
+    return RESOURCES / "weights" / (name if len(pins) > 1 else f"{name}{PurePosixPath(pins[0].file).suffix}")
 
 
 def image_place(image: Image, content: str, code: str) -> Path:

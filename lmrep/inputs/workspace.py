@@ -10,10 +10,10 @@ import numpy.typing as npt
 import yaml
 
 from lmrep.errors import InputError
-from lmrep.inputs.hub import check
 from lmrep.inputs.image_sources import download, obtain
 from lmrep.inputs.images import decode_file, load_target, prepare
-from lmrep.inputs.places import LOCK, RESOURCES, weights_place
+from lmrep.inputs.pins import check
+from lmrep.inputs.places import LOCK, RESOURCES, file_pins, pin_place, weights_place
 from lmrep.inputs.weights import fetch
 from lmrep.provenance import file_sha256
 from lmrep.study.checks import check_study
@@ -64,18 +64,19 @@ def load_study(config: str | Path | Mapping[str, Any]) -> LoadedStudy:
 
 
 def weight_file(study: LoadedStudy, weights: Weights) -> Path:
-    """The verified file of `weights`: a local one where it lies, one of the hub in the study's resources.
+    """What a loader takes, with every file verified: local files where they lie, fetched ones in the study's resources.
 
-    Raises InputError if it is not available or has another hash than expected.
+    It is the file, or the folder that holds several. Raises InputError if a file is not available or has another hash
+    than expected.
     """
-    path = study.folder / weights_place(weights)
-    pin = weights.sha256.lower()
-    found = file_sha256(path) if pin and path.is_file() else ""
-    if weights.path:
-        check(weights, "sha256", pin, found)
-    elif not pin or found != pin:
-        fetch(weights, path, study.folder / LOCK)
-    return path
+    for pin in file_pins(weights):
+        path = study.folder / pin_place(weights, pin)
+        if not pin.path:
+            fetch(pin, path, study.folder / LOCK)
+        elif pin.sha256:
+            found = file_sha256(path) if path.is_file() else "not known"
+            check(pin, pin.path, "sha256", pin.sha256.lower(), found)
+    return study.folder / weights_place(weights)
 
 
 def load_pixels(study: LoadedStudy, image: str | Path, size: int, fit: str = "resize") -> npt.NDArray[np.float32]:

@@ -163,8 +163,33 @@ def patch_changes(image: Array, initial: Array, grid: int) -> Map:
     if initial.shape[-1] != size:
         initial = resized(initial, size)
     squares = ((image.astype(np.float64) - initial) ** 2).mean(axis=0)
-    bounds = patch_bounds(size, grid)
-    sums = np.add.reduceat(np.add.reduceat(squares, bounds[:-1], axis=0), bounds[:-1], axis=1)
-    areas = np.outer(np.diff(bounds), np.diff(bounds))
-    changes: Map = np.sqrt(sums / areas).ravel()
+    changes: Map = np.sqrt(by_patch(squares, grid, np.add) / patch_areas(size, grid))
     return changes
+
+
+def patch_shares(image: Array, initial: Array, grid: int) -> Map:
+    """The share of the squared difference of two images [3, size, size] in each of grid x grid patches, row by row.
+
+    Each value is in [0, 1], and their sum is 1. All are 0 for equal images. Patch bounds are rounded to whole pixels.
+    """
+    sums = by_patch(((image.astype(np.float64) - initial) ** 2).sum(axis=0), grid, np.add)
+    total = sums.sum()
+    return sums / total if total > 0 else sums
+
+
+def largest_changes(image: Array, initial: Array, grid: int) -> Map:
+    """The largest absolute difference of a pixel value in each of grid x grid patches of two images [3, size, size]."""
+    return by_patch(np.abs(image.astype(np.float64) - initial).max(axis=0), grid, np.maximum)
+
+
+def by_patch(values: Map, grid: int, join: np.ufunc) -> Map:
+    """Values [size, size], one a pixel, joined (np.add, np.maximum) within each of grid x grid patches, row by row."""
+    starts = patch_bounds(len(values), grid)[:-1]
+    joined: Map = join.reduceat(join.reduceat(values, starts, axis=0), starts, axis=1).ravel()
+    return joined
+
+
+def patch_areas(size: int, grid: int) -> npt.NDArray[np.intp]:
+    """Pixels in each of grid x grid patches of an image of `size` px, row by row."""
+    sides = np.diff(patch_bounds(size, grid))
+    return np.outer(sides, sides).ravel()

@@ -1,4 +1,4 @@
-"""The tables of a study: a row for each measured image, row of patches or patch, as tab-separated files."""
+"""The tables of a study: a row for each measured image, row of patches, patch or layer, as tab-separated files."""
 
 import csv
 import math
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lmrep.errors import InputError
 from lmrep.files import ArrayFile
-from lmrep.metrics.measures import converged, patch_changes, ssim_by_row
-from lmrep.study.kinds import METRICS, load
+from lmrep.metrics.measures import converged, largest_changes, patch_changes, patch_shares, ssim_by_row
+from lmrep.study.kinds import METRICS, OBJECTIVES, load
 
 Row = dict[str, Any]
 YES_NO = {"yes": True, "no": False}  # how a table writes a bool
@@ -57,7 +59,11 @@ def patch_rows(run: ArrayFile) -> Iterator[Row]:
 
 
 def patches(run: ArrayFile) -> Iterator[Row]:
-    """The rows of patches.tsv for any run file, by layer, panel and patch."""
+    """The rows of patches.tsv for any run file, by layer, panel and patch.
+
+    An image larger than the probe's (`facts["size"]`) was optimised in random crops. A patch is then one of as many
+    equal parts of the whole image.
+    """
     seeds = panel_seeds(run)
     for place, layer in enumerate(run.facts["layers"]):
         for index, panel in enumerate(run.facts["panels"]):
@@ -65,6 +71,51 @@ def patches(run: ArrayFile) -> Iterator[Row]:
             for patch, change in enumerate(changes):
                 row = {"run": run.facts["run"], "layer": layer, "panel": panel, "patch": patch}
                 yield row | {"change": float(change), "seed": seeds[index]}
+
+
+def order(run: ArrayFile) -> Iterator[Row]:
+    """The rows of order.tsv for a run file, by layer: how the change falls from the top row of patches to the bottom.
+
+    The change of a patch is that of `patches`, larger images included. `first_patch`: of patch 0, the mean over panels.
+    `first_row`, `last_row`: the mean over panels and the patches of the top row, of the bottom row. `ratio`: the first
+    over the last, infinite if the last row did not change. None unless one neuron of all patches was maximised.
+    """
+    if OBJECTIVES[run.facts["objective"]].panels != "neurons":
+        return
+    grid = run.facts["grid"]
+    for layer, images, starts in zip(run.facts["layers"], run["images"], run["initial"], strict=True):
+        pairs = zip(images, starts, strict=True)
+        changes = np.mean([patch_changes(image, start, grid) for image, start in pairs], axis=0)
+        first, last = float(changes[:grid].mean()), float(changes[-grid:].mean())
+        row = {"first_patch": float(changes[0]), "first_row": first, "last_row": last}
+        yield _layer_row(run, layer) | row | {"ratio": first / last if last > 0 else math.inf}
+
+
+def reach(run: ArrayFile) -> Iterator[Row]:
+    """The rows of reach.tsv for a run file, by layer: how far from the maximised patch the image changed.
+
+    `own`, `before`, `after`: the share of the squared change in that patch, in the earlier ones and in the later ones,
+    the mean over panels. A panel without earlier or later patches counts as 0 there. `largest_after`: the largest
+    absolute change of a pixel value in any later patch, over all panels; exactly 0 in a causal stack. None unless one
+    patch was maximised, and none for an image larger than the probe's: it was optimised in random crops, so the patch
+    has no one place in it.
+    """
+    if OBJECTIVES[run.facts["objective"]].panels != "patches" or run["images"].shape[-1] != run.facts["size"]:
+        return
+    grid, panels = run.facts["grid"], run.facts["panels"]
+    for layer, images, starts in zip(run.facts["layers"], run["images"], run["initial"], strict=True):
+        found, largest = [], 0.0
+        for patch, image, start in zip(panels, images, starts, strict=True):
+            shares = patch_shares(image, start, grid)
+            found.append([shares[patch], shares[:patch].sum(), shares[patch + 1 :].sum()])
+            largest = max(largest, float(largest_changes(image, start, grid)[patch + 1 :].max(initial=0)))
+        own, before, after = map(float, np.mean(found, axis=0))
+        row = {"own": own, "before": before, "after": after}
+        yield _layer_row(run, layer) | row | {"largest_after": largest}
+
+
+def _layer_row(run: ArrayFile, layer: int) -> Row:
+    return {key: run.facts[key] for key in ("run", "probe", "weights")} | {"layer": layer}
 
 
 def _photographs(run: ArrayFile) -> Iterator[tuple[int, int, str]]:
@@ -87,6 +138,7 @@ def panel_seeds(run: ArrayFile) -> list[int]:
     return list(seeds.get("panels") or [seeds["run"]] * len(run.facts["panels"]))
 
 
+LAYER = {"run": str, "probe": str, "weights": str, "layer": int}  # columns of the tables with a row a layer
 TABLES = {
     "accuracy": Table(
         {"run": str, "probe": str, "weights": str, "seed": int, "image": str, "layer": int, "optimiser": str,
@@ -97,6 +149,8 @@ TABLES = {
     "patches": Table(
         {"run": str, "layer": int, "panel": str, "patch": int, "change": float, "seed": int}, patches
     ),
+    "order": Table(LAYER | dict.fromkeys(("first_patch", "first_row", "last_row", "ratio"), float), order),
+    "reach": Table(LAYER | dict.fromkeys(("own", "before", "after", "largest_after"), float), reach),
 }  # fmt: skip
 
 
@@ -122,7 +176,7 @@ def read_table(path: Path, table: Table) -> list[Row]:
     """The rows of a table, with values of the types in its columns.
 
     Raises InputError for other columns, and for a value that is not of its column's type. NaN is not a number here;
-    infinity is, since equal images have an infinite PSNR.
+    infinity is: equal images have an infinite PSNR, and a ratio to an unchanged row is infinite.
     """
     with open(path, newline="") as file:
         lines = csv.DictReader(file, delimiter="\t")

@@ -29,6 +29,7 @@ class Layout:
     outer: str = ""  # before the prefix, in some checkpoints
     not_weights: tuple[str, ...] = ()  # tensors beside the weights, by how their names end
     embeddings: str = ""  # [token, width], of the words
+    positions: str = ""  # [position, width]
 
 
 # The family's name and attention are in study.kinds.
@@ -48,6 +49,7 @@ LAYOUTS = {
         # Causal masks, which older versions of transformers saved beside the weights.
         not_weights=(".attn.bias", ".attn.masked_bias"),
         embeddings="wte.weight",
+        positions="wpe.weight",
     ),
     "vit": Layout(
         init_vit,

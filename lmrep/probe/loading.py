@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from lmrep.errors import InputError
 from lmrep.probe.block import Block
 from lmrep.probe.families import LAYOUTS
-from lmrep.study.spec import Weights
+from lmrep.probe.stack import Stack
+from lmrep.study.spec import Probe, Weights
 
 
 def read_tensors(weights: Weights, path: Path, wanted: Callable[[str], str | None]) -> dict[str, Tensor]:
@@ -93,12 +94,25 @@ def fresh_blocks(weights: Weights, seed: int, depth: int, masked: bool) -> nn.Mo
     return filled(blocks, weights, state)
 
 
-def word_embeddings(weights: Weights, path: Path) -> Tensor:
-    """The token embeddings [token, width] of a language model's file."""
+def embeddings(weights: Weights, path: Path, name: str) -> Tensor:
+    """The embeddings [token or position, width] that a language model's file has under `name`."""
     layout = LAYOUTS[weights.family]
-    found = read_tensors(weights, path, lambda key: {layout.embeddings: "words"}.get(key.removeprefix(layout.outer)))
-    if "words" not in found or found["words"].ndim != 2 or found["words"].shape[1] != weights.width:
-        raise InputError(f"weights.{weights.name}: expected token embeddings '{layout.embeddings}' of its width")
-    if weights.bos >= len(found["words"]):
-        raise InputError(f"weights.{weights.name}.bos: its file has tokens 0 to {len(found['words']) - 1}")
-    return found["words"]
+    found = read_tensors(weights, path, lambda key: {name: "found"}.get(key.removeprefix(layout.outer)))
+    if "found" not in found or found["found"].ndim != 2 or found["found"].shape[1] != weights.width:
+        raise InputError(f"weights.{weights.name}: expected embeddings '{name}' of its width")
+    return found["found"]
+
+
+def load_stack(spec: Probe, path: Path | None, trained: bool, depth: int, seed: int) -> Stack:
+    """The first `depth` blocks of a family of our own, from the file `path` or, not `trained`, fresh from `seed`.
+
+    Raises InputError if the file is not what the config says.
+    """
+    weights, layout = spec.stack, LAYOUTS[spec.stack.family]
+    if trained and path:
+        blocks = trained_blocks(weights, path, depth, spec.masked)
+    else:
+        blocks = fresh_blocks(weights, seed, depth, spec.masked)
+    words = embeddings(weights, path, layout.embeddings) if path and spec.reads_embeddings else None
+    positions = embeddings(weights, path, layout.positions) if path and spec.stack_position else None
+    return Stack(blocks, words, positions)

@@ -26,7 +26,7 @@ class Product(torch.autograd.Function):
     """rows weight^T + bias. Its backward pass computes the gradient of the rows only."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, transposed: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, transposed: Tensor, bias: Tensor | None) -> Tensor:
         ctx.transposed = transposed
         return _product(rows, weight, bias)
 
@@ -45,7 +45,8 @@ class PackedLinear(nn.Module):
 
     def __init__(self, linear: nn.Linear):
         super().__init__()
-        weight, self.bias = linear.weight.detach(), linear.bias.detach()
+        weight = linear.weight.detach()
+        self.bias = None if linear.bias is None else linear.bias.detach()
         self.packed = _pack(weight)
         self.transposed = _pack(weight.T.contiguous())
 

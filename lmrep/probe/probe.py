@@ -5,15 +5,15 @@ Method: the article's "Spatial Learning in Language Model Features". The numbers
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from lmrep.probe.block import Block
-from lmrep.probe.loading import fresh_blocks, trained_blocks, word_embeddings
+from lmrep.errors import InputError
+from lmrep.probe.stack import Stack
 from lmrep.probe.stem import Stem
-from lmrep.study.kinds import STEMS, load
+from lmrep.study.kinds import FAMILIES, STEMS, load
 from lmrep.study.spec import Probe as ProbeSpec
 
 CENTRE = 0.5  # pixel value
@@ -24,9 +24,11 @@ class Probe(nn.Module):
     """A frozen stem and the blocks behind it. Pixels are values in [0, 1], not normalised, and not clipped.
 
     `scale`: a factor of the stem's tokens, or None. `first`: a token [width] before patch 0 that is not the stem's.
+    `positions`: what is added to the tokens at last, [token, width].
     """
 
     first: Tensor | None
+    positions: Tensor | None
 
     def __init__(
         self,
@@ -35,16 +37,18 @@ class Probe(nn.Module):
         blocks: nn.ModuleList,
         scale: float | None = None,
         first: Tensor | None = None,
+        positions: Tensor | None = None,
     ):
         super().__init__()
         self.spec, self.stem, self.blocks, self.scale = spec, stem, blocks, scale
         self.register_buffer("first", first)
+        self.register_buffer("positions", positions)
         self.eval().requires_grad_(False)
 
     def in_precision(self, precision: torch.dtype) -> "Probe":
         """A probe whose blocks multiply and attend in `precision`. Stem, norms and sums stay float32."""
-        blocks = (cast(Block, block).in_precision(precision) for block in self.blocks)
-        return Probe(self.spec, self.stem, nn.ModuleList(blocks), self.scale, self.first)
+        blocks = (cast(Any, block).in_precision(precision) for block in self.blocks)
+        return Probe(self.spec, self.stem, nn.ModuleList(blocks), self.scale, self.first, self.positions)
 
     def tokens(self, images: Tensor) -> Tensor:
         """What enters block 1: images [image, 3, size, size] as tokens [image, token, width]."""
@@ -53,7 +57,7 @@ class Probe(nn.Module):
             found = found * self.scale
         if self.first is not None:
             found = torch.cat([self.first.expand(len(images), 1, -1), found], dim=1)
-        return found
+        return found if self.positions is None else found + self.positions
 
     def forward(self, images: Tensor, layers: Sequence[int]) -> list[Tensor]:
         """The outputs [image, token, width] of the blocks `layers`, in that order; from 1, and 0 is the stem.
@@ -99,6 +103,23 @@ def token_scale(spec: ProbeSpec, stem: Stem, words: Tensor) -> float:
     return times * float(words.square().mean().sqrt() / patches.square().mean().sqrt())
 
 
+def added(spec: ProbeSpec, stem: Stem, stack: Stack) -> dict[str, Any]:
+    """What the probe takes from the embeddings of its stack's model: `scale`, `first` and `positions` of a `Probe`."""
+    found: dict[str, Any] = {}
+    key, words, positions = f"weights.{spec.stack.name}", stack.words, stack.positions
+    if words is not None and spec.scale != "as_is":
+        found["scale"] = token_scale(spec, stem, words)
+    if words is not None and spec.stem.first_token == "bos":
+        if spec.stem.bos >= len(words):
+            raise InputError(f"{key}.bos: its model has tokens 0 to {len(words) - 1}, not {spec.stem.bos}")
+        found["first"] = words[spec.stem.bos].clone()
+    if positions is not None:
+        if len(positions) < spec.stem.tokens:
+            raise InputError(f"{key}: has {len(positions)} positions, but '{spec.name}' has {spec.stem.tokens} tokens")
+        found["positions"] = positions[: spec.stem.tokens].clone()
+    return found
+
+
 def load_probe(
     spec: ProbeSpec,
     stem: Path | None,
@@ -106,22 +127,15 @@ def load_probe(
     depth: int,
     device: torch.device,
     seed: int = 0,
-    embeddings: Path | None = None,
+    trained: bool = True,
 ) -> Probe:
-    """The probe with its first `depth` blocks: trained, from the file `stack`, or fresh from `seed` without one.
+    """The probe with its first `depth` blocks: trained, or fresh from `seed`.
 
-    The stem is always the trained one, so that trained and untrained stacks see the same tokens. `stem`: its weight
-    file, None for a basis. `embeddings`: the stack's file, if `spec.reads_embeddings`; by default `stack`.
+    The stem is always the trained one, so that trained and untrained stacks see the same tokens; so are embeddings.
+    `stem`: its weight file, None for a basis. `stack`: the stack's file or folder; fresh blocks need it only if
+    `spec.reads_embeddings` or if it says what the model is.
     Raises InputError if a file does not hold what the config says.
     """
-    if stack:
-        blocks = trained_blocks(spec.stack, stack, depth, spec.masked)
-    else:
-        blocks = fresh_blocks(spec.stack, seed, depth, spec.masked)
     made: Stem = load(STEMS[spec.stem.kind].function)(spec.stem, stem)
-    scale, first, words_file = None, None, embeddings or stack
-    if spec.reads_embeddings and words_file:
-        words = word_embeddings(spec.stack, words_file)
-        scale = None if spec.scale == "as_is" else token_scale(spec, made, words)
-        first = words[spec.stem.bos].clone() if spec.stem.first_token == "bos" else None
-    return Probe(spec, made, blocks, scale, first).to(device)
+    found: Stack = load(FAMILIES[spec.stack.family].function)(spec, stack, trained, depth, seed)
+    return Probe(spec, made, found.blocks, **added(spec, made, found)).to(device)

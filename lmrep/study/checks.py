@@ -2,86 +2,16 @@
 
 from collections.abc import Container, Iterable, Iterator
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from lmrep.errors import InputError
 from lmrep.study.config import Figure, Study
-from lmrep.study.kinds import BASES, FAMILIES, FIGURES, OBJECTIVES, OPTIMISERS, STEMS
-from lmrep.study.spec import SOURCES, Image, Probe, Run, Stem, Weights, identity
+from lmrep.study.kinds import FIGURES, OBJECTIVES, OPTIMISERS
+from lmrep.study.model_checks import check_image, check_probe, check_weights
+from lmrep.study.spec import Run, identity
 
-CHANNELS = 3
 DISTANCES = ("l1", "l2")
 SSIM_WINDOW = 11  # px, of measures.ssim: the smallest side of an image that it measures
-
-
-def check_weights(weights: Weights) -> None:
-    key = f"weights.{weights.name}"
-    if bool(weights.path) == bool(weights.repo):
-        raise InputError(f"{key}: expected a local path or a repo on the hub, one of the two")
-    if weights.path and not Path(weights.path).is_file():
-        raise InputError(f"{key}.path: expected a file, found none at {weights.path}")
-    if weights.path and weights.bytes and Path(weights.path).stat().st_size != weights.bytes:
-        raise InputError(f"{key}.bytes: expected {weights.bytes}, but {weights.path} has another size")
-    if weights.repo and not (weights.revision and weights.file):
-        raise InputError(f"{key}: a repo on the hub is pinned by revision and file, both expected")
-    if weights.width % weights.heads:
-        raise InputError(f"{key}.heads: expected a divisor of the width {weights.width}, not {weights.heads}")
-    if weights.patch and weights.size % weights.patch:
-        raise InputError(f"{key}.size: expected a multiple of the patch {weights.patch} px, not {weights.size}")
-
-
-def check_image(image: Image) -> None:
-    key = f"images.{image.name}"
-    found = [name for name in SOURCES if getattr(image, name)]
-    if len(found) != 1:
-        raise InputError(f"{key}: expected one of {', '.join(SOURCES)}, found {' and '.join(found) or 'none'}")
-    if image.path and not Path(image.path).is_file():
-        raise InputError(f"{key}.path: expected a file, found none at {image.path}")
-    if (image.sha256 or image.member or image.member_sha256) and not (image.url or image.path):
-        raise InputError(f"{key}: sha256 and member are of a url or a path, expected one of the two")
-    if image.url and not image.sha256:
-        raise InputError(f"{key}.sha256: a url is pinned by its sha256, none found")
-
-
-def check_stem(key: str, stem: Stem) -> None:
-    allowed = STEMS[stem.kind].first_tokens
-    if stem.first_token not in allowed:
-        raise InputError(f"{key}.first_token: a {stem.kind} stem takes {' or '.join(allowed)}, not {stem.first_token}")
-    if stem.weights:
-        return
-    if stem.size % stem.patch:
-        raise InputError(f"{key}.stem.size: expected a multiple of the patch {stem.patch} px, not {stem.size}")
-    pixels, basis = CHANNELS * stem.patch**2, str(stem.options["basis"])
-    if stem.width < pixels and not BASES[basis].ordered:
-        raise InputError(
-            f"{key}.stem.basis: {basis} keeps all {pixels} values of a patch, "
-            f"expected a stack of at least that width, not {stem.width}"
-        )
-
-
-def check_probe(probe: Probe) -> None:
-    key, stem = f"probes.{probe.name}", probe.stem
-    if stem.width != probe.stack.width:
-        raise InputError(
-            f"{key}: the stem '{stem.name}' has width {stem.width}, "
-            f"expected the stack's ('{probe.stack.name}'), which is {probe.stack.width}"
-        )
-    check_stem(key, stem)
-    if probe.reads_embeddings and not FAMILIES[probe.stack.family].embeds:
-        raise InputError(f"{key}.stack: scale and a bos need token embeddings, which a {probe.stack.family} has not")
-    if stem.first_token == "bos" and probe.stack.bos < 0:
-        raise InputError(f"{key}.first_token: expected weights.{probe.stack.name}.bos, the token that begins a text")
-    if probe.causal == "never" and not probe.stack.causal:
-        raise InputError(f"{key}.causal: a {probe.stack.family} has no causal mask, expected as_trained")
-    if not isinstance(probe.scale, str) and not isfinite(probe.scale):
-        raise InputError(f"{key}.scale: expected a finite number, not {probe.scale}")
-    pixels = CHANNELS * stem.patch**2
-    if not stem.options.get("patch_convolution", True) and pixels != probe.stack.width:
-        raise InputError(
-            f"{key}.patch_convolution: without it a token is the {pixels} values of a patch, "
-            f"expected as many as the stack's width, which is {probe.stack.width}"
-        )
 
 
 def numbers(value: Any) -> Iterator[float]:
@@ -123,6 +53,8 @@ def check_descent(run: Run) -> None:
     if optimiser.bounded and not run.matches:
         expected = "expected a match run, or another optimiser"
         raise InputError(f"{key}.optimiser: {descent.optimiser} needs a loss that is bounded below; {expected}")
+    if descent.first_step and "rate" not in optimiser.keys:
+        raise InputError(f"{key}.rate: {descent.optimiser} has no rates, expected no first_step")
     for octave in descent.octaves:
         if ("rate" in optimiser.octave_keys) != (min(octave.rate) > 0):
             verb = "needs rates above 0" if "rate" in optimiser.octave_keys else "has no rates"
@@ -200,8 +132,10 @@ def check_figure(figure: Figure, study: Study) -> None:
             raise InputError(f"{key}.runs: '{run.name}' has another distance than a run alike, expected one of the two")
     if kind.mixes and {run.objective for run in runs} != set(kind.mixes):
         raise InputError(f"{key}.runs: a {figure.kind} is drawn from {' and '.join(kind.mixes)} runs, expected both")
-    if figure.kind == "features" and any(run.panel_seeds for run in runs):
-        raise InputError(f"{key}.runs: features show one seed, expected a run without seeds")
+    if kind.runs in ("one", "several") and any(run.panel_seeds for run in runs):
+        raise InputError(f"{key}.runs: {figure.kind} shows one seed, expected a run without seeds")
+    if kind.runs == "several" and len(runs) < 2:
+        raise InputError(f"{key}.runs: {figure.kind} is drawn from two runs or more, not {len(runs)}")
     if kind.runs == "one" and len(runs) != 1:
         raise InputError(f"{key}.runs: {figure.kind} are drawn from one run, not {len(runs)}")
     if kind.runs == "one probe" and len({run.probe.name for run in runs}) != 1:

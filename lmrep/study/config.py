@@ -9,8 +9,14 @@ from lmrep.study import kinds
 from lmrep.study.spec import Descent, Image, Octave, Probe, Run, Stem, Weights
 
 FIGURE_KEYS = ("kind", "title", "runs", "target")  # of every kind of figure
-DESCENT_KEYS = ("start", "octaves", "scale", "constant", "optimiser", "distance", "history")  # also of a run
-REGIME = ("first_token", "causal", "centre", "scale")  # of any probe, whatever its stem
+DESCENT_KEYS = ("start", "octaves", "scale", "constant", "optimiser", "distance", "history", "rate")  # also of a run
+REGIME = ("first_token", "causal", "centre", "scale", "stack_position")  # of any probe, whatever its stem
+OWN_KEYS = {  # of weights: each family takes some of them
+    "heads": "the attention heads of a block",
+    "causal": "whether a token sees only itself and earlier ones",
+    "patch": "px, of its stem",
+    "size": "px, of its stem's images",
+}
 Entry = TypeVar("Entry")
 
 
@@ -23,6 +29,7 @@ class Figure:
     image: str = ""
     layers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # run -> blocks shown
     target: str = "figures"  # what it is built with: "figures" or "evidence"
+    panels: int = 0  # how many of the first panels of each run are shown; 0: all
 
 
 @dataclass(frozen=True)
@@ -76,13 +83,14 @@ def spread_patches(count: int, patches: int) -> tuple[int, ...]:
 
 def make_weights(name: str, raw: Mapping[str, Any]) -> Weights:
     family = kinds.FAMILIES[raw["family"]]
-    for key in ("patch", "size"):
+    for key, meaning in OWN_KEYS.items():
         if (key in raw) != (key in family.keys):
-            verb = "takes a" if key in family.keys else "has no"
-            raise InputError(f"weights.{name}.{key}: a {raw['family']} {verb} {key} (px, of its stem)")
+            verb = "takes" if key in family.keys else "does not take"
+            raise InputError(f"weights.{name}.{key}: the family {raw['family']} {verb} it ({meaning})")
     if "bos" in raw and not family.embeds:
         raise InputError(f"weights.{name}.bos: a {raw['family']} has no token embeddings, expected no bos")
-    return Weights(name, **raw)
+    files = raw.get("file", "")
+    return Weights(name, **{**raw, "file": tuple(files) if isinstance(files, list) else files})
 
 
 def make_stem(key: str, raw: Mapping[str, Any], weights: Mapping[str, Weights], stack: Weights) -> Stem:
@@ -108,7 +116,7 @@ def make_probe(name: str, raw: Mapping[str, Any], weights: Mapping[str, Weights]
     key = f"probes.{name}"
     stack = pick("weights", weights, raw["stack"], f"{key}.stack")
     stem = make_stem(key, raw, weights, stack)
-    regime = {option: raw[option] for option in ("causal", "centre", "scale") if option in raw}
+    regime = {option: raw[option] for option in REGIME[1:] if option in raw}
     return Probe(name, raw["label"], stem, stack, **regime)
 
 
@@ -127,10 +135,14 @@ def make_descent(name: str, raw: Mapping[str, Any], config: Mapping[str, Any]) -
     for octave in merged["octaves"]:
         refuse_unused(f"{key}.octaves", octave, ("size", "steps", *optimiser.octave_keys), who)
         if "rate" in optimiser.octave_keys and "rate" not in octave:
-            raise InputError(f"{key}.octaves.rate: {who} needs it, expected the rates of the first and the last step")
+            if "rate" not in merged:
+                raise InputError(f"{key}.octaves.rate: {who} needs it, expected those of the first and the last step")
+            octave = {**octave, "rate": (1.0, 1.0)}
         ends = {option: tuple(octave[option]) for option in ("rate", "sigma") if option in octave}
         octaves.append(Octave(octave["size"], octave["steps"], **ends))
-    others = {option: merged[option] for option in DESCENT_KEYS[2:] if option in merged}
+    others = {option: merged[option] for option in DESCENT_KEYS[2:-1] if option in merged}
+    if "rate" in merged:
+        others["first_step"] = merged["rate"]["first_step"]
     return Descent((kind, first, second), tuple(octaves), **others)
 
 
@@ -179,7 +191,9 @@ def make_figure(name: str, raw: Mapping[str, Any], runs: Mapping[str, Run]) -> F
         if run not in raw["runs"]:
             raise InputError(f"{key}.layers: '{run}' is not one of its runs: {', '.join(raw['runs'])}")
     target = raw.get("target", "figures")
-    return Figure(name, raw["kind"], raw["title"], tuple(raw["runs"]), raw.get("image", ""), layers, target)
+    return Figure(
+        name, raw["kind"], raw["title"], tuple(raw["runs"]), raw.get("image", ""), layers, target, raw.get("panels", 0)
+    )  # fmt: skip
 
 
 def whole_numbers(value: Any) -> Any:

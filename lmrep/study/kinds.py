@@ -25,12 +25,15 @@ def module_of(function: str) -> str:
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of weight file; `lmrep.probe.families` says where it keeps its tensors."""
+    """A kind of weights: a function (spec of the probe, path, trained, depth, seed) -> `lmrep.probe.stack.Stack`."""
 
-    causal: bool  # whether a token sees only itself and earlier ones
+    function: str
+    keys: tuple[str, ...]  # that an entry under `weights` needs besides width and depth
+    causal: bool | None = None  # whether a token sees only itself and earlier ones; None: the entry says it
     stem: str = ""  # the kind of stem in its files, if they have one
     embeds: bool = False  # its files have token embeddings
-    keys: tuple[str, ...] = ()  # that an entry under `weights` needs besides width, depth and heads
+    libraries: tuple[str, ...] = ()  # that compute its blocks, besides torch
+    own_config: bool = False  # its files say what the model is: config.json beside the weights, or inside a GGUF file
 
 
 @dataclass(frozen=True)
@@ -102,14 +105,21 @@ class Figure:
     reads: tuple[str, ...]  # of its runs: "runs" (the files), "accuracy", "patches" (the tables), "trace"
     objectives: tuple[str, ...] = ()  # that its runs may have; none: any
     mixes: tuple[str, ...] = ()  # objectives that must all occur among its runs
-    runs: str = "any"  # or "one", "one probe" or "one of a probe, weights and optimiser"
-    keys: tuple[str, ...] = ()  # "image", "layers": keys of its own besides kind, title and runs
+    runs: str = "any"  # or "one", "several", "one probe" or "one of a probe, weights and optimiser"
+    keys: tuple[str, ...] = ()  # "image", "layers", "panels": keys of its own besides kind, title and runs
     needs: tuple[str, ...] = field(default=())  # those of `keys` that it cannot do without
 
 
 FAMILIES = {
-    "gpt2": Family(causal=True, embeds=True),
-    "vit": Family(causal=False, stem="vit", keys=("patch", "size")),
+    "gpt2": Family("lmrep.probe.loading:load_stack", ("heads",), causal=True, embeds=True),
+    "vit": Family("lmrep.probe.loading:load_stack", ("heads", "patch", "size"), causal=False, stem="vit"),
+    "transformers": Family(
+        "lmrep.probe.transformers_stack:load_stack",
+        ("causal",),
+        embeds=True,
+        libraries=("transformers", "gguf"),
+        own_config=True,
+    ),
 }
 
 STEMS = {
@@ -136,8 +146,10 @@ OBJECTIVES = {
 }  # fmt: skip
 
 OPTIMISERS = {
-    "gradient": Optimiser("lmrep.descent.optimisers:Gradient", ("scale",), octave_keys=("rate", "sigma"), jitters=True),
-    "adam": Optimiser("lmrep.descent.optimisers:Adam", octave_keys=("rate",)),
+    "gradient": Optimiser(
+        "lmrep.descent.optimisers:Gradient", ("scale", "rate"), octave_keys=("rate", "sigma"), jitters=True
+    ),
+    "adam": Optimiser("lmrep.descent.optimisers:Adam", ("rate",), octave_keys=("rate",)),
     "lbfgs": Optimiser("lmrep.descent.lbfgs:LBFGS", ("history",), exact=True, bounded=True),
 }
 
@@ -158,6 +170,10 @@ METRICS = {
 FIGURES = {
     "features": Figure(
         "lmrep.figures.grids:draw_features", ("runs",), objectives=("neuron", "patch"), runs="one"
+    ),
+    "beside": Figure(
+        "lmrep.figures.beside:draw_beside", ("runs",), objectives=("neuron", "patch"), runs="several",
+        keys=("layers", "panels"),
     ),
     "reconstructions": Figure(
         "lmrep.figures.grids:draw_reconstructions", ("runs", "accuracy"), objectives=("match",),

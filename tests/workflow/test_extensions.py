@@ -33,7 +33,7 @@ def draw_brightness(shown: Shown) -> Figure:
     if list(shown.labels) != ["near", "also_near"]:
         raise ValueError(f"expected the runs in the config's order, got {list(shown.labels)}")
     rows = shown.tables["accuracy"]
-    figure, (axes,) = make_panels(1, 2.0, shown.title)
+    figure, (axes,) = make_panels(1, 2.0, shown)
     axes.plot([row["layer"] for row in rows], [row["brightness"] for row in rows], label=shown.labels[rows[0]["run"]])
     return figure
 '''

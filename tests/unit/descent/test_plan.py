@@ -10,7 +10,7 @@ import torch
 from lmrep.descent import objectives
 from lmrep.descent.descend import input_gradient
 from lmrep.descent.experiment import describe, perform
-from lmrep.descent.plan import Group, Plan, image_bytes, make_plan, pick_device, pick_precision, split
+from lmrep.descent.plan import LIBRARY, Group, Plan, image_bytes, make_plan, pick_device, pick_precision, split
 from lmrep.descent.priors import start_noise
 from lmrep.errors import InputError
 
@@ -50,6 +50,16 @@ def test_the_bytes_counted_are_those_that_autograd_keeps(gpt2_probe, precision):
         image_bytes(run.probe.stack, run.probe.stem.tokens, CPU, precision), rel=0.03
     )
     out.sum().backward()
+
+
+def test_a_block_of_the_library_counts_as_several_of_ours():
+    ours = replace(tiny.GPT2, width=128, heads=2)
+    library = replace(ours, family="transformers", heads=0)  # its heads are unknown before it is loaded
+    for precision in (torch.float32, torch.bfloat16):
+        assert image_bytes(library, 17, CPU, precision) == LIBRARY * image_bytes(ours, 17, CPU, precision)
+    narrow = replace(library, width=48)
+    one = replace(narrow, heads=1)
+    assert image_bytes(narrow, 17, CPU, torch.float32) == image_bytes(one, 17, CPU, torch.float32)
 
 
 def test_a_pass_of_gpt2_ends_at_the_last_token_that_its_patches_need():

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 
 from lmrep.figures.diagram import BODY, NEURON, OUTPUT, PATCH, TOKENS, draw_diagram
 from lmrep.figures.page import PAGE, save_figure
-from lmrep.figures.sheet import raster, stack_slots
+from lmrep.figures.sheet import by, raster, stack_slots
 from lmrep.figures.shown import Shown
 from lmrep.files import ArrayFile
 
@@ -121,6 +121,16 @@ def test_without_convolution_or_class_token():
     assert len(figure.axes[0].images) == 1 + 6 + 2
     assert "class" in texts(diagram(trace()))
     assert_legible(figure)
+
+
+def test_kernels_of_zeros_are_not_counted():
+    run = trace(basis=True)
+    run["kernels"][40:] = 0
+    assert f"15 of 40 kernels,\n{by(3, 4, 4)} each" in texts(diagram(run, stem="DCT basis"))
+    run["kernels"][12:] = 0
+    figure = diagram(run, stem="DCT basis")
+    assert f"12 of 12 kernels,\n{by(3, 4, 4)} each" in texts(figure)
+    assert len(figure.axes[0].images) == 1 + 6 + 12 + 2
 
 
 def test_a_basis_is_named_as_such_and_a_bos_too():

@@ -1,10 +1,13 @@
 """What all figures share: one page with one title, at full resolution, in plain text."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from legible import assert_legible, texts
 from rows import LBFGS, accuracy_row
 
+from lmrep.figures.beside import draw_beside
 from lmrep.figures.charts import draw_accuracy
 from lmrep.figures.diagram import draw_diagram
 from lmrep.figures.grids import draw_features, draw_reconstructions
@@ -52,6 +55,13 @@ def make_shown(title, label):
     pair = ("run", "converged")
     return {
         draw_features: Shown(title, {"run": label}, {"run": [1, 2]}, runs={"run": features}, **common),
+        draw_beside: Shown(
+            title,
+            dict.fromkeys(pair, label),
+            {name: [1, 2] for name in pair},
+            runs=dict.fromkeys(pair, features),
+            **common,
+        ),
         draw_reconstructions: Shown(title, {"run": label}, {"run": [1, 2]}, runs={"run": match}, **common),
         draw_inversion: Shown(
             title,
@@ -94,6 +104,22 @@ def test_every_figure_is_a_page_with_its_title_at_the_top_left(draw):
     title = figure.axes[0].texts[0]
     assert (title.get_text(), title.get_position()) == ("A title", (0.08, 0.08))
     assert_legible(figure)
+
+
+@every_figure
+def test_a_regime_is_one_small_line_below_the_title_or_left_to_the_caption(draw):
+    plain = make_shown("A title", "GPT-2")[draw]
+    for regime, said in (("pixels centred; BOS first", True), ("a regime of many words; " * 9, False)):
+        runs = dict.fromkeys(plain.labels, regime)
+        figure = draw(replace(plain, regime=regime, regimes=runs if draw is draw_beside else {}))
+        assert (regime in texts(figure)) == said
+        assert_legible(figure)
+        if said and draw is not draw_beside:  # each of its columns names its own
+            taller = figure.get_figheight() - draw(plain).get_figheight()
+            assert 0 <= taller <= 0.121
+            title, line = figure.axes[0].texts[:2]
+            assert (line.get_text(), line.get_size()) == (regime, 6)
+            assert title.get_window_extent().y0 > line.get_window_extent().y1
 
 
 @every_figure

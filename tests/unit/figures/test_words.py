@@ -2,7 +2,16 @@
 
 from rows import LBFGS, accuracy_row
 
-from lmrep.figures.words import first_rows, floors_text, method_text, ssim_text
+from lmrep.figures.shown import Shown
+from lmrep.figures.words import first_rows, floors_text, headings, method_text, ssim_text
+
+
+def test_runs_are_called_trained_or_untrained_only_where_they_differ():
+    labels = {"a": "GPT-2", "b": "ViT"}
+    assert headings(Shown("t", labels, {}, weights={"a": "untrained", "b": "untrained"})) == labels
+    assert headings(Shown("t", labels, {})) == labels
+    found = headings(Shown("t", labels, {}, weights={"a": "trained", "b": "untrained"}))
+    assert found == {"a": "GPT-2, trained", "b": "ViT, untrained"} and list(found) == ["a", "b"]
 
 
 def test_an_ssim_that_has_not_converged_has_a_sign():

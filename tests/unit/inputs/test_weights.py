@@ -20,8 +20,10 @@ import pytest
 from hub import Hub
 
 from lmrep.errors import OFFLINE_HINT
-from lmrep.inputs.weights import hub_url
-from lmrep.study.spec import Weights
+from lmrep.inputs.hub import hub_url
+from lmrep.inputs.places import weights_files, weights_place
+from lmrep.provenance import model_files
+from lmrep.study.spec import Pin, Weights
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,13 +38,13 @@ from pathlib import Path
 import huggingface_hub.constants as constants
 constants.DOWNLOAD_CHUNK_SIZE = {CHUNK}
 from lmrep.errors import InputError
-from lmrep.study.spec import Weights
+from lmrep.study.spec import Pin
 from lmrep.inputs.weights import fetch, is_at_hand
 fields, path, lock = json.loads(sys.argv[1])
-weights = Weights(**fields)
+pin = Pin(**fields)
 try:
-    at_hand = is_at_hand(weights)
-    print(json.dumps([at_hand, fetch(weights, Path(path), Path(lock))]))
+    at_hand = is_at_hand(pin)
+    print(json.dumps([at_hand, fetch(pin, Path(path), Path(lock))]))
 except InputError as error:
     print(f"lmrep: {{error}}", file=sys.stderr)
     sys.exit(1)
@@ -60,14 +62,14 @@ def place(tmp_path, hub):
     """A fresh HF_HOME: `place.fetch(...)` returns the finished process, `place.path` is the weight file's path."""
     path, lock, home = tmp_path / "weights" / "model.safetensors", tmp_path / "lock.json", tmp_path / "hf"
 
-    def run(environment=(), kill_after=0, **fields):
+    def run(environment=(), kill_after=0, to=path, **fields):
         """Fetches; with `kill_after`, kills the process once it has written that many bytes."""
         fields = {"repo": REPO, "revision": REVISION, "file": FILE, "sha256": SHA256, "bytes": len(BODY), **fields}
-        fields = {"name": "small", "family": "gpt2", "width": 1, "depth": 1, "heads": 1, **fields}
+        fields = {"name": "small", **fields}
         kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         kept = {name: value for name, value in kept.items() if not name.startswith(("HF_", "HUGGING"))}
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, json.dumps([fields, str(path), str(lock)])],
+            [sys.executable, "-c", PROGRAM, json.dumps([fields, str(to), str(lock)])],
             env={**kept, "PYTHONPATH": str(ROOT), "HF_ENDPOINT": hub.url, "HF_HOME": str(home), **dict(environment)},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -122,7 +124,7 @@ def test_the_cache_serves_without_the_hub(hub, place, by):
     (entry,) = place.home.glob(f"hub/models--*/snapshots/*/{FILE}")
     assert place.path.samefile(entry)  # a hard link: no second gigabyte
     hub.stop()
-    again = place.fetch()  # replaces the existing file
+    again = place.fetch()  # nothing to do
     place.path.unlink()
     result = place.fetch({"HF_HUB_OFFLINE": "1"})
     for each in (again, result):
@@ -307,7 +309,57 @@ def test_no_network(place, hub, offline):
 
 def test_hub_url(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "https://user:secret@mirror.example/hub/")
-    weights = Weights("small", "gpt2", 1, 1, 1, repo=REPO, revision="refs/pr/1", file="a dir/model.safetensors")
-    assert hub_url(weights) == f"https://mirror.example/hub/{REPO}/resolve/refs%2Fpr%2F1/a%20dir/model.safetensors"
+    pin = Pin("small", "a dir/model.safetensors", repo=REPO, revision="refs/pr/1")
+    assert hub_url(pin) == f"https://mirror.example/hub/{REPO}/resolve/refs%2Fpr%2F1/a%20dir/model.safetensors"
     monkeypatch.delenv("HF_ENDPOINT")
-    assert hub_url(weights).startswith(f"https://huggingface.co/{REPO}/")
+    assert hub_url(pin).startswith(f"https://huggingface.co/{REPO}/")
+
+
+MODEL = {"config.json": b'{"hidden_size": 8}', "model.safetensors": BODY}
+SHARDS = {
+    "config.json": b'{"hidden_size": 8}',
+    "model-00001-of-00002.safetensors": BODY[:1000],
+    "model-00002-of-00002.safetensors": BODY[1000:],
+    "model.safetensors.index.json": b'{"weight_map": {}}',
+}
+
+
+@pytest.mark.parametrize("files", [MODEL, SHARDS], ids=["one file", "shards"])
+@pytest.mark.parametrize("folder", ["", "text/"], ids=["root", "folder"])
+def test_a_model_of_several_files(hub, place, tmp_path, files, folder):
+    """Each file is fetched at the pinned revision, verified and recorded; together they make a model's folder."""
+    for name, body in files.items():
+        served = hub.add_model(REPO, REVISION, folder + name, body, by="direct")
+        served.etag = hashlib.sha1(body).hexdigest()  # as git names small files
+        hub.add_model(REPO, "d" * 40, folder + name, b"another revision")
+    listed = tuple(
+        folder + name for name in files if name != "config.json"
+    )  # the family says that it needs config.json
+    pinned = {listed[0]: hashlib.sha256(files[listed[0].removeprefix(folder)]).hexdigest()}
+    weights = Weights(
+        "small", "transformers", 8, 2, causal=True, repo=REPO, revision=REVISION, file=listed, sha256=pinned
+    )
+    assert {pin.file for pin in weights.pins} == {folder + name for name in files}
+    for pin, path in zip(weights.pins, weights_files(weights), strict=True):
+        result = place.fetch(to=tmp_path / path, file=pin.file, sha256=pin.sha256, bytes=0)
+        assert result.returncode == 0, result.stderr
+    kept = tmp_path / weights_place(weights)
+    assert {file.name: file.read_bytes() for file in model_files(kept)} == files
+    recorded = {key: entry["sha256"] for key, entry in json.loads(place.lock.read_text()).items()}
+    found = {f"{REPO}@{REVISION}/{folder}{name}": hashlib.sha256(body).hexdigest() for name, body in files.items()}
+    assert recorded == found
+    hub.stop()
+    for pin, path in zip(weights.pins, weights_files(weights), strict=True):
+        assert place.fetch(to=tmp_path / path, file=pin.file, sha256=pin.sha256, bytes=0).returncode == 0
+
+
+def test_a_file_at_its_place_is_fetched_again_only_if_it_is_wrong(hub, place):
+    hub.add_model(REPO, REVISION, FILE, BODY)
+    place.fetch()
+    shutil.rmtree(place.home)
+    hub.requests.clear()
+    place.fetch()
+    assert hub.requests == []
+    place.path.write_bytes(BODY[:-1] + b"x")
+    place.fetch()
+    assert place.path.read_bytes() == BODY and hub.asked("GET", REPO)

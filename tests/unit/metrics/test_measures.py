@@ -14,8 +14,10 @@ from lmrep.metrics.measures import (
     converged,
     flip,
     high_frequency_error,
+    largest_changes,
     output_distance_ratio,
     patch_changes,
+    patch_shares,
     psnr,
     ssim,
     ssim_by_row,
@@ -235,6 +237,20 @@ def test_changes_of_a_grown_image_are_from_the_grown_start():
     image = np.full((3, 16, 16), 0.5, np.float32)  # 16 px do not divide by 3
     image[:, :, 11:] = 0.9
     assert patch_changes(image, start, 3) == pytest.approx([0, 0, 0.4] * 3, abs=1e-6)
+
+
+def test_shares_of_the_squared_change_add_up_to_one_and_are_zero_without_a_change():
+    start, image = RNG.random((2, 3, 12, 12), dtype=np.float32)
+    squares = ((image.astype(np.float64) - start) ** 2).reshape(3, 3, 4, 3, 4).sum(axis=(0, 2, 4))
+    np.testing.assert_allclose(patch_shares(image, start, 3), (squares / squares.sum()).ravel())
+    assert (patch_shares(start, start, 3) == 0).all()
+
+
+def test_the_largest_change_of_a_patch_is_that_of_one_value():
+    start = np.full((3, 12, 12), 0.5, np.float32)
+    image = start.copy()
+    image[1, 5, 9], image[2, 6, 10] = 0.25, 0.625  # row 1, column 2 of 3 x 3
+    assert list(largest_changes(image, start, 3)) == [0, 0, 0, 0, 0, 0.25, 0, 0, 0]
 
 
 def test_the_ratio_is_in_parts_of_the_shifted_photographs_distance():

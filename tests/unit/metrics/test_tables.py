@@ -6,7 +6,7 @@ import pytest
 from lmrep.errors import InputError
 from lmrep.files import ArrayFile
 from lmrep.metrics.measures import best_grey, flip, high_frequency_error, psnr, ssim, ssim_by_row
-from lmrep.metrics.tables import TABLES, Table, accuracy, patch_rows, patches, read_table, write_table
+from lmrep.metrics.tables import TABLES, Table, accuracy, order, patch_rows, patches, reach, read_table, write_table
 
 RNG = np.random.default_rng(0)
 FLOATS = ["ssim", "psnr", "output_distance_ratio", "flip", "high_frequency_error"]
@@ -97,10 +97,90 @@ def test_patches_has_a_row_for_each_layer_panel_and_patch():
     assert [rows[-1][key] for key in ("layer", "panel", "patch")] == [5, 8, 8]
 
 
+def moved(objective, panels, changes, size=12, weights="trained"):
+    """A run with layers 1 and 4 on 3 x 3 patches whose changes are known.
+
+    changes [layer, panel, patch]: of every pixel of the patch.
+    """
+    side, shape = size // 3, (2, len(panels), 3, size, size)
+    start = RNG.random((1, len(panels), 3, size, size)).round(2).repeat(2, axis=0)
+    grown = np.reshape(changes, (2, len(panels), 3, 3)).repeat(side, axis=2).repeat(side, axis=3)
+    arrays = {"initial": start, "images": start + np.broadcast_to(grown[:, :, None], shape)}
+    facts = {"run": "r", "objective": objective, "probe": "p", "weights": weights, "layers": [1, 4], "panels": panels}
+    return ArrayFile(arrays, facts | {"size": 12, "grid": 3, "seeds": {"run": 0}})
+
+
+def test_order_compares_the_top_row_of_patches_with_the_bottom_row():
+    changes = [
+        [[0.6, 0.3, 0.3, 1, 1, 1, 0.1, 0.2, 0.3], [0.2, 0.1, 0.3, 1, 1, 1, 0.1, 0.2, 0.3]],
+        [[0.4, 0.4, -0.4, 0, 0, 0, 0, 0, 0], [0.2, 0.2, 0.2, 0, 0, 0, 0, 0, 0]],
+    ]
+    rows = list(order(moved("neuron", [3, 8], changes, weights="untrained")))
+    assert [list(row) for row in rows] == [list(TABLES["order"].columns)] * 2
+    assert [list(row.values())[:4] for row in rows] == [["r", "p", "untrained", 1], ["r", "p", "untrained", 4]]
+    assert list(rows[0].values())[4:] == pytest.approx([0.4, 0.3, 0.2, 1.5])
+    assert list(rows[1].values())[4:] == pytest.approx([0.3, 0.3, 0, np.inf])
+
+
+def test_order_agrees_with_the_changes_of_patches_and_with_plain_numpy():
+    run = make_run("neuron", [3, 8])
+    difference = run["images"].astype(np.float64) - run["initial"]
+    rms = np.sqrt((difference.reshape(2, 2, 3, 3, 4, 3, 4) ** 2).mean(axis=(2, 4, 6))).mean(axis=1)  # [layer, 3, 3]
+    table = list(patches(run))
+    for index, row in enumerate(order(run)):
+        expected = [rms[index, 0, 0], rms[index, 0].mean(), rms[index, 2].mean()]
+        assert list(row.values())[4:] == pytest.approx([*expected, expected[1] / expected[2]])
+        changes = [other["change"] for other in table if other["layer"] == row["layer"] and other["patch"] == 0]
+        assert row["first_patch"] == pytest.approx(np.mean(changes))
+
+
+def test_order_takes_an_image_larger_than_the_probes_in_equal_parts():
+    run = moved("neuron", [3], np.tile(np.repeat([0.4, 0.2, 0.1], 3), (2, 1, 1)), size=30)
+    run.arrays["images"] += 0.5 - run["initial"]
+    run.arrays["initial"] = np.full((2, 1, 3, 12, 12), 0.5, np.float32)
+    for row in order(run):
+        assert list(row.values())[4:] == pytest.approx([0.4, 0.4, 0.1, 4], rel=1e-5)
+
+
+def test_reach_shares_the_squared_change_between_the_patch_and_what_is_before_and_after_it():
+    changes = [
+        [[0, 0.1, 0, 0, 0.3, 0, 0, 0, 0], [0.5, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0]],
+        [[0, 0, 0, 0.1, 0.1, 0, 0, 0, -0.2], [0.1, 0, 0, 0, 0, 0, 0, 0.1, 0], [0.2, 0, 0, 0, 0, 0, 0, 0, 0]],
+    ]
+    rows = list(reach(moved("patch", [4, 0, 8], changes)))
+    assert [list(row) for row in rows] == [list(TABLES["reach"].columns)] * 2
+    assert [list(row.values())[:4] for row in rows] == [["r", "p", "trained", 1], ["r", "p", "trained", 4]]
+    assert list(rows[0].values())[4:] == pytest.approx([(0.9 + 1 + 0) / 3, 0.1 / 3, 0, 0])
+    assert rows[0]["after"] == rows[0]["largest_after"] == 0  # exactly, as in a causal stack
+    own, before, after = (1 / 6 + 1 / 2 + 0) / 3, (1 / 6 + 0 + 1) / 3, (4 / 6 + 1 / 2 + 0) / 3
+    assert list(rows[1].values())[4:] == pytest.approx([own, before, after, 0.2])
+
+
+def test_reach_agrees_with_plain_numpy():
+    run = make_run("patch", [0, 4, 8])
+    difference = run["images"].astype(np.float64) - run["initial"]
+    for index, row in enumerate(reach(run)):
+        shares, after = [], []
+        for panel, patch in enumerate(run.facts["panels"]):
+            place = np.repeat(np.repeat(np.arange(9).reshape(3, 3), 4, axis=0), 4, axis=1)
+            squares, here = (difference[index, panel] ** 2).sum(axis=0), difference[index, panel]
+            sums = [squares[place == patch].sum(), squares[place < patch].sum(), squares[place > patch].sum()]
+            shares.append(np.array(sums) / squares.sum())
+            after += list(np.abs(here[:, place > patch]).ravel())
+        assert list(row.values())[4:] == pytest.approx([*np.mean(shares, axis=0), max(after)])
+
+
+def test_order_is_of_neurons_and_reach_of_patches_that_have_a_place():
+    assert list(order(make_run("patch", [3]))) == list(order(make_run("match", ["cat"]))) == []
+    assert list(reach(make_run("neuron", [3]))) == list(reach(make_run("match", ["cat"]))) == []
+    assert list(reach(moved("patch", [3], np.ones((2, 1, 9)), size=30))) == []
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_gives_back_what_was_written(tmp_path, name):
     table = TABLES[name]
-    rows = list(table.rows(make_run("match", ["cat", "coil"])))
+    objective, panels = {"order": ("neuron", [3, 8]), "reach": ("patch", [4, 0])}.get(name, ("match", ["cat", "coil"]))
+    rows = list(table.rows(make_run(objective, panels)))
     write_table(tmp_path / "t.tsv", table, rows)
     back = read_table(tmp_path / "t.tsv", table)
     assert len(back) == len(rows) > 0

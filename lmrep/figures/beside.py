@@ -1,0 +1,150 @@
+"""The features of several runs side by side: a column a run, a row of pictures a block."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lmrep.figures.grids import Image, clip_note, clipped_share, outline_patch, panel_label
+from lmrep.figures.layout import APART, GAP, LARGEST, SMALLEST
+from lmrep.figures.page import (
+    GREY,
+    MARGIN,
+    PAGE,
+    TALLEST,
+    fold,
+    make_canvas,
+    place_image,
+    styled,
+    title_height,
+)
+from lmrep.figures.shown import Shown
+from lmrep.figures.words import headings
+from lmrep.study.kinds import OBJECTIVES
+
+NAME, SMALL = 9.0, 6.5  # pt: of a run's name and of a block's number, of what is said below a name
+NAME_LINE, SMALL_LINE = 0.17, 0.12  # in, a line of each
+BLOCK = 0.5  # in, left of the pictures of a block, for its number
+NUMBER, NOTE = 0.35, 0.2  # in, the height of a block's number and of the note below it
+NEXT = 0.09  # in, between two blocks
+LARGE, ROOMY = 2 / 3, 0.6  # of the largest side of pictures, and in: either is as good where it takes fewer lines
+
+
+@dataclass(frozen=True)
+class Column:
+    """The pictures of one run, and all that is said of them."""
+
+    name: list[str]  # on lines
+    detail: list[str]  # the regime and the panels, on lines
+    blocks: Sequence[int]
+    pictures: Sequence[Sequence[Image]]  # [block][panel]
+    outlined: Sequence[int]  # the patch of each panel, if it has a place in the picture
+    grid: int  # patches in a row
+    notes: Sequence[str]  # [block], of clipped pixels, on lines
+
+    @property
+    def head(self) -> float:
+        """Inches above the first picture."""
+        return NAME_LINE * len(self.name) + SMALL_LINE * len(self.detail) + 0.06
+
+
+def list_panels(kind: str, panels: Sequence[int], grid: int) -> str:
+    """What the pictures of a block maximise, in their order: "Neurons 1 to 4", "Patch (row, column) (2, 3)"."""
+    labels = [panel_label(kind, panel, grid) for panel in panels]
+    word = {"neurons": "Neuron", "patches": "Patch"}[kind] if len(labels) == 1 else kind.capitalize()
+    if kind == "patches":
+        word += " (row, column)"
+    elif len(labels) > 2 and list(panels) == list(range(panels[0], panels[0] + len(panels))):
+        labels = [f"{labels[0]} to {labels[-1]}"]
+    return f"{word} {', '.join(labels)}"
+
+
+def read_column(shown: Shown, run: str, name: str, width: float) -> Column:
+    """One run's column, `width` in wide."""
+    file = shown.runs[run]
+    facts, images = file.facts, file["images"]
+    kind, panels = OBJECTIVES[facts["objective"]].panels, facts["panels"][: shown.panels or None]
+    said = [shown.regimes.get(run, ""), list_panels(kind, panels, facts["grid"])]
+    blocks = shown.layers[run]
+    pictures = [list(images[facts["layers"].index(block), : len(panels)]) for block in blocks]
+    notes = [fold(clip_note([clipped_share(image) for image in block]), BLOCK - 0.04, 6) for block in pictures]
+    # In an image larger than the probe's, a patch has no one place: it was optimised in random crops.
+    placed = kind == "patches" and images.shape[-1] == facts["size"]
+    return Column(
+        fold(name, width, NAME, "bold").splitlines(),
+        [line for text in said for line in fold(text, width, SMALL).splitlines()], blocks, pictures,
+        panels if placed else (), facts["grid"], notes,
+    )  # fmt: skip
+
+
+def fit_panels(columns: Sequence[Column], width: float, room: float) -> tuple[int, float, float]:
+    """How many pictures go in a line of a block, their side in inches, and the inches from one block to the next.
+
+    width: of a column, in. room: height for all blocks, in. Takes the fewest lines among those with large pictures, and
+    more than `room` where the numbers of the blocks would be too close together. Raises ValueError if a column has no
+    room for pictures.
+    """
+    blocks, most = max(len(column.blocks) for column in columns), max(len(column.pictures[0]) for column in columns)
+    lowest = NUMBER + (NOTE if any(note for column in columns for note in column.notes) else 0)
+    tall = max((room + NEXT) / blocks - NEXT, lowest)
+    sizes: list[float] = []
+    for lines in range(1, most + 1):
+        across = ceil(most / lines)
+        sizes.append(min((width - BLOCK + GAP) / across - GAP, (tall + GAP) / lines - GAP, LARGEST))
+    if max(sizes) < SMALLEST:
+        raise ValueError(f"expected fewer runs side by side, got {len(columns)}")
+    lines = 1 + next(index for index, size in enumerate(sizes) if size >= min(LARGE * max(sizes), ROOMY))
+    size = sizes[lines - 1]
+    return ceil(most / lines), size, max(lines * (size + GAP) - GAP, lowest) + NEXT
+
+
+def draw_column(
+    axes: Axes, column: Column, corner: tuple[float, float], down: float, fit: tuple[int, float, float]
+) -> None:
+    """A column whose name is at `corner` (x, y) in, with its pictures `down` in below the page's edge."""
+    (x, y), (across, size, pitch) = corner, fit
+    for index, line in enumerate(column.name):
+        axes.text(x, y + NAME_LINE * index, line, size=NAME, weight="bold", va="top")
+    y += NAME_LINE * len(column.name)
+    for index, line in enumerate(column.detail):
+        axes.text(x, y + SMALL_LINE * index, line, size=SMALL, color=GREY, va="top")
+    for row, (block, pictures) in enumerate(zip(column.blocks, column.pictures, strict=True)):
+        upper = down + row * pitch
+        axes.text(x, upper + 0.02, f"Block\n{block}", size=NAME, weight="bold", va="top", linespacing=1.0)
+        axes.text(x, upper + NUMBER + 0.02, column.notes[row], size=6, color=GREY, va="top", linespacing=1.0)
+        for place, image in enumerate(pictures):
+            left = x + BLOCK + place % across * (size + GAP)
+            top = upper + place // across * (size + GAP)
+            place_image(axes, image, left, top, size, size)
+            if column.outlined:
+                outline_patch(axes, column.outlined[place], column.grid, left, top, size)
+
+
+@styled
+def draw_beside(shown: Shown) -> Figure:
+    """The first panels of several feature runs, a column a run and a row (or a few lines) of pictures a block.
+
+    Runs come in the order of `shown.labels`, each with its own blocks (`shown.layers`) and its first `shown.panels`
+    panels (0: all); `shown.weights` ("trained", "untrained") go into the names of the columns where they differ. Each
+    run: `images` [layer, panel, 3, h, w], shown clipped to [0, 1]; facts: `objective`, `layers`, `panels`, `size` (px,
+    of the probe's image) and `grid` (patches in a row of it). Where one patch was maximised and the image has the
+    probe's own size, a thin outline marks that patch. A note below a block's number tells how many pixels are clipped.
+
+    Raises ValueError for fewer than two runs, and for more than have room on a page.
+    """
+    if len(shown.labels) < 2:
+        raise ValueError(f"expected two runs or more side by side, got {', '.join(shown.labels) or 'none'}")
+    count = len(shown.labels)
+    width = (PAGE - 2 * MARGIN - (count - 1) * APART) / count
+    columns = [read_column(shown, run, name, width) for run, name in headings(shown).items()]
+    page = replace(shown, regime="")  # each column names its own
+    y = title_height(page) + 0.06
+    down = y + max(column.head for column in columns)
+    fit = fit_panels(columns, width, TALLEST - down - MARGIN)
+    rows = max(len(column.blocks) for column in columns)
+    figure, axes = make_canvas(down + rows * fit[-1] - NEXT + MARGIN, page)
+    for index, column in enumerate(columns):
+        draw_column(axes, column, (MARGIN + index * (width + APART), y), down, fit)
+    return figure

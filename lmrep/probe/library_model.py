@@ -1,0 +1,115 @@
+"""Models of transformers from files: quietly, without code from a hub and without pickles. Errors are one line."""
+
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lmrep.errors import InputError
+from lmrep.probe.library_block import Misfit
+from lmrep.study.spec import CONFIG_FILE, GGUF, Weights
+
+# Buffers that older versions of transformers saved beside the weights of a block.
+NOT_WEIGHTS = re.compile(r"(rotary_emb\.inv_freq|masked_bias|attn\.bias|attention\.bias|position_ids)$")
+SIZES = {"width": "hidden_size", "depth": "num_hidden_layers", "heads": "num_attention_heads"}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the library's messages, warnings and progress bars off the terminal."""
+    from transformers.utils import logging as library
+
+    logging: Any = library  # it has functions without types
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        # The bar of the GGUF reader goes to stderr whatever the library's settings are.
+        with warnings.catch_warnings(), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def explained(start: str) -> Iterator[None]:
+    """Turns any error of the library into one line that begins with `start`."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{start} ({reason[:300]})" if not isinstance(error, Misfit) else f"{start}: {reason}"
+        ) from None
+
+
+def read_config(weights: Weights, path: Path) -> Any:
+    """The model's own config, if it has the sizes that the study's config says. Raises InputError."""
+    from transformers import AutoConfig
+
+    key, gguf = f"weights.{weights.name}", path.suffix == GGUF
+    if not path.is_file() if gguf else not (path / CONFIG_FILE).is_file():
+        raise InputError(f"{key}: expected a folder with {CONFIG_FILE} and safetensors, or a {GGUF} file, at {path}")
+    with explained(f"{key}: transformers does not read {path if gguf else path / CONFIG_FILE}"):
+        folder, file = (path.parent, {"gguf_file": path.name}) if gguf else (path, {})
+        config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **file)
+    kind = config.model_type
+    if config.is_encoder_decoder:
+        raise InputError(f"{key}: a {kind} is an encoder-decoder, expected one stack of blocks")
+    if getattr(config, "quantization_config", None) is not None and not gguf:
+        raise InputError(f"{key}: a {kind} with quantised weights, expected plain ones or a {GGUF} file")
+    for name, theirs in SIZES.items():
+        ours, found = getattr(weights, name), getattr(config, theirs, None)
+        if ours != found and (ours or name != "heads"):
+            raise InputError(f"{key}.{name}: expected {found}, as its {GGUF if gguf else CONFIG_FILE} says, not {ours}")
+    return config
+
+
+def trained_model(weights: Weights, path: Path, config: Any) -> tuple[Any, dict[str, Any]]:
+    """The model with the numbers of its files, and what the library says about the tensors in them."""
+    from transformers import AutoModel, GgufConfig
+
+    with explained(f"weights.{weights.name}: transformers does not load {path}"):
+        # Without `dequantize`, transformers looks for a kernel on the hub to multiply packed weights with.
+        gguf = {"gguf_file": path.name, "quantization_config": GgufConfig(dequantize=True)}
+        place: dict[str, Any] = gguf if path.suffix == GGUF else {"use_safetensors": True}
+        model, info = AutoModel.from_pretrained(
+            path.parent if path.suffix == GGUF else path, config=config, dtype=torch.float32, local_files_only=True,
+            trust_remote_code=False, attn_implementation="eager", output_loading_info=True, **place,
+        )  # fmt: skip
+    return model.eval().requires_grad_(False), info
+
+
+def fresh_model(weights: Weights, config: Any, seed: int) -> Any:
+    """The model as the library initialises it, from `seed` alone."""
+    from transformers import AutoModel
+
+    auto: Any = AutoModel  # from_config has no types
+    start = f"weights.{weights.name}: transformers does not make a {config.model_type}"
+    with explained(start), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = auto.from_config(config, dtype=torch.float32, attn_implementation="eager")
+    return model.eval().requires_grad_(False)
+
+
+def check_tensors(weights: Weights, info: dict[str, Any], used: set[str], blocks: str) -> None:
+    """Raises InputError if a tensor that the blocks or embeddings need is missing, or one of a block is unknown."""
+    for name in sorted(info["missing_keys"]):
+        if name.rpartition(".")[0] in used:
+            raise InputError(f"weights.{weights.name}: tensor '{name}' is missing from its file")
+    inside = re.compile(rf"(^|\.){re.escape(blocks)}\.\d+\.")
+    for name in sorted(info["unexpected_keys"]):
+        if inside.search(name) and not NOT_WEIGHTS.search(name):
+            raise InputError(f"weights.{weights.name}: tensor '{name}' is not expected in its file")
+    for name in sorted(map(str, [*info["mismatched_keys"], *info["error_msgs"]])):
+        raise InputError(f"weights.{weights.name}: tensor {name} does not fit its {CONFIG_FILE}")

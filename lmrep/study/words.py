@@ -1,0 +1,55 @@
+"""The regime of probes in words, for figures and captions."""
+
+from collections.abc import Iterable
+
+from lmrep.study.spec import Probe
+
+
+def regime_words(probe: Probe) -> tuple[str, ...]:
+    """What a probe does to pixels and tokens, each in a few words: "pixels centred", "BOS first".
+
+    Behind a model's own stem, only what differs from the article's choices; none if nothing does. Behind a basis, which
+    the article has not, all of it.
+    """
+    stem, basis = probe.stem, probe.stem.weights is None
+    words: list[str] = []
+    if basis:
+        words.append(f"{stem.label} of {stem.patch} px patches")
+    if not stem.options.get("patch_convolution", True):
+        words.append("raw pixels as tokens")
+    if probe.scale == "as_is":
+        words += ["tokens not scaled"] if basis else []
+    else:
+        times = "" if probe.scale in ("embeddings", 1) else f"{probe.scale:g} times "
+        words.append(f"tokens at {times}the embeddings' RMS")
+    if probe.centre or basis:
+        words.append("pixels centred" if probe.centre else "pixels not centred")
+    if stem.first_token != "class":
+        words.append("BOS first" if stem.first_token == "bos" else "no first token")
+    if stem.options.get("position_embedding"):
+        words.append("the stem's position embeddings")
+    if probe.stack_position:
+        words.append("the stack's position embeddings")
+    if probe.causal == "never":
+        words.append("no causal mask")
+    return tuple(words)
+
+
+def regimes_text(probes: Iterable[Probe]) -> str:
+    """The regimes of several probes: "A: DCT basis of 12 px patches. B: DCT basis of 11 px patches. All: BOS first".
+
+    What all probes have in common is said once. Probes with the article's choices are left out, and so are those whose
+    label says it all. One regime goes without a label. Nothing if no probe differs from the article's choices.
+    """
+    found = {(probe.label, regime_words(probe)): None for probe in probes}
+    regimes = [set(words) for _, words in found]
+    if not any(regimes):
+        return ""
+    shared = set.intersection(*regimes)
+    parts = [(label, [word for word in words if word not in shared]) for label, words in found]
+    common = [word for word in next(iter(found))[1] if word in shared]
+    own = [f"{label}: {'; '.join(words)}" for label, words in parts if words and words != [label]]
+    if common:
+        who = "" if not own else "Both: " if len(found) == 2 else "All: "
+        own.append(f"{who}{'; '.join(common)}")
+    return ". ".join(own)
