@@ -96,15 +96,19 @@ def keep(config: dict, runs: Collection[str]) -> None:
     config["runs"] = {name: run for name, run in config["runs"].items() if name in runs}
     for figure in config["figures"].values():
         figure["runs"] = [run for run in figure["runs"] if run in runs]
-    whole = {"inversion": 2, "causality": 2, "regime": 3}  # the least runs that show anything
+    whole = {"inversion": 2, "causality": 2, "regime": 3, "beside": 2}  # the least runs that show anything
     config["figures"] = {
         name: figure
         for name, figure in config["figures"].items()
         if len(figure["runs"]) >= whole.get(figure["kind"], 1)
     }
+    for figure in config["figures"].values():
+        if "layers" in figure:
+            figure["layers"] = {run: blocks for run, blocks in figure["layers"].items() if run in runs}
     probes, descents = ({run[key] for run in config["runs"].values()} for key in ("probe", "descent"))
     config["probes"] = {name: probe for name, probe in config["probes"].items() if name in probes}
-    used = {probe[part] for probe in config["probes"].values() for part in ("stem", "stack")}
+    parts = [probe[part] for probe in config["probes"].values() for part in ("stem", "stack")]
+    used = {part for part in parts if isinstance(part, str)}  # a basis has no weights
     config["weights"] = {name: weights for name, weights in config["weights"].items() if name in used}
     config["descents"] = {name: descent for name, descent in config["descents"].items() if name in descents}
 

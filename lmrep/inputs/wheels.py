@@ -26,7 +26,7 @@ from lmrep.study.spec import Pin
 PIP = ("-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:")  # -P: no pip of the current folder
 QUIETLY = ("--no-input", "--disable-pip-version-check", "--no-color", "--progress-bar", "off", "-vv")  # -vv: reasons
 RETRIES, TIMEOUT_SECONDS = 1, 8  # of pip, for one connection
-PATIENCE_SECONDS = 15  # for the first byte: pip tries each address of each index
+PATIENCE_SECONDS = 40  # for the first byte: pip tries each address of each index
 TRIES = 3
 # What pip before 25.1 makes of a connection that breaks; later ones repeat it by themselves.
 BROKEN = r"DO NOT MATCH THE HASHES|IncompleteRead|Connection broken: |is invalid"

@@ -6,7 +6,7 @@ model without weights; the model's own forward then hands every recorder what it
 
 import copy
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -179,17 +179,16 @@ class LibraryBlock(nn.Module):
         """A copy with products and attention in `precision`. It converts and packs the weights once."""
         from transformers.pytorch_utils import Conv1D
 
-        found = {name: part for name, part in self.block.named_modules() if type(part) in (nn.Linear, Conv1D)}
+        found = {name: part for name, part in self.block.named_modules() if isinstance(part, nn.Linear | Conv1D)}
         # deepcopy takes what the memo has for a copy, and so does not copy the weights.
         twin = copy.deepcopy(self.block, {id(part): part for part in found.values()})
         for name, part in found.items():
-            weight, bias = cast(Tensor, part.weight), cast(Tensor | None, part.bias)
-            weight = weight if isinstance(part, nn.Linear) else weight.T
-            twin.set_submodule(name, CastLinear(weight, bias, precision))
+            weight = part.weight if isinstance(part, nn.Linear) else part.weight.T
+            twin.set_submodule(name, CastLinear(weight, part.bias, precision))
         if precision != torch.float32:
-            for part in twin.modules():
-                if isinstance(part, nn.LayerNorm):
-                    part.register_forward_pre_hook(widen)
+            for norm in twin.modules():
+                if isinstance(norm, nn.LayerNorm):
+                    norm.register_forward_pre_hook(widen)
         return LibraryBlock(twin, self.surroundings, self.index)
 
     def forward(self, tokens: Tensor) -> Tensor:

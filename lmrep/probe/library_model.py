@@ -70,6 +70,8 @@ def read_config(weights: Weights, path: Path) -> Any:
         raise InputError(f"{key}: a {kind} with quantised weights, expected plain ones or a {GGUF} file")
     for name, theirs in SIZES.items():
         ours, found = getattr(weights, name), getattr(config, theirs, None)
+        if found is None and name != "heads":
+            raise InputError(f"{key}: a {kind} has no {theirs} of its own, expected a model of text alone")
         if ours != found and (ours or name != "heads"):
             raise InputError(f"{key}.{name}: expected {found}, as its {GGUF if gguf else CONFIG_FILE} says, not {ours}")
     return config

@@ -53,6 +53,8 @@ def check_descent(run: Run) -> None:
     if optimiser.bounded and not run.matches:
         expected = "expected a match run, or another optimiser"
         raise InputError(f"{key}.optimiser: {descent.optimiser} needs a loss that is bounded below; {expected}")
+    if descent.first_step < 0:
+        raise InputError(f"{key}.rate: expected a first_step of 0 or more, not {descent.first_step}")
     if descent.first_step and "rate" not in optimiser.keys:
         raise InputError(f"{key}.rate: {descent.optimiser} has no rates, expected no first_step")
     for octave in descent.octaves:

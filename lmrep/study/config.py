@@ -117,6 +117,8 @@ def make_probe(name: str, raw: Mapping[str, Any], weights: Mapping[str, Weights]
     stack = pick("weights", weights, raw["stack"], f"{key}.stack")
     stem = make_stem(key, raw, weights, stack)
     regime = {option: raw[option] for option in REGIME[1:] if option in raw}
+    if regime.get("scale") == 1:
+        regime["scale"] = "embeddings"  # the same, under one name
     return Probe(name, raw["label"], stem, stack, **regime)
 
 
@@ -137,7 +139,7 @@ def make_descent(name: str, raw: Mapping[str, Any], config: Mapping[str, Any]) -
         if "rate" in optimiser.octave_keys and "rate" not in octave:
             if "rate" not in merged:
                 raise InputError(f"{key}.octaves.rate: {who} needs it, expected those of the first and the last step")
-            octave = {**octave, "rate": (1.0, 1.0)}
+            octave = {**octave, "rate": (1, 1)}
         ends = {option: tuple(octave[option]) for option in ("rate", "sigma") if option in octave}
         octaves.append(Octave(octave["size"], octave["steps"], **ends))
     others = {option: merged[option] for option in DESCENT_KEYS[2:-1] if option in merged}

