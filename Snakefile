@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir)))
 from lmrep.workflow.engine import Engine
 
 engine = Engine(workflow)
-if not engine.has_configfile:
+if not engine.configfiles:
 
     configfile: "config.yaml"
 

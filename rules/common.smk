@@ -10,6 +10,7 @@ from lmrep.inputs.places import image_place, weights_files
 from lmrep.study import kinds
 from lmrep.study.checks import check_study
 from lmrep.study.config import make_study
+from lmrep.study.reading import read_config
 from lmrep.study.schema import check_schema
 from lmrep.study.cost import shards as make_shards
 from lmrep.study.spec import identity
@@ -34,6 +35,8 @@ def or_refuse(function, *arguments):
         refuse(error)
 
 
+for file in engine.configfiles or [Path(workflow.basedir, "config.yaml")]:
+    or_refuse(read_config, file)  # Snakemake has read it, but takes a key that occurs twice
 or_refuse(check_schema, config)
 # A path in a config is relative to this checkout, wherever the build runs (--directory).
 for entry in [*config["weights"].values(), *config["images"].values()]:
@@ -80,12 +83,6 @@ def table_path(table, run):
 
 def figure_path(name, format):
     return f"{own('figures')}/{name}.{format}"
-
-
-def figures_of(target):
-    """The files of the figures that are built with a target."""
-    names = [name for name, figure in study.figures.items() if figure.target == target]
-    return [figure_path(name, format) for name in names for format in study.formats]
 
 
 def one_of(names):

@@ -2,6 +2,12 @@
 from lmrep.study.words import regime_words, regimes_text
 
 
+def figures_of(target):
+    """The files of the figures that are built with a target."""
+    names = [name for name, figure in study.figures.items() if figure.target == target]
+    return [figure_path(name, format) for name in names for format in study.formats]
+
+
 def shown(figure):
     """The runs of a figure, in the order of the config."""
     return [study.runs[name] for name in study.figures[figure].runs]

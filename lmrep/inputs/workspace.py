@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from lmrep.errors import InputError
 from lmrep.inputs.image_sources import download, obtain
@@ -18,6 +17,7 @@ from lmrep.inputs.weights import fetch
 from lmrep.provenance import file_sha256
 from lmrep.study.checks import check_study
 from lmrep.study.config import Study, make_study
+from lmrep.study.reading import read_config
 from lmrep.study.schema import check_schema
 from lmrep.study.spec import Weights
 
@@ -27,16 +27,6 @@ class LoadedStudy(Study):
     """A checked study, and the folder that its paths and downloads are relative to."""
 
     folder: Path
-
-
-def read_config(path: Path) -> Any:
-    """The content of a YAML file. Raises InputError if it cannot be read."""
-    try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected a config file ({error})") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: expected a config in YAML: {' '.join(str(error).split())}") from None
 
 
 def load_study(config: str | Path | Mapping[str, Any]) -> LoadedStudy:

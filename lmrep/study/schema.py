@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,21 @@ def complaint(error: ValidationError) -> str:
     return f"config: {'.'.join(keys)}: {message}" if keys else f"config: {message}"
 
 
+def check_finite(value: Any, keys: tuple[str, ...] = ()) -> None:
+    """Raises InputError at the first number that is infinite or not a number: JSON's schemas do not know them."""
+    if isinstance(value, Mapping):
+        for key, entry in value.items():
+            check_finite(entry, (*keys, str(key)))
+    elif isinstance(value, list | tuple):
+        for place, entry in enumerate(value):
+            check_finite(entry, (*keys, str(place)))
+    elif isinstance(value, float) and not isfinite(value):
+        raise InputError(f"config: {'.'.join(keys)}: expected a finite number, not {value}")
+
+
 def check_schema(config: Mapping[str, Any]) -> None:
     """Raises InputError at the first key that is unknown, missing, or of another type than expected."""
+    check_finite(config)
     error = best_match(Draft202012Validator(schema()).iter_errors(json.loads(json.dumps(config, default=str))))
     if error:
         raise InputError(complaint(error))

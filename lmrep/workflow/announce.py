@@ -17,6 +17,7 @@ from lmrep.study.cost import run_seconds
 from lmrep.study.spec import Image, Pin, Run
 
 SECONDS_TO_START = 3  # of a run: imports and weights, before its first step
+SECONDS_FOR_DRIVER = 10  # to list the GPUs
 SECONDS_FOR_HOST = 10  # to answer a connection
 
 
@@ -27,12 +28,13 @@ def gpu_names() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if not tool or visible == "":
         return []
-    listing = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)
-    if listing.returncode:  # a driver that does not work
+    try:
+        listing = subprocess.run([tool, "-L"], capture_output=True, text=True, check=True, timeout=SECONDS_FOR_DRIVER)
+    except (subprocess.SubprocessError, OSError):  # a driver that does not work, or hangs
         return []
     cards = [line for line in listing.stdout.splitlines() if line.startswith("GPU ")]  # GPU 0: name (UUID: GPU-...)
     if visible is not None:  # numbers, or the beginnings of UUIDs
-        wanted = [entry.strip() for entry in visible.split(",")]
+        wanted = [entry.strip() for entry in visible.split(",") if entry.strip()]
         cards = [card for card in cards if any(f"GPU {w}:" in card or f": {w}" in card for w in wanted)]
     return [card.split(":", 1)[1].split("(UUID")[0].strip() for card in cards]
 

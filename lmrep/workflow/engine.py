@@ -5,6 +5,7 @@ A contract test runs a real Snakefile through each of them.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -22,9 +23,9 @@ class Engine:
         self.workflow = workflow
 
     @property
-    def has_configfile(self) -> bool:
-        """Whether the command line named a config. It replaces the default one and is not merged into it."""
-        return bool(self.workflow.overwrite_configfiles)
+    def configfiles(self) -> tuple[Path, ...]:
+        """The configs that the command line names. They replace the default one and are not merged into it."""
+        return tuple(map(Path, self.workflow.overwrite_configfiles))
 
     @property
     def runs_here(self) -> bool:

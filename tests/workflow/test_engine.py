@@ -13,7 +13,8 @@ SNAKEFILE = """
 import json
 from lmrep.workflow.engine import Engine
 engine = Engine(workflow)
-found = {"configfile": engine.has_configfile, "here": engine.runs_here, "cores": engine.cores, "gpus": engine.gpus}
+found = {"here": engine.runs_here, "cores": engine.cores, "gpus": engine.gpus}
+found["configfiles"] = [path.name for path in engine.configfiles]
 
 rule all:
     input: "a/1.txt", "b.txt"
@@ -51,11 +52,11 @@ def found(tmp_path):
 
 def test_the_adapter_reads_what_the_command_line_says(tmp_path, found):
     first = found("--cores", "3", "--resources", "gpu=2", "--configfile", "some.yaml")
-    assert (first["configfile"], first["here"], first["cores"], first["gpus"]) == (True, True, 3, 2)
+    assert (first["configfiles"], first["here"], first["cores"], first["gpus"]) == (["some.yaml"], True, 3, 2)
     assert sorted(job for job in first["jobs"] if job[0] != "all") == [
         ["numbered", {"number": "1"}, ["a/1.txt"]], ["plain", {}, ["b.txt"]],
     ]  # fmt: skip
     (tmp_path / "b.txt").unlink()
     second = found("--cores", "1")
-    assert (second["configfile"], second["gpus"]) == (False, None)
+    assert (second["configfiles"], second["gpus"]) == ([], None)
     assert [job[0] for job in second["jobs"] if job[0] != "all"] == ["plain"]

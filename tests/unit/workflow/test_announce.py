@@ -44,6 +44,7 @@ def three_gpus(tmp_path, monkeypatch):
         ("1", ["NVIDIA A100-SXM4-40GB"]),
         ("0,2", ["NVIDIA H100 80GB HBM3"] * 2),
         ("GPU-9b1c2d3e", ["NVIDIA A100-SXM4-40GB"]),
+        ("0,", ["NVIDIA H100 80GB HBM3"]),
         ("", []),
         ("-1", []),
     ],
@@ -52,6 +53,12 @@ def test_gpus_are_those_that_cuda_visible_devices_leaves(three_gpus, monkeypatch
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert gpu_names() == found
+
+
+def test_a_driver_that_hangs_is_no_gpu(three_gpus, tmp_path, monkeypatch):
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(announce, "SECONDS_FOR_DRIVER", 0.2)
+    assert gpu_names() == []
 
 
 def test_a_build_on_several_gpus_takes_as_many_times_less(three_gpus, study):
