@@ -8,7 +8,7 @@ from lmrep.workflow.announce import announcement, check_network
 from lmrep.workflow.session import begin_build, end_with_build, hold_folder
 
 # Snakemake reads the rules again for each job. This ends such a process with its build.
-end_with_build()
+or_refuse(end_with_build)
 
 
 def begin():

@@ -31,8 +31,11 @@ TRIES = 3
 
 
 def hub_host() -> str:
-    """Returns the hub's address, without the password that HF_ENDPOINT may carry."""
-    endpoint = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    """Returns the hub's address, without the password that HF_ENDPOINT may carry. Raises InputError if it is none."""
+    try:
+        endpoint = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    except ValueError:  # it may hold a password, so it is not quoted
+        raise InputError("HF_ENDPOINT: expected the https:// address of a hub") from None
     return endpoint._replace(netloc=endpoint.netloc.rpartition("@")[2]).geturl().rstrip("/")
 
 

@@ -42,7 +42,10 @@ def end_with_build() -> None:
     cluster, the jobs of a killed build run to their end; a job of the next build may run beside one, and both write
     the same file.
     """
-    build = int(os.environ.get(BUILD, os.getpid()))
+    mark = os.environ.get(BUILD) or str(os.getpid())
+    if not (mark.isascii() and mark.isdigit()):
+        raise InputError(f"{BUILD}: expected the process number that a build sets, not '{mark}'; unset it")
+    build = int(mark)
     if build == os.getpid() or not hasattr(os, "pidfd_open"):
         return
     try:

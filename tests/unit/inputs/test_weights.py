@@ -19,8 +19,8 @@ from types import SimpleNamespace
 import pytest
 from hub import Hub
 
-from lmrep.errors import OFFLINE_HINT
-from lmrep.inputs.hub import hub_url
+from lmrep.errors import OFFLINE_HINT, InputError
+from lmrep.inputs.hub import hub_host, hub_url
 from lmrep.inputs.places import weights_files, weights_place
 from lmrep.provenance import model_files
 from lmrep.study.spec import Pin, Weights
@@ -311,6 +311,9 @@ def test_hub_url(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "https://user:secret@mirror.example/hub/")
     pin = Pin("small", "a dir/model.safetensors", repo=REPO, revision="refs/pr/1")
     assert hub_url(pin) == f"https://mirror.example/hub/{REPO}/resolve/refs%2Fpr%2F1/a%20dir/model.safetensors"
+    monkeypatch.setenv("HF_ENDPOINT", "http://user:secret@[::1")
+    with pytest.raises(InputError, match=r"^HF_ENDPOINT: expected the https:// address of a hub$"):
+        hub_host()
     monkeypatch.delenv("HF_ENDPOINT")
     assert hub_url(pin).startswith(f"https://huggingface.co/{REPO}/")
 

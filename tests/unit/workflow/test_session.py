@@ -88,3 +88,10 @@ def test_started_processes_import_this_checkout(tmp_path, monkeypatch):
     command = [sys.executable, "-c", "import lmrep; print(lmrep.__file__)"]
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert found.strip() == str(ROOT / "lmrep/__init__.py")
+
+
+@pytest.mark.parametrize("mark", ["abc", "-3", "1.5", "٣"])
+def test_a_mark_that_is_no_process_is_refused(monkeypatch, mark):
+    monkeypatch.setenv("LMREP_BUILD", mark)
+    with pytest.raises(InputError, match="LMREP_BUILD: expected the process number"):
+        session.end_with_build()
