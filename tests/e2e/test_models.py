@@ -23,7 +23,7 @@ MODELS = {
     "minilm": "bert",
 } | {f"pythia_160m_step{step}": "gpt_neox" for step in (0, 512, 4000, 32000, 143000)}  # fmt: skip
 IMAGES = {"chelsea": {"skimage": "chelsea"}, "dalmatian": {"skimage": "cat"}, "tesla_coil": {"drawing": "tesla_coil"},
-          "colorwheel": {"skimage": "colorwheel"}}  # fmt: skip
+          "tissue": {"skimage": "immunohistochemistry"}}  # fmt: skip
 
 
 def shrink(config: dict) -> None:
