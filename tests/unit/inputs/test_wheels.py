@@ -285,6 +285,7 @@ def test_a_pip_in_the_current_folder_is_not_run(index, place, tmp_path, monkeypa
     (tmp_path / "pip.py").write_text("raise SystemExit('not this one')")
     monkeypatch.chdir(tmp_path)
     place.fetch()
+    assert place.path.read_bytes() == BODY
 
 
 def test_no_space(index, place, monkeypatch):
