@@ -6,3 +6,8 @@ OFFLINE_HINT = f"without a network, build the miniature study: {MINIATURE_COMMAN
 
 class InputError(ValueError):
     """Bad input. The message is one line that names the key, file or URL and says what was expected."""
+
+
+def one_line(error: Exception) -> str:
+    """The message of `error` on one line, or its class if it has no message."""
+    return " ".join(str(error).split()) or type(error).__name__

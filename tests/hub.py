@@ -12,12 +12,13 @@ server, as `localhost`), which must not see the token; or through Xet, which bui
 import hashlib
 import json
 import re
-import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Literal
 from urllib.parse import unquote, urlsplit
+
+from server import Server
 
 CHUNK = 1 << 16  # bytes
 XET_TOKEN = "xet-token"
@@ -57,35 +58,14 @@ def xorb(data: bytes) -> bytes:
     return b"".join(b"\0" + size + b"\0" + size + chunk for size, chunk in zip(sizes, chunks, strict=True))
 
 
-class Hub:
-    """The server, in its own thread; a context manager. `requests` lists the requests in order."""
+class Hub(Server):
+    """The server; a context manager. `requests` lists the requests in order."""
 
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.files: dict[str, File] = {}
         self.errors: dict[str, tuple[int, str]] = {}  # path prefix -> status, X-Error-Code
         self.requests: list[Request] = []
-        hub = self
-
-        class Handler(_Handler):
-            server_hub = hub
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
-
-    def __enter__(self) -> "Hub":
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Stops the server and closes its port; may be called twice."""
-        if self.thread.is_alive():
-            self.server.shutdown()
-            self.thread.join()
-        self.server.server_close()
 
     @property
     def port(self) -> int:
@@ -93,7 +73,7 @@ class Hub:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}"
 
     def add_file(self, path: str, body: bytes) -> File:
         """Serves `body` at any path, such as `/some/photograph.zip`."""
@@ -130,8 +110,7 @@ class Hub:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server_hub: Hub
-    protocol_version = "HTTP/1.1"
+    served: Hub
 
     def log_message(self, *message: object) -> None:
         pass
@@ -152,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.start(status, {"Content-Length": "0", **({"X-Error-Code": code} if code else {})})
 
     def answer(self) -> None:
-        hub, path = self.server_hub, unquote(urlsplit(self.path).path)
+        hub, path = self.served, unquote(urlsplit(self.path).path)
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         hub.requests.append(Request(self.command, path, self.headers.get("Range", ""), token))
         for prefix, (status, code) in hub.errors.items():
@@ -180,7 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
     def missing(self, path: str) -> str:
         """Names the part of the path that does not exist, as the hub does."""
         repo, resolve, rest = path.partition("/resolve/")
-        known = [other for other in self.server_hub.files if other.startswith(f"{repo}/resolve/")]
+        known = [other for other in self.served.files if other.startswith(f"{repo}/resolve/")]
         if not resolve or not known:
             return "RepoNotFound" if resolve else ""
         revision = rest.partition("/")[0]
@@ -194,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_xet(self, path: str) -> None:
         """The storage behind Xet: a token for it, the xorbs that a file consists of, and a xorb."""
-        hub, expiry = self.server_hub, "4000000000"
+        hub, expiry = self.served, "4000000000"
         if path == "/xet/token":
             token = {"X-Xet-Access-Token": XET_TOKEN, "X-Xet-Token-Expiration": expiry}
             return self.start(200, {"X-Xet-Cas-Url": f"{hub.url}/xet", **token, "Content-Length": "0"})

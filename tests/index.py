@@ -10,13 +10,14 @@ import hashlib
 import html
 import io
 import tarfile
-import threading
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote, urlsplit
+
+from server import Server
 
 CHUNK = 1 << 14  # bytes
 
@@ -60,40 +61,15 @@ class File:
     fresh: str = "max-age=365000000, immutable"  # Cache-Control
 
 
-class Index:
-    """The server, in its own thread; a context manager. `requests` lists the paths asked for, in order."""
+class Index(Server):
+    """The server; a context manager. `requests` lists the paths asked for, in order."""
 
     def __init__(self) -> None:
+        super().__init__(_Handler)
         self.files: dict[str, dict[str, File]] = {}  # by project and name
         self.login = ""  # name:password, which every request then needs
         self.silent = False  # accepts connections, and never answers
         self.requests: list[str] = []
-        index = self
-
-        class Handler(_Handler):
-            served = index
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
-
-    def __enter__(self) -> "Index":
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        """Stops the server and closes its port; may be called twice."""
-        if self.thread.is_alive():
-            self.server.shutdown()
-            self.thread.join()
-        self.server.server_close()
-
-    @property
-    def host(self) -> str:
-        return f"127.0.0.1:{self.server.server_address[1]}"
 
     @property
     def url(self) -> str:
@@ -117,7 +93,6 @@ class Index:
 
 class _Handler(BaseHTTPRequestHandler):
     served: Index
-    protocol_version = "HTTP/1.1"
 
     def log_message(self, *message: object) -> None:
         pass

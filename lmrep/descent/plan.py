@@ -17,7 +17,7 @@ CPU_MEMORY = 2000  # MB for `auto`: passes of more images are no faster
 GPU_SHARE = 0.5  # of the card's whole memory; the free memory differs from day to day, and with it the bytes
 MEGABYTE = 10**6
 HEAD = 64  # width of a head, where the model's own config says how many there are
-LIBRARY = 2.0  # times as much as our block, about, is kept by a block of the transformers library
+LIBRARY = 2.0  # times what our block keeps, for one of transformers: measured 1.0 to 1.3 in SmolLM2 and MiniLM
 SPARE = 0.1  # share of the tokens of a pass that its panels may not need
 
 

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from tqdm import tqdm
 
-from lmrep.errors import OFFLINE_HINT, InputError
+from lmrep.errors import OFFLINE_HINT, InputError, one_line
 from lmrep.inputs.pins import check
 from lmrep.progress import SECONDS_BETWEEN_LINES, Lines
 from lmrep.study.spec import Pin
@@ -102,13 +102,13 @@ def download(pin: Pin) -> tuple[Path, str]:
     except (httpx.HTTPError, httpx.InvalidURL, errors.LocalEntryNotFoundError) as error:
         # Only these may show their reason: the text of others may quote a header, and so a token.
         shown = isinstance(error, httpx.ConnectError | httpx.TimeoutException | httpx.ProxyError)
-        reason = (shown and " ".join(str(error).split())) or type(error).__name__
+        reason = one_line(error) if shown else type(error).__name__
         line = f"cannot be reached for {what} ({reason}); {OFFLINE_HINT}"
     except (OSError, RuntimeError) as error:  # RuntimeError: any failure of the Xet client
         if isinstance(error, OSError) and error.strerror:
             line = f"offers {what}, but the cache cannot store it: {error.strerror}"
         else:  # what follows " (" or a scheme may be a signed address
-            reason = re.split(r" \(|\w+://", " ".join(str(error).split()))[0].strip() or type(error).__name__
+            reason = re.split(r" \(|\w+://", one_line(error))[0].strip() or type(error).__name__
             line = f"did not deliver {what}: {reason}"
     raise InputError(f"weights.{pin.name}: {hub_host()} {line}")
 

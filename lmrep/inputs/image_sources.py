@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PIL import Image as Picture
 
-from lmrep.errors import OFFLINE_HINT, InputError
+from lmrep.errors import OFFLINE_HINT, InputError, one_line
 from lmrep.files import replacing
 from lmrep.inputs.drawings import draw
-from lmrep.inputs.images import Pixels, decode_file, one_line
+from lmrep.inputs.images import Pixels, decode_file
 from lmrep.inputs.shipped import shipped_pixels
 from lmrep.study.spec import SOURCES, Image
 

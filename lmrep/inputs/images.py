@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -11,16 +10,12 @@ import numpy.typing as npt
 from PIL import Image as Picture
 from PIL import ImageOps, UnidentifiedImageError
 
-from lmrep.errors import InputError
+from lmrep.errors import InputError, one_line
+from lmrep.inputs.archives import open_member
 from lmrep.study.spec import Image
 
 Pixels = npt.NDArray[np.uint8]
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, zlib.error)
-
-
-def one_line(error: Exception) -> str:
-    """Returns the message of `error` on one line, or its class if it has no message."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def to_rgb(picture: Picture.Image) -> Pixels:
@@ -68,24 +63,14 @@ def check_sha256(data: bytes, expected: str, label: str) -> None:
         raise InputError(f"{label}: expected sha256 {expected}, found {found}")
 
 
-def read_member(archive: bytes, member: str, label: str) -> bytes:
-    """Returns the bytes of `member` in a zip; raises InputError, starting with `label`, if it cannot be read."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            if member not in opened.namelist():
-                held = ", ".join(opened.namelist()[:8])
-                raise InputError(f"{label}: expected a member '{member}', found {held or 'none'}")
-            return opened.read(member)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        raise InputError(f"{label}: expected a readable zip with '{member}': {one_line(error)}") from None
-
-
 def decode_file(path: Path, image: Image, label: str) -> Pixels:
     """Returns the picture in a local file, or in its zip member, after a check of the hashes in `image`."""
     data = read_bytes(path, label)
     check_sha256(data, image.sha256, label)
     if image.member:
-        data, label = read_member(data, image.member, label), f"{label}: {image.member}"
+        with open_member(io.BytesIO(data), image.member, label) as file:
+            data = file.read()
+        label = f"{label}: {image.member}"
         check_sha256(data, image.member_sha256, label)
     return decode(data, label)
 

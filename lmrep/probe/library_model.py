@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lmrep.errors import InputError
+from lmrep.errors import InputError, one_line
 from lmrep.probe.library_block import Misfit
 from lmrep.study.spec import CONFIG_FILE, GGUF, Weights
 
@@ -47,7 +47,7 @@ def explained(start: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error)
         raise InputError(
             f"{start} ({reason[:300]})" if not isinstance(error, Misfit) else f"{start}: {reason}"
         ) from None

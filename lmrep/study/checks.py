@@ -85,8 +85,6 @@ def check_run(run: Run, images: Iterable[str]) -> None:
         if not lowest <= layer <= stack.depth:
             raise InputError(f"{key}.layers: '{stack.name}' has blocks 1 to {stack.depth}{stem}, not {layer}")
     check_panels(run, images)
-    if isinstance(run.memory, float) and not isfinite(run.memory):
-        raise InputError(f"memory: expected MB or auto, not {run.memory}")
     if not all(map(isfinite, numbers(identity(run)))):
         raise InputError(f"{key}: expected finite numbers in its descent")
     kind, first, second = run.descent.start

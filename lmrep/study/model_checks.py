@@ -1,7 +1,6 @@
 """What weights, images and probes of a study are against each other, before any job starts."""
 
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path, PurePosixPath
 
 from lmrep.errors import InputError
@@ -110,8 +109,6 @@ def check_probe(probe: Probe) -> None:
         raise InputError(f"{key}.first_token: expected weights.{probe.stack.name}.bos, the token that begins a text")
     if probe.causal == "never" and not probe.stack.causal:
         raise InputError(f"{key}.causal: '{probe.stack.name}' has no causal mask, expected as_trained")
-    if not isinstance(probe.scale, str) and not isfinite(probe.scale):
-        raise InputError(f"{key}.scale: expected a finite number, not {probe.scale}")
     pixels = CHANNELS * stem.patch**2
     if not stem.options.get("patch_convolution", True) and pixels != probe.stack.width:
         raise InputError(

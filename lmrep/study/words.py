@@ -46,9 +46,10 @@ def regimes_text(probes: Iterable[Probe]) -> str:
     if not any(regimes):
         return ""
     shared = set.intersection(*regimes)
-    parts = [(label, [word for word in words if word not in shared]) for label, words in found]
+    # What a label says already is not said again.
+    parts = [(label, [word for word in words if word not in shared and word != label]) for label, words in found]
     common = [word for word in next(iter(found))[1] if word in shared]
-    own = [f"{label}: {'; '.join(words)}" for label, words in parts if words and words != [label]]
+    own = [f"{label}: {'; '.join(words)}" for label, words in parts if words]
     if common:
         who = "" if not own else "Both: " if len(found) == 2 else "All: "
         own.append(f"{who}{'; '.join(common)}")

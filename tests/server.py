@@ -1,0 +1,34 @@
+"""An HTTP server on this machine, in its own thread: what the hub and the package index of the tests have in common."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+
+class Server:
+    """A context manager. Its handler reaches it as `self.served`."""
+
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        bound = type("Handler", (handler,), {"served": self, "protocol_version": "HTTP/1.1"})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Stops the server and closes its port; may be called twice."""
+        if self.thread.is_alive():
+            self.server.shutdown()
+            self.thread.join()
+        self.server.server_close()
+
+    @property
+    def host(self) -> str:
+        """The address with its port."""
+        return f"127.0.0.1:{self.server.server_address[1]}"
