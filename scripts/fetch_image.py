@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lmrep.inputs.image_sources import fetch_image
+from lmrep.inputs.network import shown
 from lmrep.study.config import make_study
 from lmrep.workflow.job import job_log
 
@@ -11,4 +12,4 @@ with job_log(snakemake.log[0]) as log:
     name = snakemake.wildcards.kept.rpartition("-")[0]
     image = make_study(snakemake.config).images[name]
     width, height = fetch_image(image, Path(snakemake.output[0]))
-    print(f"{image.name}: {image.source}, {width} x {height} px", file=log)
+    print(f"{image.name}: {shown(image.source)}, {width} x {height} px", file=log)

@@ -12,16 +12,17 @@ server, as `localhost`), which must not see the token; or through Xet, which bui
 import hashlib
 import json
 import re
-from contextlib import suppress
+import socket
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from mmap import mmap
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from server import Server
+from server import Faulty, Server
 
 CHUNK = 1 << 16  # bytes
 XET_TOKEN = "xet-token"
+Body = bytes | mmap  # mapped into memory, a file that is too large to be there whole
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,27 @@ class Request:
 class File:
     """A served file and its faults."""
 
-    body: bytes
+    body: Body
     commit: str = ""
     by: Literal["direct", "redirect", "xet"] = "direct"
     etag: str = ""  # as announced
     token: str = ""  # who may read it; "" for everyone
     cuts: list[int] = field(default_factory=list)  # the connection breaks after this many bytes, once for each entry
+    statuses: list[int] = field(default_factory=list)  # the answers to the first requests for the body, 0 for a reset
+    offers: list[int] = field(default_factory=list)  # and to the first ones of a model's file, for its metadata
+    retry_after: str = ""  # the header of those answers
     pause: int | None = None  # after this many bytes, nothing comes until the client closes the connection
+    drip: bool = False  # then a byte at a time comes
+    location: str = ""  # the address that a request is sent on to
     wrong: bytes | None = None  # served instead of the body
     size: int | None = None  # announced instead of the body's
 
     @property
-    def data(self) -> bytes:
+    def data(self) -> Body:
         return self.body if self.wrong is None else self.wrong
 
 
-def xorb(data: bytes) -> bytes:
+def xorb(data: Body) -> bytes:
     """Xet's container: each chunk is preceded by a version, its stored size, its compression (none) and its size."""
     chunks = [data[place : place + CHUNK] for place in range(0, len(data), CHUNK)]
     sizes = [len(chunk).to_bytes(3, "little") for chunk in chunks]
@@ -75,7 +81,7 @@ class Hub(Server):
     def url(self) -> str:
         return f"http://{self.host}"
 
-    def add_file(self, path: str, body: bytes) -> File:
+    def add_file(self, path: str, body: Body) -> File:
         """Serves `body` at any path, such as `/some/photograph.zip`."""
         self.files[path] = File(body, etag=hashlib.sha256(body).hexdigest())
         return self.files[path]
@@ -85,14 +91,14 @@ class Hub(Server):
         repo: str,
         revision: str,
         file: str,
-        body: bytes,
+        body: Body,
         *,
         by: Literal["direct", "redirect", "xet"] = "redirect",
         token: str = "",
     ) -> File:
         """Serves `body` as a file of a model repository; with a `token`, only to those who send it.
 
-        Set `cuts`, `pause`, `wrong`, `size` or `etag` of the returned File to make it faulty.
+        Set the faults of the returned File.
         """
         served = self.add_file(f"/{repo}/resolve/{revision}/{file}", body)
         served.commit, served.by, served.token = revision, by, token
@@ -109,11 +115,8 @@ class Hub(Server):
         return [request for request in self.requests if request.method == method and part in request.path]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Faulty):
     served: Hub
-
-    def log_message(self, *message: object) -> None:
-        pass
 
     def do_HEAD(self) -> None:
         self.answer()
@@ -129,6 +132,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def refuse(self, status: int, code: str = "") -> None:
         self.start(status, {"Content-Length": "0", **({"X-Error-Code": code} if code else {})})
+
+    def fail(self, file: File, status: int) -> None:
+        """Answers with the status; 0 resets the connection."""
+        if status:
+            again = {"Retry-After": file.retry_after} if file.retry_after else {}
+            return self.start(status, {"Content-Length": "0", **again})
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def answer(self) -> None:
         hub, path = self.served, unquote(urlsplit(self.path).path)
@@ -146,8 +157,12 @@ class _Handler(BaseHTTPRequestHandler):
         if file.token and not cdn and token != file.token:
             return self.refuse(401, "GatedRepo")
         headers = {"ETag": f'"{file.etag}"', "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
+        if file.location:
+            return self.start(302, {"Location": file.location, "Content-Length": "0"})
         if cdn or not file.commit:
             return self.send(file, file.data, headers)
+        if file.offers:
+            return self.fail(file, file.offers.pop(0))
         size = len(file.body) if file.size is None else file.size
         headers |= {"X-Repo-Commit": file.commit, "X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": str(size)}
         if file.by == "direct":
@@ -191,8 +206,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.start(200, {"Content-Type": "application/json", "Content-Length": str(len(plan))})
         self.wfile.write(plan)
 
-    def send(self, file: File, data: bytes, headers: dict[str, str]) -> None:
+    def send(self, file: File, data: Body, headers: dict[str, str]) -> None:
         """Sends `data`, or the requested range of it; breaks off where a cut is set."""
+        if file.statuses and self.command == "GET":
+            return self.fail(file, file.statuses.pop(0))
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         status, first, last = 200, 0, len(data) - 1
         if asked:
@@ -209,8 +226,5 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         for place in range(first, end, CHUNK):
             if file.pause is not None and place - first >= file.pause:
-                self.close_connection = True
-                with suppress(OSError):
-                    self.connection.recv(1)
-                return
+                return self.drip(data[place:end]) if file.drip else self.wait()
             self.wfile.write(data[place : min(place + CHUNK, end)])

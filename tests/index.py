@@ -12,12 +12,10 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from urllib.parse import unquote, urlsplit
 
-from server import Server
+from server import Faulty, Server
 
 CHUNK = 1 << 14  # bytes
 
@@ -58,6 +56,7 @@ class File:
     status: int = 200
     cuts: list[int] = field(default_factory=list)  # the connection breaks after this many bytes, once for each entry
     pause: int | None = None  # after this many bytes, nothing comes until the client closes the connection
+    drip: bool = False  # then a byte at a time comes
     fresh: str = "max-age=365000000, immutable"  # Cache-Control
 
 
@@ -91,11 +90,8 @@ class Index(Server):
         return [path.rpartition("/")[2] for path in self.requests if path.startswith("/files/")]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Faulty):
     served: Index
-
-    def log_message(self, *message: object) -> None:
-        pass
 
     def start(self, status: int, size: int, headers: Mapping[str, str] = {}) -> None:
         self.send_response(status)
@@ -136,12 +132,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.start(200, len(file.body), {"Content-Type": "application/octet-stream", "Cache-Control": file.fresh})
         for place in range(0, end, CHUNK):
             if file.pause is not None and place >= file.pause:
-                return self.wait()
+                return self.drip(file.body[place:]) if file.drip else self.wait()
             self.wfile.write(file.body[place : min(place + CHUNK, end)])
         self.close_connection = end < len(file.body)
-
-    def wait(self) -> None:
-        """Sends nothing until the client closes the connection."""
-        self.close_connection = True
-        with suppress(OSError):
-            self.connection.recv(1)

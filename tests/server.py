@@ -1,6 +1,8 @@
 """An HTTP server on this machine, in its own thread: what the hub and the package index of the tests have in common."""
 
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
@@ -32,3 +34,24 @@ class Server:
     def host(self) -> str:
         """The address with its port."""
         return f"127.0.0.1:{self.server.server_address[1]}"
+
+
+class Faulty(BaseHTTPRequestHandler):
+    """A quiet handler that can stall."""
+
+    def log_message(self, *message: object) -> None:
+        pass
+
+    def wait(self) -> None:
+        """Sends nothing until the client closes the connection."""
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.recv(1)
+
+    def drip(self, data: bytes) -> None:
+        """Sends a byte at a time, slowly, until the client closes the connection."""
+        self.close_connection = True
+        with suppress(OSError):
+            for place in range(len(data)):
+                self.wfile.write(data[place : place + 1])
+                time.sleep(0.05)

@@ -6,20 +6,18 @@ huggingface_hub themselves: the import takes half a second, and most jobs do not
 
 import os
 import re
-import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from tqdm import tqdm
-
 from lmrep.errors import OFFLINE_HINT, InputError, one_line
+from lmrep.inputs.network import PASSING, Bar, TooSlow, check_proxies, minimum_rate
 from lmrep.inputs.pins import check
-from lmrep.progress import SECONDS_BETWEEN_LINES, Lines
 from lmrep.study.spec import Pin
 
 if TYPE_CHECKING:
@@ -46,6 +44,7 @@ def hub_url(pin: Pin) -> str:
 
 def cached_file(pin: Pin) -> Path | None:
     """Returns the file at this revision in the hub's cache, or None if it is not there."""
+    hub_host()  # huggingface_hub reads HF_ENDPOINT too, and fails at its import
     from huggingface_hub import try_to_load_from_cache
 
     try:
@@ -68,21 +67,19 @@ def forget(cached: Path) -> None:
 def download(pin: Pin) -> tuple[Path, str]:
     """Downloads the file to the hub's cache.
 
-    Returns its path there, and its sha256 if the hub announces one, else "". Raises InputError on any failure.
+    Returns its path there, and the etag that the hub announces. Raises InputError on any failure.
     """
     from huggingface_hub import errors, hf_hub_download
 
+    check_proxies()
     httpx, what = _httpx(), f"{pin.file} of {pin.repo}"
     try:
         offer = _offer(pin)
-        path = hf_hub_download(
-            pin.repo,
-            pin.file,
-            revision=pin.revision,
-            etag_timeout=ETAG_SECONDS,
-            tqdm_class=_progress_bar(f"weights.{pin.name}"),
-        )
-        return Path(path), offer.etag if offer.etag and re.fullmatch("[0-9a-f]{64}", offer.etag) else ""
+        with _at_minimum_rate(f"weights.{pin.name}") as bar:
+            path = hf_hub_download(pin.repo, pin.file, revision=pin.revision, etag_timeout=ETAG_SECONDS, tqdm_class=bar)
+        return Path(path), offer.etag or ""
+    except TooSlow as error:
+        line = f"delivers {what} too slowly: it {error}"
     except errors.GatedRepoError:
         line = f"gives {what} only to approved accounts: accept its terms on its page, then set HF_TOKEN"
     except errors.RepositoryNotFoundError:
@@ -133,33 +130,50 @@ def _offer(pin: Pin) -> "HfFileMetadata":
             offer = get_hf_file_metadata(url, timeout=ETAG_SECONDS)
             break
         except (_httpx().TransportError, errors.HfHubHTTPError) as error:
-            final = isinstance(error, errors.HfHubHTTPError) and error.response.status_code < 500
-            if final or tried == TRIES or time.monotonic() - start > PATIENCE_SECONDS:
+            response = getattr(error, "response", None)  # of an HfHubHTTPError
+            asked = response.headers.get("Retry-After", "") if response is not None else ""
+            wait = int(asked) if asked.isdecimal() else tried
+            final = response is not None and response.status_code not in PASSING
+            if final or tried == TRIES or time.monotonic() - start + wait > PATIENCE_SECONDS:
                 raise
-            time.sleep(tried)
+            time.sleep(wait)
     if not (offer.etag and offer.commit_hash and offer.size):
         raise errors.FileMetadataError
+    if not re.fullmatch(r"\w[\w.-]*", offer.etag):  # huggingface_hub makes it the name of a file
+        raise InputError(
+            f"weights.{pin.name}: {hub_url(pin)}: expected the file's hash as its etag, not {offer.etag!r}"
+        )
     check(pin, hub_url(pin), "size in bytes", pin.bytes or offer.size, offer.size)
     return offer
 
 
-def _progress_bar(name: str) -> type["tqdm[Any]"]:
-    """Returns a tqdm class that writes a line every few seconds, each starting with `name`."""
+@contextmanager
+def _at_minimum_rate(name: str) -> Iterator[type[Bar]]:
+    """Raises TooSlow if a download in its body is slow. Yields the bar for it; its lines start with `name`."""
+    from huggingface_hub import get_session
 
-    class Bar(tqdm):  # type: ignore[type-arg]  # tqdm is generic only in its stubs
-        def __init__(self, *, total: float | None = None, initial: float = 0, desc: str = "", **_: Any) -> None:
+    by_xet = [0]  # bytes
+    bodies: list[Any] = []  # responses over plain HTTP; the last one is being read
+
+    class HubBar(Bar):
+        def __init__(self, *, desc: str = "", **given: Any) -> None:
             step = desc.partition(": ")[2]  # Xet's two bars are called "<file>: <step>", the other "<end of url>"
-            super().__init__(
-                total=total,
-                initial=initial,
-                desc=f"{name} ({step})" if step else name,
-                position=0,  # no cursor movements between the bars
-                file=Lines(sys.stderr),
-                mininterval=SECONDS_BETWEEN_LINES,
-                maxinterval=SECONDS_BETWEEN_LINES,
-                miniters=1,
-                unit_scale=True,
-                bar_format="{desc}: {n_fmt}B of {total_fmt}B, {elapsed} gone, {remaining} left",
-            )
+            self.of_xet = bool(step)
+            super().__init__(desc=f"{name} ({step})" if step else name, **given)
 
-    return Bar
+        def update(self, n: float | None = 1) -> bool | None:
+            by_xet[0] += int(n or 0) * self.of_xet
+            return super().update(n)
+
+    def received() -> int | None:
+        if by_xet[0]:
+            return by_xet[0]
+        return bodies[-1].num_bytes_downloaded if bodies and not bodies[-1].is_closed else None
+
+    hooks = get_session().event_hooks["response"]
+    hooks.append(bodies.append)
+    try:
+        with minimum_rate(received):
+            yield HubBar
+    finally:
+        hooks.remove(bodies.append)

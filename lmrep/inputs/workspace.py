@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lmrep.errors import InputError
 from lmrep.inputs.image_sources import download, obtain
 from lmrep.inputs.images import decode_file, load_target, prepare
+from lmrep.inputs.network import shown
 from lmrep.inputs.pins import check
 from lmrep.inputs.places import LOCK, RESOURCES, file_pins, pin_place, weights_place
 from lmrep.inputs.weights import fetch
@@ -83,7 +84,7 @@ def load_pixels(study: LoadedStudy, image: str | Path, size: int, fit: str = "re
     try:
         if entry.url:
             kept = download(entry.url, entry.sha256, study.folder / RESOURCES / "images" / entry.sha256.lower()[:16])
-            return prepare(decode_file(kept, entry, entry.url), size, entry.fit)
+            return prepare(decode_file(kept, entry, shown(entry.url)), size, entry.fit)
         return prepare(obtain(entry), size, entry.fit)
     except InputError as error:
         raise InputError(f"images.{entry.name}: {error}") from None

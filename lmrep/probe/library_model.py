@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 
 from lmrep.errors import InputError, one_line
+from lmrep.probe.finite import check_type, finite
 from lmrep.probe.library_block import Misfit
+from lmrep.provenance import model_files
 from lmrep.study.spec import CONFIG_FILE, GGUF, Weights
 
 # Buffers that older versions of transformers saved beside the weights of a block.
-NOT_WEIGHTS = re.compile(r"(rotary_emb\.inv_freq|masked_bias|attn\.bias|attention\.bias|position_ids)$")
+NOT_WEIGHTS = re.compile(r"(rotary_emb\.inv_freq|masked_bias|attn\.bias|attention\.bias|position_ids|token_type_ids)$")
 SIZES = {"width": "hidden_size", "depth": "num_hidden_layers", "heads": "num_attention_heads"}
 
 
@@ -78,10 +81,14 @@ def read_config(weights: Weights, path: Path) -> Any:
 
 
 def trained_model(weights: Weights, path: Path, config: Any) -> tuple[Any, dict[str, Any]]:
-    """The model with the numbers of its files, and what the library says about the tensors in them."""
+    """The model with the numbers of its files, and what the library says about the tensors in them.
+
+    Raises InputError for a tensor of other than finite floating-point numbers.
+    """
     from transformers import AutoModel, GgufConfig
 
     with explained(f"weights.{weights.name}: transformers does not load {path}"):
+        check_types(weights, path)
         # Without `dequantize`, transformers looks for a kernel on the hub to multiply packed weights with.
         gguf = {"gguf_file": path.name, "quantization_config": GgufConfig(dequantize=True)}
         place: dict[str, Any] = gguf if path.suffix == GGUF else {"use_safetensors": True}
@@ -89,7 +96,19 @@ def trained_model(weights: Weights, path: Path, config: Any) -> tuple[Any, dict[
             path.parent if path.suffix == GGUF else path, config=config, dtype=torch.float32, local_files_only=True,
             trust_remote_code=False, attn_implementation="eager", output_loading_info=True, **place,
         )  # fmt: skip
+    for name, tensor in model.named_parameters():
+        finite(f"weights.{weights.name}: {path}: tensor '{name}'", tensor)
     return model.eval().requires_grad_(False), info
+
+
+def check_types(weights: Weights, path: Path) -> None:
+    """Raises InputError if a safetensors file of the model has numbers that the library would convert silently."""
+    for part in model_files(path):
+        if part.suffix == ".safetensors":
+            with safe_open(part, framework="pt") as file:
+                for name in file.keys():  # noqa: SIM118
+                    if not NOT_WEIGHTS.search(name):
+                        check_type(f"weights.{weights.name}: {part}: tensor '{name}'", file.get_slice(name).get_dtype())
 
 
 def fresh_model(weights: Weights, config: Any, seed: int) -> Any:

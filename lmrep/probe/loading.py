@@ -10,17 +10,28 @@ from torch import Tensor, nn
 from lmrep.errors import InputError
 from lmrep.probe.block import Block
 from lmrep.probe.families import LAYOUTS
+from lmrep.probe.finite import finite
 from lmrep.probe.stack import Stack
 from lmrep.study.spec import Probe, Weights
 
 
 def read_tensors(weights: Weights, path: Path, wanted: Callable[[str], str | None]) -> dict[str, Tensor]:
-    """The float32 tensors of a weight file for which `wanted(key)` gives a new name. The rest is not read."""
+    """The float32 tensors of a weight file for which `wanted(key)` gives a new name. The rest is not read.
+
+    Raises InputError for a tensor of other than finite floating-point numbers.
+    """
+    key, outer = f"weights.{weights.name}: {path}", LAYOUTS[weights.family].outer
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(key).float() for key in file.keys() if (name := wanted(key))}  # noqa: SIM118
+            names = {own: name for own in file.keys() if (name := wanted(own))}  # noqa: SIM118
+            if len({own.startswith(outer) for own in names}) > 1:
+                one = next(own for own in names if own.startswith(outer))
+                raise InputError(
+                    f"{key}: expected all of its tensors with '{outer}' before their names, as '{one}', or none"
+                )
+            return {name: finite(f"{key}: tensor '{own}'", file.get_tensor(own)) for own, name in names.items()}
     except (SafetensorError, OSError) as error:
-        raise InputError(f"weights.{weights.name}: {path} is not a readable safetensors file ({error})") from None
+        raise InputError(f"{key} is not a readable safetensors file ({error})") from None
 
 
 def check_shapes(weights: Weights, found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lmrep.errors import InputError
 from lmrep.files import replacing
+from lmrep.inputs.headers import check_header
 from lmrep.inputs.pins import lock_key
 from lmrep.inputs.places import LOCK, file_pins
 from lmrep.study.spec import Image, Pin, Weights
@@ -57,7 +58,10 @@ def hold_to_pin(key: str, expected: str, found: str, where: str) -> str:
 def pin_content(pin: Pin, key: str) -> str:
     """The sha256 that a file of a model has or will have, or that only its download will tell. `key`: of its pin."""
     if pin.path:
-        return hold_to_pin(key, pin.sha256, local_sha256(pin.path, f"weights.{pin.name}"), pin.path)
+        entry = f"weights.{pin.name}.path"
+        found = hold_to_pin(key, pin.sha256, local_sha256(pin.path, entry), pin.path)
+        check_header(Path(pin.path), entry)
+        return found
     recorded = str(read_entries(LOCK).get(lock_key(pin), {}).get("sha256", ""))
     found = hold_to_pin(key, pin.sha256, recorded, f"{lock_key(pin)}, as recorded in {LOCK},")
     return found.lower() or f"not known before the download of {lock_key(pin)}"
@@ -67,7 +71,7 @@ def weights_content(weights: Weights) -> str:
     """The sha256 of a weight file; of a model of several files, the name and sha256 of each.
 
     Snakemake asks again before it starts a job, when the download is done. Raises InputError if a pin contradicts
-    its file.
+    its file, or if a local file is no weight file.
     """
     key, pins = f"weights.{weights.name}.sha256", file_pins(weights)
     if len(pins) == 1:

@@ -35,8 +35,8 @@ CHUNK = 65536  # bytes that huggingface_hub writes at once, here: its 10 MiB wou
 PROGRAM = f"""
 import json, sys
 from pathlib import Path
-import huggingface_hub.constants as constants
-constants.DOWNLOAD_CHUNK_SIZE = {CHUNK}
+from lmrep.inputs import network
+network.OVER_SECONDS = float(sys.argv[2])
 from lmrep.errors import InputError
 from lmrep.study.spec import Pin
 from lmrep.inputs.weights import fetch, is_at_hand
@@ -44,6 +44,8 @@ fields, path, lock = json.loads(sys.argv[1])
 pin = Pin(**fields)
 try:
     at_hand = is_at_hand(pin)
+    import huggingface_hub.constants as constants
+    constants.DOWNLOAD_CHUNK_SIZE = {CHUNK}
     print(json.dumps([at_hand, fetch(pin, Path(path), Path(lock))]))
 except InputError as error:
     print(f"lmrep: {{error}}", file=sys.stderr)
@@ -62,14 +64,14 @@ def place(tmp_path, hub):
     """A fresh HF_HOME: `place.fetch(...)` returns the finished process, `place.path` is the weight file's path."""
     path, lock, home = tmp_path / "weights" / "model.safetensors", tmp_path / "lock.json", tmp_path / "hf"
 
-    def run(environment=(), kill_after=0, to=path, **fields):
+    def run(environment=(), kill_after=0, to=path, window=30, **fields):
         """Fetches; with `kill_after`, kills the process once it has written that many bytes."""
         fields = {"repo": REPO, "revision": REVISION, "file": FILE, "sha256": SHA256, "bytes": len(BODY), **fields}
         fields = {"name": "small", **fields}
         kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
         kept = {name: value for name, value in kept.items() if not name.startswith(("HF_", "HUGGING"))}
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, json.dumps([fields, str(to), str(lock)])],
+            [sys.executable, "-c", PROGRAM, json.dumps([fields, str(to), str(lock)]), str(window)],
             env={**kept, "PYTHONPATH": str(ROOT), "HF_ENDPOINT": hub.url, "HF_HOME": str(home), **dict(environment)},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
@@ -185,10 +187,67 @@ def test_a_wrong_hash_leaves_nothing_and_heals(hub, place, by, pin):
     assert place.path.read_bytes() == BODY and place.lock.exists()
 
 
-def test_a_small_file_has_no_sha256_to_compare_with(hub, place):
-    hub.add_model(REPO, REVISION, FILE, BODY).etag = hashlib.sha1(BODY).hexdigest()  # as git names it
+def blob(data: bytes) -> str:
+    """What git, and so the hub, names a small file by."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+@pytest.mark.parametrize("etag", [blob(BODY), hashlib.sha1(BODY).hexdigest()], ids=["git", "mirror"])
+def test_a_small_file_is_held_to_its_sha1(hub, place, etag):
+    file = hub.add_model(REPO, REVISION, FILE, BODY, by="direct")
+    file.etag, file.wrong = etag, BODY[:-1] + b"x"
+    line = the_line(place.fetch(sha256=""))
+    assert f": git's sha1 is {blob(file.wrong)}, expected {etag} (announced by the hub) (deleted" in line
+    assert place.kept() == [] and not place.lock.exists()
+    file.wrong = None
     assert place.fetch(sha256="").returncode == 0
     assert json.loads(place.lock.read_text())[f"{REPO}@{REVISION}/{FILE}"]["sha256"] == SHA256
+
+
+def test_what_no_hash_vouches_for_is_not_recorded(hub, place):
+    hub.add_model(REPO, REVISION, FILE, BODY, by="direct").etag = "1732400000-5"
+    line = the_line(place.fetch(sha256=""))
+    assert line.endswith(f"/{FILE}: announced without a hash, expected its sha256 in the config")
+    assert not place.path.exists() and not place.lock.exists()
+    assert place.fetch().returncode == 0
+
+
+@pytest.mark.parametrize("etag", ["a/b", "../../../escaped", ".."])
+def test_an_etag_that_is_no_file_name(hub, place, etag):
+    hub.add_model(REPO, REVISION, FILE, BODY, by="direct").etag = etag
+    line = the_line(place.fetch())
+    assert line.endswith(f"/{FILE}: expected the file's hash as its etag, not '{etag}'")
+    assert place.kept() == [] and hub.asked("GET", REPO) == []
+
+
+@pytest.mark.parametrize("revision", [REVISION, "main"])
+def test_a_hub_that_changes_its_mind_records_nothing(hub, place, revision):
+    """Other bytes than recorded, with an etag that fits them."""
+    hub.add_model(REPO, revision, FILE, BODY)
+    assert place.fetch(sha256="", revision=revision).returncode == 0
+    recorded = place.lock.read_text()
+    place.path.unlink()
+    shutil.rmtree(place.home)
+    hub.add_model(REPO, revision, FILE, BODY[::-1])
+    assert f"expected {SHA256} (recorded in " in the_line(place.fetch(sha256="", revision=revision))
+    assert not any(path.name != "main" for path in place.kept()) and place.lock.read_text() == recorded
+
+
+@pytest.mark.parametrize("by", ["direct", "redirect", "xet"])
+def test_a_body_that_drips_ends(hub, place, by):
+    file = hub.add_model(REPO, REVISION, FILE, BODY, by=by)
+    file.pause, file.drip = CHUNK if by == "xet" else 0, True
+    start = time.monotonic()
+    line = the_line(place.fetch(window=1.5))
+    assert time.monotonic() - start < 15
+    told = f"{hub.url} delivers {FILE} of {REPO} too slowly: it sends less than 1 kB a second: try again later"
+    assert line == f"lmrep: weights.small: {told}"
+    assert place.kept() == [] and not place.lock.exists()
+
+
+def test_a_body_that_breaks_off_in_time_is_not_too_slow(hub, place):
+    hub.add_model(REPO, REVISION, FILE, BODY).cuts = [2 * CHUNK]
+    assert place.fetch(window=0.2).returncode == 0
 
 
 def test_an_unrecorded_file_in_the_cache_is_compared_too(hub, place):
@@ -201,11 +260,20 @@ def test_an_unrecorded_file_in_the_cache_is_compared_too(hub, place):
     assert place.kept() == [] and not place.lock.exists()
 
 
-def test_an_unrecorded_file_in_the_cache_is_trusted_without_the_hub(hub, place):
-    hub.add_model(REPO, REVISION, FILE, BODY)
+@pytest.mark.parametrize("small", [False, True])
+def test_an_unrecorded_file_in_the_cache_is_held_to_its_name_there_without_the_hub(hub, place, small):
+    file = hub.add_model(REPO, REVISION, FILE, BODY, by="direct")
+    file.etag = blob(BODY) if small else SHA256
     place.fetch()
+    place.lock.unlink()
+    assert json.loads(place.fetch({"HF_HUB_OFFLINE": "1"}, sha256="").stdout)[0]
+    place.path.unlink()
     assert json.loads(place.fetch({"HF_HUB_OFFLINE": "1"}, sha256="").stdout)[0]
     assert json.loads(place.lock.read_text())[f"{REPO}@{REVISION}/{FILE}"]["sha256"] == SHA256
+    place.lock.unlink()
+    place.damage(bytes(len(BODY)))
+    assert f", expected {file.etag} (announced by the hub)" in the_line(place.fetch({"HF_HUB_OFFLINE": "1"}, sha256=""))
+    assert place.kept() == [] and not place.lock.exists()
 
 
 def test_a_bad_file_in_the_cache_is_deleted(hub, place):
@@ -273,6 +341,21 @@ def test_what_the_hub_does_not_have(hub, place, fields, said):
     assert OFFLINE_HINT not in line and place.kept() == []
 
 
+@pytest.mark.parametrize("offers", [[500, 503], [429], [0]], ids=["500", "429", "reset"])
+def test_a_failure_that_passes_is_tried_again(hub, place, offers):
+    file = hub.add_model(REPO, REVISION, FILE, BODY)
+    file.offers, file.retry_after = offers, "1"
+    assert place.fetch().returncode == 0 and file.offers == []
+
+
+def test_a_hub_that_asks_to_wait_for_long_is_not_waited_for(hub, place):
+    file = hub.add_model(REPO, REVISION, FILE, BODY)
+    file.offers, file.retry_after = [429], "3600"
+    start = time.monotonic()
+    assert "answered 429 when asked for model.safetensors" in the_line(place.fetch())
+    assert time.monotonic() - start < 10
+
+
 @pytest.mark.parametrize("by", ["direct", "redirect", "xet"])
 def test_a_gated_repository(hub, place, by):
     hub.add_model(REPO, REVISION, FILE, BODY, by=by, token="hf_letMeIn")
@@ -307,6 +390,42 @@ def test_no_network(place, hub, offline):
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        ("socks5://user:secret@127.0.0.1:9", "a socks proxy needs "),
+        ("socks4://secret:9", "expected a proxy http://host:"),
+    ],
+)
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "https_proxy"])
+def test_a_proxy_that_httpx_cannot_use(hub, place, variable, proxy, said, tmp_path):
+    """The package that it needs is hidden from it."""
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(
+        "import importlib.util as u\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *more: None if name in ('socks', 'socksio') else find(name, *more)\n"
+    )
+    result = place.fetch({variable: proxy, "PYTHONPATH": f"{tmp_path / 'hidden'}:{ROOT}"})
+    line = the_line(result)
+    assert line.startswith(f"lmrep: {variable}: {said}") and "secret" not in result.stderr and place.kept() == []
+
+
+def test_a_hub_behind_a_proxy(hub, place):
+    """This server takes requests as a proxy does; the host itself does not exist."""
+    hub.add_model(REPO, REVISION, FILE, BODY, by="direct")
+    there = {"HF_ENDPOINT": "http://hub.invalid"}
+    assert place.fetch({**there, "ALL_PROXY": hub.url}).returncode == 0
+    place.path.unlink()
+    shutil.rmtree(place.home)
+    assert "cannot be reached" in the_line(place.fetch({**there, "ALL_PROXY": hub.url, "NO_PROXY": "hub.invalid"}))
+
+
+def test_an_endpoint_that_is_no_address(place):
+    """huggingface_hub itself reads it, at its import."""
+    result = place.fetch({"HF_ENDPOINT": "http://user:secret@[::1"})
+    assert result.stderr == "lmrep: HF_ENDPOINT: expected the https:// address of a hub\n"
+
+
 def test_hub_url(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "https://user:secret@mirror.example/hub/")
     pin = Pin("small", "a dir/model.safetensors", repo=REPO, revision="refs/pr/1")
@@ -333,7 +452,7 @@ def test_a_model_of_several_files(hub, place, tmp_path, files, folder):
     """Each file is fetched at the pinned revision, verified and recorded; together they make a model's folder."""
     for name, body in files.items():
         served = hub.add_model(REPO, REVISION, folder + name, body, by="direct")
-        served.etag = hashlib.sha1(body).hexdigest()  # as git names small files
+        served.etag = blob(body)
         hub.add_model(REPO, "d" * 40, folder + name, b"another revision")
     listed = tuple(
         folder + name for name in files if name != "config.json"

