@@ -14,19 +14,23 @@ def shown(figure):
 
 
 def figure_inputs(wildcards):
-    """The run files, tables and traces that a figure's kind reads, by what they are."""
+    """The run files, tables, traces and claims that a figure's kind reads, by what they are."""
     reads = kinds.FIGURES[study.figures[wildcards.figure].kind].reads
     found = {"runs": [run_path(run.name) for run in shown(wildcards.figure)]} if "runs" in reads else {}
     for table in set(reads) & set(TABLES):
         found[table] = [table_path(table, run.name) for run in shown(wildcards.figure)]
     if "trace" in reads:
         found["trace"] = f"{RESULTS}/traces/{wildcards.figure}.safetensors"
+    if "claims" in reads:
+        found["claims"] = rules.judge_claims.output.claims
     return found
 
 
 def figure_regime(wildcards):
-    """The regime of a figure's probes in words, for the figure and its caption."""
-    return regimes_text(run.probe for run in shown(wildcards.figure))
+    """The regime of a figure's probes in words, for the figure and its caption. Claims are about the main probes."""
+    judged = "claims" in kinds.FIGURES[study.figures[wildcards.figure].kind].reads
+    names = study.runs_of("figures") if judged else study.figures[wildcards.figure].runs
+    return regimes_text(study.runs[name].probe for name in names)
 
 
 def figure_settings(wildcards):
@@ -69,6 +73,7 @@ for kind, entry in kinds.FIGURES.items():
             f"{BENCHMARKS}/draw_{kind}/{{figure}}.{{format}}.tsv"
         wildcard_constraints:
             figure=one_of(name for name, figure in study.figures.items() if figure.kind == kind),
+        retries: 0
         localrule: True  # seconds, not worth a place in a cluster's queue
         threads: 1
         resources:

@@ -24,6 +24,7 @@ rule measure_run:
         f"{LOGS}/measure_run/{{run}}.log",
     benchmark:
         f"{BENCHMARKS}/measure_run/{{run}}.tsv"
+    retries: 0  # what fails in seconds on this machine fails again
     threads: 1
     resources:
         mem_mb=2000,
@@ -52,6 +53,7 @@ rule merge_tables:
         f"{LOGS}/merge_tables.log",
     benchmark:
         f"{BENCHMARKS}/merge_tables.tsv"
+    retries: 0
     threads: 1
     resources:
         mem_mb=500,
@@ -93,6 +95,7 @@ rule record_study:
         f"{LOGS}/record_study.log",
     benchmark:
         f"{BENCHMARKS}/record_study.tsv"
+    retries: 0
     threads: 1
     resources:
         mem_mb=500,

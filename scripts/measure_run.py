@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from lmrep.files import read_arrays
+from lmrep.metrics.reading import read_run
 from lmrep.metrics.tables import TABLES, write_table
+from lmrep.study.config import make_study
 from lmrep.workflow.job import job_log
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:
-    run = read_arrays(Path(snakemake.input[0]))
+    spec = make_study(snakemake.config).runs[snakemake.wildcards.run]
+    run = read_run(Path(snakemake.input[0]), spec)
     run.facts["probe"] = snakemake.params.probe  # the run may be older than the probe's name
     for name, table in TABLES.items():
         write_table(Path(snakemake.output[name]), table, table.rows(run))

@@ -16,6 +16,7 @@ from matplotlib.image import AxesImage
 from matplotlib.textpath import text_to_path
 
 from lmrep.figures.shown import Shown
+from lmrep.files import replacing
 
 STYLE = Path(__file__).resolve().parents[2] / "figures" / "lmrep.mplstyle"
 PAGE = 7.0  # in, the width of every figure
@@ -116,5 +117,5 @@ def save_figure(figure: Figure, path: Path) -> None:
     path = Path(path)
     if path.suffix not in UNSTAMPED:
         raise ValueError(f"{path}: expected a name that ends in {', '.join(UNSTAMPED)}")
-    with style.context(["default", str(STYLE)]):
-        figure.savefig(path, metadata=UNSTAMPED[path.suffix])
+    with style.context(["default", str(STYLE)]), replacing(path) as part:
+        figure.savefig(part, format=path.suffix[1:], metadata=UNSTAMPED[path.suffix])

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from lmrep.errors import InputError
-from lmrep.files import ArrayFile
+from lmrep.errors import InputError, one_line
+from lmrep.files import ArrayFile, replacing
 from lmrep.metrics.measures import converged, largest_changes, patch_changes, patch_shares, ssim_by_row
 from lmrep.study.kinds import METRICS, OBJECTIVES, load
 
 Row = dict[str, Any]
 YES_NO = {"yes": True, "no": False}  # how a table writes a bool
+# Columns that may be infinite: equal images, an output that noise does not move, an unchanged row of patches.
+UNBOUNDED = ("psnr", "output_distance_ratio", "ratio")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,7 @@ class Table:
 def accuracy(run: ArrayFile) -> Iterator[Row]:
     """The rows of accuracy.tsv for a run file, by panel and layer: every metric of `kinds.METRICS`.
 
-    None for a run without targets: nothing says what its images should be. Raises InputError for a run file of an
-    older version.
+    None for a run without targets: nothing says what its images should be.
     """
     metrics = {name: (load(metric.function), metric.takes) for name, metric in METRICS.items()}
     for panel, seed, image in _photographs(run):
@@ -122,12 +123,6 @@ def _photographs(run: ArrayFile) -> Iterator[tuple[int, int, str]]:
     """The panels of a run that has targets, each as its index, the seed of its start and the name of its photograph."""
     if "targets" not in run.arrays:
         return
-    missing = sorted({"earlier", "shifted"} - set(run.arrays))
-    if missing:
-        raise InputError(
-            f"runs.{run.facts['run']}: its run file is of an older version and has no {', '.join(missing)}; "
-            "expected both: delete the file and build it again"
-        )
     panels = run.facts["panels"]
     yield from zip(range(len(panels)), panel_seeds(run), panels, strict=True)
 
@@ -159,7 +154,7 @@ def write_table(path: Path, table: Table, rows: Iterable[Row]) -> None:
 
     Floats have 9 digits, enough to give back a float32 exactly. Bools are yes or no.
     """
-    with open(path, "w", newline="") as file:
+    with replacing(path) as part, open(part, "w", newline="") as file:
         lines = csv.writer(file, delimiter="\t", lineterminator="\n")
         lines.writerow(table.columns)
         for row in rows:
@@ -175,28 +170,43 @@ def _text(value: object) -> str:
 def read_table(path: Path, table: Table) -> list[Row]:
     """The rows of a table, with values of the types in its columns.
 
-    Raises InputError for other columns, and for a value that is not of its column's type. NaN is not a number here;
-    infinity is: equal images have an infinite PSNR, and a ratio to an unchanged row is infinite.
+    Raises InputError for a file that is no table of this kind: missing, of other columns, or with a value that is not
+    of its column's type. NaN is not a number here. Infinity is one only in the columns of UNBOUNDED.
     """
-    with open(path, newline="") as file:
-        lines = csv.DictReader(file, delimiter="\t")
-        if lines.fieldnames != list(table.columns):
-            raise InputError(f"{path}: columns are {lines.fieldnames}, expected {list(table.columns)}")
-        found = []
-        for line in lines:
-            try:
-                found.append({column: _value(line[column], kind, column) for column, kind in table.columns.items()})
-            except ValueError as error:
-                raise InputError(f"{path}: line {lines.line_num}: {error}") from None
-        return found
-
-
-def _value(text: str | None, kind: type, column: str) -> Any:
     try:
-        value = YES_NO[text or ""] if kind is bool else kind(text or "")
+        with open(path, newline="", encoding="utf-8") as file:
+            lines = csv.reader(file, delimiter="\t", strict=True)
+            names = next(lines, [])
+            if names != list(table.columns):
+                raise InputError(f"{path}: columns are {names}, expected {list(table.columns)}")
+            return [_row(values, table, f"{path}: line {lines.line_num}") for values in lines]
+    except OSError as error:
+        raise InputError(f"{path}: expected a readable table ({error.strerror})") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: expected a table of tab-separated text ({one_line(error)})") from None
+
+
+def _row(values: list[str], table: Table, place: str) -> Row:
+    if len(values) != len(table.columns):
+        raise InputError(f"{place}: has {len(values)} values, expected {len(table.columns)}")
+    row: Row = {}
+    for (column, kind), text in zip(table.columns.items(), values, strict=True):
+        value = _value(text, kind)
+        if value is None or (isinstance(value, float) and not _is_number(value, column)):
+            expected = {bool: "yes or no", int: "a whole number", str: "a text"}.get(kind, "a number")
+            raise InputError(f"{place}: {column} is {text!r}, expected {expected}")
+        row[column] = value
+    return row
+
+
+def _value(text: str, kind: type) -> Any:
+    """The value that a text stands for, or None."""
+    try:
+        value = YES_NO[text] if kind is bool else kind(text)
     except (KeyError, ValueError):
-        value = math.nan
-    if text is None or value != value:  # only NaN differs from itself
-        expected = {bool: "yes or no", int: "a whole number", str: "a text"}.get(kind, "a number")
-        raise ValueError(f"{column} is {text!r}, expected {expected}")
-    return value
+        return None
+    return value if text and (kind is float or _text(value) == text) else None
+
+
+def _is_number(value: float, column: str) -> bool:
+    return math.isfinite(value) or (value == math.inf and column in UNBOUNDED)

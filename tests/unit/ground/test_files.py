@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 from lmrep.descent.experiment import describe, perform
 from lmrep.descent.plan import make_plan
 from lmrep.errors import InputError
-from lmrep.files import ArrayFile, merge_layers, read_arrays, write_arrays
+from lmrep.files import ArrayFile, check_arrays, merge_layers, read_arrays, write_arrays
 
 CPU = torch.device("cpu")
+PICTURES = "its images [layers, 3, side, side]"
 
 
 def make(run, files, targets) -> ArrayFile:
@@ -48,7 +49,15 @@ def read_back(file: ArrayFile, folder) -> ArrayFile:
 def part(layers: list[int], **changes) -> ArrayFile:
     images = np.array(layers, dtype=np.float32).reshape(-1, 1)
     facts = {"run": "r", "layers": layers, "settings": {"layers": layers, "seed": 0}, "device": "cpu"}
-    return ArrayFile({"images": images}, {**facts, **changes})
+    facts |= {"precision": "bfloat16", "panels": ["y"], "seeds": {"run": 0}}
+    arrays = {"images": images, "targets": np.zeros(3), "shifted": np.zeros(3)}
+    return ArrayFile(arrays, {**facts, **changes})
+
+
+def with_arrays(file: ArrayFile, **changes) -> ArrayFile:
+    """A file with other arrays; None takes one away."""
+    arrays = {name: array for name, array in {**file.arrays, **changes}.items() if array is not None}
+    return replace(file, arrays=arrays)
 
 
 def test_merged_layers_are_in_order():
@@ -61,11 +70,24 @@ def test_the_merged_file_lists_all_devices():
     assert merge_layers([part([1], device="H100"), part([2], device="A100")]).facts["device"] == "A100, H100"
 
 
-@pytest.mark.parametrize("changes", [{"precision": "float32"}, {"settings": {"layers": [2], "seed": 1}}])
-def test_jobs_that_ran_differently_are_refused(changes):
-    line = f"^runs.r: its jobs ran with different {next(iter(changes))}; expected the same in all$"
-    with pytest.raises(InputError, match=line):
-        merge_layers([part([1], precision="bfloat16"), part([2], **{"precision": "bfloat16", **changes})])
+@pytest.mark.parametrize(
+    ("other", "line"),
+    [
+        (part([2], precision="float32"), "b: has other precision than a; expected the same in all"),
+        (part([2], panels=["x"], seeds={"run": 1}), "b: has other panels, seeds than a; expected the same in all"),
+        (part([2], settings={"layers": [2], "seed": 1}), "b: has other settings than a; expected the same in all"),
+        (part([2, 1]), "b: has layers [1] again; expected each in one file"),
+        (part([4]), "a and the files beside it: have no layers [2]"),
+        (with_arrays(part([2]), targets=np.ones(3)), "b: has other targets than a; expected the same in all"),
+        (with_arrays(part([2]), shifted=None), "b: has other shifted than a; expected the same in all"),
+    ],
+)
+def test_jobs_that_do_not_belong_together_are_refused(other, line):
+    one = part([1, 4] if other.facts["layers"] != [4] else [1])
+    with pytest.raises(InputError) as refused:
+        merge_layers([replace(one, path="a"), replace(other, path="b")], [1, 2, 4])
+    assert str(refused.value) == line
+    assert merge_layers([one, part([2])])["images"].ravel().tolist() == sorted([*one.facts["layers"], 2])
 
 
 @pytest.mark.parametrize("precision", [torch.bfloat16, torch.int8])
@@ -84,6 +106,35 @@ def test_array_files_keep_arrays_and_facts_with_equal_bytes(tmp_path):
     assert back["images"].dtype == np.float32
     np.testing.assert_array_equal(back["images"], arrays["images"].astype(np.float32))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("lmrep", [None, "{", "[1]", '"x"', "[" * 5000])
+def test_metadata_that_is_not_a_json_object_is_refused_in_one_line(tmp_path, lmrep):
+    save_file({"images": torch.zeros(2)}, tmp_path / "other", metadata={"lmrep": lmrep} if lmrep else None)
+    with pytest.raises(InputError, match="other: expected a file of float32 arrays with"):
+        read_arrays(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "line"),
+    [
+        ({"loss": np.zeros(2)}, "has no images"),
+        ({"images": np.zeros((2, 3, 4, 4))}, f"{PICTURES} have the shape [2, 3, 4, 4], expected [3, 3, 4, 4]"),
+        ({"images": np.zeros((3, 3, 4, 5))}, f"{PICTURES} have the shape [3, 3, 4, 5], expected [3, 3, 4, 4]"),
+        ({"images": np.zeros((3, 4, 4, 4))}, f"{PICTURES} have the shape [3, 4, 4, 4], expected [3, 3, 4, 4]"),
+        ({"images": np.zeros((3, 3, 4))}, f"{PICTURES} have the shape [3, 3, 4], expected [3, 3, side, side]"),
+        ({"images": np.full((3, 3, 4, 4), np.nan)}, "its images are not all finite"),
+        ({"images": np.full((3, 3, 4, 4), np.inf)}, "its images are not all finite"),
+        ({"images": np.zeros((3, 3, 4, 4)), "loss": np.zeros(2)}, "its loss [layers] have the shape [2], expected [3]"),
+    ],
+)  # fmt: skip
+def test_arrays_of_another_shape_are_refused(arrays, line):
+    shapes = {"images": ("layers", 3, "side", "side"), "loss": ("layers",)}
+    good = ArrayFile({"images": np.zeros((3, 3, 4, 4)), "loss": np.zeros(3), "more": np.zeros(1)}, {}, "file")
+    check_arrays(good, shapes, {"layers": 3})
+    with pytest.raises(InputError) as refused:
+        check_arrays(ArrayFile(arrays, {}, "file"), shapes, {"layers": 3})
+    assert str(refused.value) == f"file: {line}"
 
 
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"\x02\x00\x00\x00\x00\x00\x00\x00{}"])

@@ -1,8 +1,13 @@
 """Files that appear whole or not at all."""
 
-import pytest
+import errno
 
-from lmrep.files import replacing
+import numpy as np
+import pytest
+from disk import almost_full
+from PIL import Image
+
+from lmrep.files import replacing, write_arrays
 
 
 class Killed(Exception):
@@ -33,3 +38,29 @@ def test_two_writers_of_one_file_both_succeed(tmp_path):
     assert path.read_text() == "quick" and list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "never written"):
         pass
+
+
+def save_picture(path):
+    with replacing(path) as part:
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (99, 99, 3), np.uint8)).save(part, "PNG")
+
+
+def save_text(path):
+    with replacing(path) as part, open(part, "w") as file:
+        file.write("0123456789" * 1000)  # written when it is closed
+
+
+@pytest.mark.parametrize("write", [save_picture, save_text, lambda path: write_arrays(path, {"x": np.zeros(9999)}, {})])
+def test_a_full_disk_is_an_error_that_names_the_file_and_leaves_it_as_it_was(tmp_path, write):
+    path = tmp_path / "file"
+    path.write_text("before")
+    with pytest.raises(OSError) as full, almost_full():
+        write(path)
+    assert full.value.filename == str(path) and full.value.errno in (errno.EFBIG, errno.EIO)
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError) as missing, replacing(tmp_path / "file"):
+        (tmp_path / "source").read_bytes()
+    assert missing.value.filename == str(tmp_path / "source")

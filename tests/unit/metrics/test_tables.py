@@ -81,15 +81,6 @@ def test_the_table_of_rows_has_the_ssim_of_each_row_of_patches():
     assert list(patch_rows(make_run("patch", [3]))) == []
 
 
-@pytest.mark.parametrize("missing", ["earlier", "shifted"])
-@pytest.mark.parametrize("table", [accuracy, patch_rows])
-def test_a_run_file_of_an_older_version_asks_for_a_rebuild(table, missing):
-    run = make_run("match", ["cat"])
-    del run.arrays[missing]
-    with pytest.raises(InputError, match=f"runs.r: its run file .* has no {missing}; .* build it again"):
-        list(table(run))
-
-
 def test_patches_has_a_row_for_each_layer_panel_and_patch():
     rows = list(patches(make_run("neuron", [3, 8])))
     assert len(rows) == 2 * 2 * 9
@@ -208,7 +199,13 @@ def test_bools_are_yes_and_no(tmp_path):
     [
         ("r\t1\tyes\t", "psnr is '', expected a number"),
         ("r\t1\tyes\tnan", "psnr is 'nan', expected a number"),
-        ("r\t1\tyes", "psnr is None, expected a number"),
+        ("r\t1\tyes\t-inf", "psnr is '-inf', expected a number"),
+        ("r\t1\tyes", "has 3 values, expected 4"),
+        ("r\t1\tyes\t2\t", "has 5 values, expected 4"),
+        ("", "has 0 values, expected 4"),
+        ("\t1\tyes\t2", "run is '', expected a text"),
+        ("r\t1_0\tyes\t2", "layer is '1_0', expected a whole number"),
+        ("r\t 1\tyes\t2", "layer is ' 1', expected a whole number"),
         ("r\t\tyes\t2", "layer is '', expected a whole number"),
         ("r\t1.5\tyes\t2", "layer is '1.5', expected a whole number"),
         ("r\t1\tTrue\t2", "converged is 'True', expected yes or no"),
@@ -225,3 +222,23 @@ def test_other_columns_are_refused(tmp_path):
     write_table(tmp_path / "t.tsv", TABLES["patches"], [])
     with pytest.raises(InputError, match=r"t\.tsv: columns are"):
         read_table(tmp_path / "t.tsv", TABLES["accuracy"])
+
+
+def test_only_some_columns_may_be_infinite(tmp_path):
+    table = TABLES["order"]
+    values = {"first_patch": 1.0, "first_row": 1.0, "last_row": 0.0, "ratio": np.inf}
+    row = {"run": "r", "probe": "p", "weights": "trained", "layer": 1} | values
+    write_table(tmp_path / "t.tsv", table, [row])
+    assert read_table(tmp_path / "t.tsv", table) == [row]
+    write_table(tmp_path / "t.tsv", table, [row | {"first_row": np.inf}])
+    with pytest.raises(InputError, match="line 2: first_row is 'inf', expected a number"):
+        read_table(tmp_path / "t.tsv", table)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"\x89PNG\r\n\x1a\n\0\0", b'run\t"layer\n', b"run" * 50000])
+def test_a_file_that_is_no_table_is_refused_in_one_line(tmp_path, content):
+    (tmp_path / "t.tsv").write_bytes(content)
+    for path in (tmp_path / "t.tsv", tmp_path / "absent.tsv", tmp_path):
+        with pytest.raises(InputError, match=f"^{path}: ") as refused:
+            read_table(path, TABLES["order"])
+        assert "\n" not in str(refused.value)

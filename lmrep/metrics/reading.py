@@ -1,0 +1,176 @@
+"""Run files, tables and traces as the study says they are: what is edited, cut short or of another run is refused.
+
+A figure drawn from half a table looks like any other, so nothing is measured or drawn before it is whole.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain, product
+from pathlib import Path
+from typing import Any
+
+from lmrep.errors import InputError, one_line
+from lmrep.files import ArrayFile, Shape, check_arrays, read_arrays
+from lmrep.metrics.tables import TABLES, Row, read_table
+from lmrep.study.kinds import OBJECTIVES
+from lmrep.study.spec import Run
+
+PICTURES: Shape = ("layers", "panels", 3, "side", "side")
+PHOTOGRAPHS: Shape = ("panels", 3, "side", "side")
+ARRAYS: dict[str, Shape] = {
+    "images": PICTURES, "initial": ("layers", "panels", 3, "first side", "first side"), "loss": ("layers", "passes"),
+}  # fmt: skip
+OF_MATCH: dict[str, Shape] = {
+    "targets": PHOTOGRAPHS, "shifted": PHOTOGRAPHS, "earlier": PICTURES,
+    "output_distance": ("layers", "panels"), "shifted_output_distance": ("layers", "panels"),
+}  # fmt: skip
+TRACE: dict[str, Shape] = {
+    "image": (3, "size", "size"), "tokens": ("tokens", "width"), "activations": ("layers", "tokens", "width"),
+}  # fmt: skip
+KERNELS: dict[str, Shape] = {"kernels": ("width", 3, "patch", "patch")}  # of a trace, if the stem has filters
+# What tells the rows of a run's table apart.
+KEYS = {
+    "accuracy": ("image", "seed", "layer"),
+    "rows": ("image", "seed", "layer", "row"),
+    "patches": ("panel", "seed", "layer", "patch"),
+    "order": ("layer",),
+    "reach": ("layer",),
+}
+NAMED = 3  # rows that a message names
+
+
+@contextmanager
+def made_again(path: Path) -> Iterator[None]:
+    """Adds to an InputError of a file that a build has made how to make it again."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{error}; delete {path} and build again") from None
+
+
+def check_facts(file: ArrayFile, expected: dict[str, Any], of: str) -> None:
+    unlike = [name for name, value in expected.items() if file.facts.get(name) != value]
+    if unlike:
+        found = ", ".join(f"{name} {file.facts.get(name)!r:.60}" for name in unlike)
+        raise InputError(f"{file.path}: has {found}, which is not what {of} says")
+
+
+def read_run(path: Path, run: Run) -> ArrayFile:
+    """The run file of `run`, a run of the study or some of its layers.
+
+    Raises InputError for a file that is not readable, of another run, or without one of its arrays, finite and in its
+    shape. The name of the probe may be another: no number depends on it.
+    """
+    stem, descent = run.probe.stem, run.descent
+    facts = {
+        "run": run.name, "objective": run.objective, "weights": run.weights, "layers": list(run.layers),
+        "panels": list(run.panels), "size": stem.size, "grid": stem.grid, "optimiser": descent.optimiser,
+        "passes": descent.steps,
+        "seeds": {"run": run.seed} | ({"panels": list(run.panel_seeds)} if run.panel_seeds else {}),
+    }  # fmt: skip
+    sizes = {
+        "layers": len(run.layers), "panels": len(run.panels), "passes": descent.steps,
+        "side": descent.octaves[-1].size, "first side": descent.octaves[0].size,
+    }  # fmt: skip
+    shapes = ARRAYS | (OF_MATCH if run.matches else {}) | ({"rates": ("layers",)} if descent.first_step else {})
+    with made_again(path):
+        file = read_arrays(path)
+        check_facts(file, facts, f"runs.{run.name}")
+        check_arrays(file, shapes, sizes)
+    return file
+
+
+def read_trace(path: Path, runs: Sequence[Run]) -> ArrayFile:
+    """The trace of a figure of `runs`, which are all of one probe. Raises InputError as `read_run` does."""
+    spec, layers = runs[0].probe, list(runs[0].layers)
+    maximised: dict[str, list[Any]] = {"neurons": [], "patches": []}
+    for run in runs:
+        maximised.get(OBJECTIVES[run.objective].panels, []).extend(run.panels)
+    sizes = {"size": spec.stem.size, "patch": spec.stem.patch}
+    facts = sizes | maximised | {
+        "layers": layers, "grid": spec.stem.grid, "first_token": spec.stem.first_token,
+        "basis": spec.stem.weights is None, "depth": spec.stack.depth, "causal": spec.masked,
+    }  # fmt: skip
+    sizes |= {"layers": len(layers), "tokens": spec.stem.tokens, "width": spec.stack.width}
+    with made_again(path):
+        file = read_arrays(path)
+        check_facts(file, facts, f"runs.{runs[0].name}")
+        check_arrays(file, TRACE | (KERNELS if "kernels" in file.arrays else {}), sizes)
+    return file
+
+
+def read_inputs(found: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
+    """All that a figure of `runs` reads, as `lmrep.figures.shown.Shown` holds it: `runs`, `tables`, `trace`, `claims`.
+
+    `found`: "runs" and names of TABLES -> paths, one a run; "trace", "claims" -> a path. A figure has some of them.
+    """
+    paths = {kind: list(map(Path, found.get(kind) or [])) for kind in ("runs", *TABLES)}
+    each = {kind: list(zip(files, runs, strict=True)) if files else [] for kind, files in paths.items()}
+    rows = {name: [read_run_table(path, name, run) for path, run in each[name]] for name in TABLES}
+    return {
+        "runs": {run.name: read_run(path, run) for path, run in each["runs"]},
+        "tables": {name: list(chain.from_iterable(parts)) for name, parts in rows.items()},
+        "trace": read_trace(Path(found["trace"]), runs) if found.get("trace") else None,
+        "claims": read_claims(Path(found["claims"])) if found.get("claims") else (),
+    }
+
+
+def read_claims(path: Path) -> list[dict[str, Any]]:
+    """The entries of a claims.json. Raises InputError for any other file."""
+    with made_again(path):
+        try:
+            entries = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{path}: expected claims as JSON ({one_line(error)})") from None
+        if not isinstance(entries, list) or not all(isinstance(e, dict) and "claim" in e for e in entries):
+            raise InputError(f"{path}: expected a list of claims")
+    return entries
+
+
+def row_keys(table: str, run: Run) -> list[tuple[Any, ...]]:
+    """The KEYS of every row that a table of `run` has."""
+    layers, patches, kind = run.layers, range(run.probe.stem.patches), OBJECTIVES[run.objective].panels
+    panels = list(zip(map(str, run.panels), run.start_seeds, strict=True))
+    photographs = panels if run.matches else []
+    placed = kind == "patches" and run.descent.octaves[-1].size == run.probe.stem.size
+    found: dict[str, list[tuple[Any, ...]]] = {
+        "accuracy": [(*panel, layer) for panel, layer in product(photographs, layers)],
+        "rows": [(*panel, *place) for panel, *place in product(photographs, layers, range(run.probe.stem.grid))],
+        "patches": [(*panel, *place) for panel, *place in product(panels, layers, patches)],
+        "order": [(layer,) for layer in layers if kind == "neurons"],
+        "reach": [(layer,) for layer in layers if placed],
+    }
+    return found[table]
+
+
+def read_run_table(path: Path, table: str, run: Run) -> list[Row]:
+    """The rows of one of TABLES for `run`.
+
+    Raises InputError, naming the rows, if the table has a row of another run, a row twice, or lacks one.
+    """
+    with made_again(path):
+        rows, keys = read_table(path, TABLES[table]), KEYS[table]
+        own = {
+            "run": run.name, "probe": run.probe.name, "weights": run.weights, "optimiser": run.descent.optimiser,
+            "passes": run.descent.steps,
+        }  # fmt: skip
+        for line, row in enumerate(rows, start=2):
+            unlike = [name for name, value in own.items() if name in row and row[name] != value]
+            if unlike:
+                name = unlike[0]
+                raise InputError(f"{path}: line {line}: {name} is {row[name]!r}, expected {own[name]!r}")
+        found, wanted = Counter(tuple(row[key] for key in keys) for row in rows), row_keys(table, run)
+        refuse_rows(path, "has no row of", keys, [key for key in wanted if key not in found])
+        refuse_rows(path, f"has rows that runs.{run.name} has not:", keys, sorted({*found} - {*wanted}))
+        refuse_rows(path, "has two rows of", keys, [key for key, count in found.items() if count > 1])
+    return rows
+
+
+def refuse_rows(path: Path, problem: str, keys: Sequence[str], rows: Collection[tuple[Any, ...]]) -> None:
+    """Raises InputError that names some of `rows`, if there are any."""
+    if rows:
+        named = [", ".join(f"{key} {value}" for key, value in zip(keys, row, strict=True)) for row in rows]
+        more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
+        raise InputError(f"{path}: {problem} {'; '.join(named[:NAMED])}{more}")
