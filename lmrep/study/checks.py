@@ -1,17 +1,20 @@
 """What a study asks for against what its models and images have, before any job starts."""
 
-from collections.abc import Container, Iterable, Iterator
-from math import isfinite
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Sequence
+from math import ceil, isfinite
 from typing import Any
 
 from lmrep.errors import InputError
-from lmrep.study.config import Figure, Study
+from lmrep.study.config import Figure, Study, listed
 from lmrep.study.kinds import FIGURES, OBJECTIVES, OPTIMISERS
 from lmrep.study.model_checks import check_image, check_probe, check_weights
+from lmrep.study.schema import schema
 from lmrep.study.spec import Run, identity
 
 DISTANCES = ("l1", "l2")
 SSIM_WINDOW = 11  # px, of measures.ssim: the smallest side of an image that it measures
+MOST_BYTES = 10**12  # of a run's arrays: more than a host's memory
 
 
 def numbers(value: Any) -> Iterator[float]:
@@ -27,14 +30,15 @@ def numbers(value: Any) -> Iterator[float]:
 
 def check_panels(run: Run, images: Iterable[str]) -> None:
     key, stack = f"runs.{run.name}", run.probe.stack
-    if len(set(zip(run.panels, run.start_seeds, strict=True))) != len(run.panels):
-        raise InputError(f"{key}: expected every panel once, found {list(run.panels)}")
+    ((panel, seed), times), *_ = Counter(zip(run.panels, run.start_seeds, strict=True)).most_common(1)
+    if times > 1:
+        raise InputError(f"{key}: expected every panel once, found {panel} with seed {seed} {times} times")
     wanted = OBJECTIVES[run.objective].panels
     counts = {"neurons": (stack.name, stack.width), "patches": (run.probe.stem.name, run.probe.stem.patches)}
     for panel in run.panels:
         if isinstance(panel, str):
             if panel not in images:
-                raise InputError(f"{key}.images: '{panel}' is not one of images: {', '.join(images) or 'none'}")
+                raise InputError(f"{key}.images: '{panel}' is not one of images: {listed(images)}")
         elif not 0 <= panel < counts[wanted][1]:
             owner, count = counts[wanted]
             raise InputError(f"{key}.{wanted}: '{owner}' has {wanted} 0 to {count - 1}, not {panel}")
@@ -74,8 +78,21 @@ def check_octaves(run: Run) -> None:
         raise InputError(f"{key}: the first octave has {octaves[0].size} px, expected the probe's {size} px")
     if not OPTIMISERS[run.descent.optimiser].jitters and (len(octaves) > 1 or octaves[0].size != size):
         raise InputError(f"{key}: {run.descent.optimiser} takes one octave, of the probe's {size} px")
+    most = schema()["$defs"]["steps"]["maximum"]
+    if run.descent.steps > most:
+        raise InputError(f"{key}: {run.descent.steps} steps in all octaves, expected at most {most}")
     if run.matches and any(octave.size != size for octave in octaves):
         raise InputError(f"{key}: a match is against a photograph of {size} px, expected every octave at that size")
+
+
+def check_size(run: Run) -> None:
+    """Raises InputError if no machine holds the arrays of a run, float32: its images, and a loss a step of each."""
+    images, steps = len(run.layers) * len(run.panels), run.descent.steps
+    pixels = 3 * max(octave.size for octave in run.descent.octaves) ** 2
+    if 4 * images * (pixels + steps) > MOST_BYTES:
+        found = f"its arrays take {4 * images * (pixels + steps) / 1e9:.0f} GB"
+        how = f"{images} images (layers x panels) of {pixels} values, and {steps} steps"
+        raise InputError(f"runs.{run.name}: {found}, expected at most {MOST_BYTES / 1e9:.0f}: {how}")
 
 
 def check_run(run: Run, images: Iterable[str]) -> None:
@@ -85,8 +102,8 @@ def check_run(run: Run, images: Iterable[str]) -> None:
         if not lowest <= layer <= stack.depth:
             raise InputError(f"{key}.layers: '{stack.name}' has blocks 1 to {stack.depth}{stem}, not {layer}")
     check_panels(run, images)
-    if not all(map(isfinite, numbers(identity(run)))):
-        raise InputError(f"{key}: expected finite numbers in its descent")
+    if not all(map(isfinite, numbers([identity(run.descent), run.memory]))):
+        raise InputError(f"{key}: expected finite numbers in its descent and memory")
     kind, first, second = run.descent.start
     if (kind, True) in (("uniform", second < first), ("normal", second < 0)):
         wanted = "the lower bound first" if kind == "uniform" else "a standard deviation of 0 or more"
@@ -96,13 +113,31 @@ def check_run(run: Run, images: Iterable[str]) -> None:
         raise InputError(f"{key}: SSIM needs images of at least {SSIM_WINDOW} px, its probe's have {size}")
     check_descent(run)
     check_octaves(run)
+    check_size(run)
 
 
-def pictures(run: Run) -> Iterator[tuple[object, ...]]:
-    """What each image of a run is, for figures with a line for a probe, its weights and an optimiser."""
-    line = (run.probe.name, run.weights, run.descent.optimiser)
-    for panel, seed in zip(run.panels, run.start_seeds, strict=True):
-        yield from ((*line, panel, seed, layer) for layer in run.layers)
+def overlap(runs: Iterable[Run]) -> bool:
+    """Whether two runs have the same image, in figures with a line for a probe, its weights and an optimiser."""
+    seen: dict[tuple[object, ...], set[int]] = defaultdict(set)  # an image of any block -> the blocks
+    for run in runs:
+        line = (run.probe.name, run.weights, run.descent.optimiser)
+        for image in zip(run.panels, run.start_seeds, strict=True):
+            if not seen[(*line, *image)].isdisjoint(run.layers):
+                return True
+            seen[(*line, *image)].update(run.layers)
+    return False
+
+
+def fits_beside(blocks: Sequence[int], panels: Sequence[int]) -> bool:
+    """Whether a page can hold so many blocks and panels of each run side by side, if its text takes no room.
+
+    As figures.beside places them: columns 0.2 in apart on a page of 7 x 9.5 in with a margin of 0.08, 0.5 in of each
+    for the numbers of blocks, and panels of at least 0.12 in, 0.04 apart. A block has 0.35 in at least.
+    """
+    width = (6.84 + 0.2) / len(blocks) - 0.2 - 0.5
+    height = max((9.34 + 0.09) / max(blocks) - 0.09, 0.35 + 0.2)
+    across, lines = int((width + 0.04) / 0.16 + 1e-9), int((height + 0.04) / 0.16 + 1e-9)
+    return across > 0 and ceil(max(panels) / across) <= lines
 
 
 def check_figure(figure: Figure, study: Study) -> None:
@@ -115,20 +150,19 @@ def check_figure(figure: Figure, study: Study) -> None:
                 f"but '{run.name}' is a {run.objective} run"
             )
         if "image" in kind.keys and "trace" not in kind.reads and figure.image not in run.panels:
-            raise InputError(f"{key}.image: '{run.name}' has {', '.join(map(str, run.panels))}, not '{figure.image}'")
+            raise InputError(f"{key}.image: '{run.name}' has {listed(run.panels)}, not '{figure.image}'")
         for layer in figure.layers.get(run.name, ()):
             if layer not in run.layers:
-                blocks = ", ".join(map(str, run.layers))
-                raise InputError(f"{key}.layers: '{run.name}' has blocks {blocks}, not {layer}")
+                raise InputError(f"{key}.layers: '{run.name}' has blocks {listed(run.layers)}, not {layer}")
     if "trace" in kind.reads and figure.image not in study.images:
-        raise InputError(f"{key}.image: '{figure.image}' is not one of images: {', '.join(study.images)}")
-    shown = [picture for run in runs for picture in pictures(run)]
-    if kind.runs == "one of a probe, weights and optimiser" and len(set(shown)) < len(shown):
+        raise InputError(f"{key}.image: '{figure.image}' is not one of images: {listed(study.images)}")
+    if kind.runs == "one of a probe, weights and optimiser" and overlap(runs):
         one = f"{figure.kind} has one line for a probe, its weights and an optimiser"
         raise InputError(f"{key}.runs: {one}, expected no two runs with the same image, block and seed in one")
     distances = {(run.probe.name, run.weights, run.descent.optimiser): run.descent.distance for run in runs}
     for run in runs:
-        if distances[run.probe.name, run.weights, run.descent.optimiser] != run.descent.distance:
+        alike = distances[run.probe.name, run.weights, run.descent.optimiser]
+        if kind.runs != "all" and alike != run.descent.distance:
             raise InputError(f"{key}.runs: '{run.name}' has another distance than a run alike, expected one of the two")
     if kind.mixes and {run.objective for run in runs} != set(kind.mixes):
         raise InputError(f"{key}.runs: a {figure.kind} is drawn from {' and '.join(kind.mixes)} runs, expected both")
@@ -140,6 +174,19 @@ def check_figure(figure: Figure, study: Study) -> None:
         raise InputError(f"{key}.runs: {figure.kind} are drawn from one run, not {len(runs)}")
     if kind.runs == "one probe" and len({run.probe.name for run in runs}) != 1:
         raise InputError(f"{key}.runs: a {figure.kind} is of one probe, expected runs on the same one")
+    check_room(figure, runs)
+
+
+def check_room(figure: Figure, runs: Sequence[Run]) -> None:
+    """Raises InputError if a figure shows more panels than there are, or more than have room."""
+    key, most = f"figures.{figure.name}", max(len(run.panels) for run in runs)
+    if figure.panels > most:
+        raise InputError(f"{key}.panels: its runs have up to {most} panels, not {figure.panels}")
+    if FIGURES[figure.kind].runs != "several":
+        return
+    blocks = [len(figure.layers.get(run.name, run.layers)) for run in runs]
+    if not fits_beside(blocks, [min(len(run.panels), figure.panels or len(run.panels)) for run in runs]):
+        raise InputError(f"{key}: a page has no room for so many pictures, expected fewer runs, layers or panels")
 
 
 def refuse_spare(section: str, entries: Iterable[str], used: Container[object], expected: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lmrep.errors import InputError
-from lmrep.study import kinds
+from lmrep.study import cost, kinds
 from lmrep.study.spec import Descent, Image, Octave, Probe, Run, Stem, Weights
 
 FIGURE_KEYS = ("kind", "title", "runs", "target")  # of every kind of figure
@@ -17,6 +17,8 @@ OWN_KEYS = {  # of weights: each family takes some of them
     "patch": "px, of its stem",
     "size": "px, of its stem's images",
 }
+MOST_IMAGES = 10**6  # of all runs, layers x panels: a week of an H100 at GPT-2's size
+MOST_NAMED = 20  # in a message
 Entry = TypeVar("Entry")
 
 
@@ -40,7 +42,7 @@ class Study:
     checkpoint: float  # s between two writes of a run's state
     jobs_per_run: int | Mapping[str, float]  # or {"minutes": of a job}
     formats: tuple[str, ...]
-    gflops: Mapping[str, float]  # what one core ("cpu") or one GPU ("cuda") does in a run
+    gflops: Mapping[str, float | Mapping[str, float]]  # what a core ("cpu") or GPU ("cuda") does, by precision or any
     weights: Mapping[str, Weights]
     images: Mapping[str, Image]
     probes: Mapping[str, Probe]
@@ -54,15 +56,22 @@ class Study:
         return tuple(name for name in self.runs if target == "evidence" or name not in spare)
 
     @property
-    def speed(self) -> float:
-        """10^9 operations a second of one run on the device that the config asks for (auto: a GPU)."""
-        return self.gflops["cpu"] * self.threads if self.device == "cpu" else self.gflops["cuda"]
+    def speed(self) -> cost.Speed:
+        """The speed of one run on the device that the config asks for (auto: a GPU)."""
+        return cost.speed_asked(self.gflops, self.device, self.threads)
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names in a message: the first ones, and how many more there are."""
+    found = [str(name) for name in names]
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    return f"{', '.join(found[:MOST_NAMED])}{more}" or "none"
 
 
 def pick(section: str, entries: Mapping[str, Entry], name: str, key: str) -> Entry:
     """The entry called `name`, or an InputError that names the key which asked for it."""
     if name not in entries:
-        raise InputError(f"{key}: '{name}' is not one of {section}: {', '.join(entries) or 'none'}")
+        raise InputError(f"{key}: '{name}' is not one of {section}: {listed(entries)}")
     return entries[name]
 
 
@@ -165,7 +174,10 @@ def make_panels(raw: Mapping[str, Any], probe: Probe, key: str) -> tuple[Any, ..
     return spread_patches(panels, probe.stem.patches)
 
 
-def make_run(name: str, raw: Mapping[str, Any], config: Mapping[str, Any], probes: Mapping[str, Probe]) -> Run:
+def make_run(
+    name: str, raw: Mapping[str, Any], config: Mapping[str, Any], probes: Mapping[str, Probe], room: int = MOST_IMAGES
+) -> Run:
+    """`room`: how many images the study has left."""
     key = f"runs.{name}"
     probe = pick("probes", probes, raw["probe"], f"{key}.probe")
     if "seed" in raw and "seeds" in raw:
@@ -173,6 +185,10 @@ def make_run(name: str, raw: Mapping[str, Any], config: Mapping[str, Any], probe
     seeds = tuple(raw.get("seeds", [raw.get("seed", config["seed"])]))
     panels = make_panels(raw, probe, key)
     layers = range(1, probe.stack.depth + 1) if raw["layers"] == "all" else sorted(set(raw["layers"]))
+    images = len(layers) * len(panels) * len(seeds)
+    if images > room:
+        most = f"at most {MOST_IMAGES} images in all runs of a study"
+        raise InputError(f"{key}: expected {most} (layers x panels x seeds), but it alone adds {images}")
     return Run(
         name, raw["objective"], probe, raw["weights"], tuple(layers), tuple(p for p in panels for _ in seeds),
         make_descent(name, raw, config), seeds[0], raw.get("precision", config["precision"]), config["memory"],
@@ -186,16 +202,17 @@ def make_figure(name: str, raw: Mapping[str, Any], runs: Mapping[str, Run]) -> F
     for needed in kind.needs:
         if needed not in raw:
             raise InputError(f"{key}.{needed}: a figure of the kind {raw['kind']} takes it, expected one")
-    for run in raw["runs"]:
+    if (raw["runs"] == "all") != (kind.runs == "all"):
+        wanted = "all" if kind.runs == "all" else "a list of runs"
+        raise InputError(f"{key}.runs: a figure of the kind {raw['kind']} takes {wanted}, expected that")
+    shown = tuple(runs if raw["runs"] == "all" else raw["runs"])
+    for run in shown:
         pick("runs", runs, run, f"{key}.runs")
     layers = {run: tuple(blocks) for run, blocks in raw.get("layers", {}).items()}
-    for run in layers:
-        if run not in raw["runs"]:
-            raise InputError(f"{key}.layers: '{run}' is not one of its runs: {', '.join(raw['runs'])}")
-    target = raw.get("target", "figures")
-    return Figure(
-        name, raw["kind"], raw["title"], tuple(raw["runs"]), raw.get("image", ""), layers, target, raw.get("panels", 0)
-    )  # fmt: skip
+    for run in sorted(layers.keys() - {*shown}):
+        raise InputError(f"{key}.layers: '{run}' is not one of its runs: {listed(shown)}")
+    image, target = raw.get("image", ""), raw.get("target", "figures")
+    return Figure(name, raw["kind"], raw["title"], shown, image, layers, target, raw.get("panels", 0))
 
 
 def whole_numbers(value: Any) -> Any:
@@ -215,7 +232,11 @@ def make_study(config: Mapping[str, Any]) -> Study:
     config = whole_numbers(config)
     weights = {name: make_weights(name, raw) for name, raw in config["weights"].items()}
     probes = {name: make_probe(name, raw, weights) for name, raw in config["probes"].items()}
-    runs = {name: make_run(name, raw, config, probes) for name, raw in config["runs"].items()}
+    runs: dict[str, Run] = {}
+    room = MOST_IMAGES
+    for name, raw in config["runs"].items():
+        runs[name] = make_run(name, raw, config, probes, room)
+        room -= len(runs[name].layers) * len(runs[name].panels)
     used = {raw["descent"] for raw in config["runs"].values()}
     for name in config["descents"]:
         if name not in used:

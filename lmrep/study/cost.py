@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import ceil
 
+from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Run
+
+Speed = Mapping[str, float]  # 10^9 operations a second, by precision
+SECONDS_OF_STEP = 0.01  # of a step without its blocks, on a CPU or a GPU
+HISTORY = 220  # operations that take as long as one pixel of one remembered move does in a step: it is read from memory
 
 
 def block_flops(width: int, tokens: int) -> float:
@@ -15,14 +20,37 @@ def block_flops(width: int, tokens: int) -> float:
 
 
 def run_flops(run: Run) -> float:
-    """Floating-point operations of all steps of a run, as if every token mattered to every panel."""
-    images = sum(run.layers) * len(run.panels) * run.descent.steps
-    return images * block_flops(run.probe.stack.width, run.probe.stem.tokens)
+    """Floating-point operations of all steps of a run, and what its optimiser's memory costs in operations."""
+    stem, descent, panels, width = run.probe.stem, run.descent, len(run.panels), run.probe.stack.width
+    images = panels * block_flops(width, stem.tokens)
+    if OBJECTIVES[run.objective].own_patch_only and run.probe.masked:  # a pass leaves out the tokens after the patch
+        images = sum(block_flops(width, stem.first_patch + int(patch) + 1) for patch in run.panels)
+    moves = descent.history if "history" in OPTIMISERS[descent.optimiser].keys else 0
+    memory = HISTORY * moves * len(run.layers) * panels * 3 * descent.octaves[-1].size ** 2
+    return descent.steps * (sum(run.layers) * images + memory)
 
 
-def run_seconds(run: Run, gflops: float) -> float:
-    """Seconds that a run's steps take at `gflops` 10^9 operations a second."""
-    return run_flops(run) / gflops / 1e9
+def precision_of(run: Run, bfloat16: bool = True) -> str:
+    """The precision that a run's steps have, on a device with or without `bfloat16`."""
+    if run.precision != "auto":
+        return run.precision
+    return "bfloat16" if bfloat16 and not OPTIMISERS[run.descent.optimiser].exact else "float32"
+
+
+def speed_of(gflops: float | Mapping[str, float], cores: float = 1) -> Speed:
+    """The speed of `cores` cores or GPUs, from an entry under `gflops`: a number for any precision, or one for each."""
+    each = gflops if isinstance(gflops, Mapping) else dict.fromkeys(("bfloat16", "float32"), gflops)
+    return {precision: cores * number for precision, number in each.items()}
+
+
+def speed_asked(gflops: Mapping[str, float | Mapping[str, float]], device: str, threads: int) -> Speed:
+    """The speed of one run of `threads` threads on the device that a config asks for (auto: a GPU)."""
+    return speed_of(gflops["cpu"], threads) if device == "cpu" else speed_of(gflops["cuda"])
+
+
+def run_seconds(run: Run, speed: Speed, bfloat16: bool = True) -> float:
+    """Seconds that all steps of a run take at `speed`."""
+    return run_flops(run) / speed[precision_of(run, bfloat16)] / 1e9 + SECONDS_OF_STEP * run.descent.steps
 
 
 def deal_layers(layers: tuple[int, ...], hands: int) -> tuple[tuple[int, ...], ...]:
@@ -33,11 +61,11 @@ def deal_layers(layers: tuple[int, ...], hands: int) -> tuple[tuple[int, ...], .
     return tuple(tuple(sorted(hand)) for hand in dealt)
 
 
-def shards(run: Run, jobs: int | Mapping[str, float], gflops: float) -> tuple[Run, ...]:
+def shards(run: Run, jobs: int | Mapping[str, float], speed: Speed) -> tuple[Run, ...]:
     """The run as one run for each of its jobs, over some of its layers.
 
-    `jobs`: how many, or {"minutes": of each job} at `gflops`.
+    `jobs`: how many, or {"minutes": of each job} at `speed`.
     """
     if isinstance(jobs, Mapping):
-        jobs = ceil(run_seconds(run, gflops) / 60 / jobs["minutes"])
+        jobs = ceil(run_seconds(run, speed) / 60 / jobs["minutes"])
     return tuple(replace(run, layers=layers) for layers in deal_layers(run.layers, jobs))

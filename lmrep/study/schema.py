@@ -1,7 +1,8 @@
 """The JSON schema of a config, and the one line that says where a config does not fit it."""
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -10,12 +11,34 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
 
 from lmrep.errors import InputError
 from lmrep.study import kinds
 
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
 LONGEST = 200  # characters of a complaint: jsonschema quotes the value, which may be a whole section
+LONGEST_KEY = 100
+COUNTED = {"maxLength": "characters", "maxItems": "entries", "maxProperties": "entries"}  # limits that jsonschema hides
+DEEPEST = 20  # levels: a config has 6, and one that holds itself has no end
+MOST = 200_000  # values: the shipped ones have 2000, and a few lines with YAML's aliases may stand for 10^9
+MOST_BITS = 1024  # of an integer: Python does not print one of 4300 digits
+# What breaks a line, a file name or an SVG: control characters, line separators, halves of characters, no characters.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+
+
+def short_only(keyword: str) -> Callable[..., Iterator[ValidationError]]:
+    """A keyword of JSON's schemas for lists, which passes a list that is too long: the search may take its square."""
+
+    def check(validator: Any, wanted: Any, found: Any, entry: Mapping[str, Any]) -> Iterator[ValidationError]:
+        if not isinstance(found, list) or len(found) <= entry.get("maxItems", len(found)):
+            yield from Draft202012Validator.VALIDATORS[keyword](validator, wanted, found, entry)
+
+    return check
+
+
+KEYWORDS = {keyword: short_only(keyword) for keyword in ("items", "uniqueItems")}
+Validator = extend(Draft202012Validator, KEYWORDS)  # type: ignore[no-untyped-call]  # has no types
 
 
 @cache
@@ -32,30 +55,57 @@ def schema() -> dict[str, Any]:
     return found
 
 
-def complaint(error: ValidationError) -> str:
+def shortened(text: str, longest: int) -> str:
+    """The text without its middle if it is too long: a complaint says last what was expected."""
+    return text if len(text) <= longest else f"{text[: longest // 3]} ... {text[-longest // 2 :]}"
+
+
+def complaint(keys: Iterable[Any], message: str) -> str:
     """One line: the key, and what was expected there."""
-    keys = [str(key) for key in error.absolute_path]
-    message = error.message.splitlines()[0]
-    if len(message) > LONGEST:  # what was expected comes last
-        message = f"{message[:60]} ... {message[-100:]}"
-    return f"config: {'.'.join(keys)}: {message}" if keys else f"config: {message}"
+    place = ".".join(shortened(str(key), LONGEST_KEY) for key in keys)
+    line = shortened(UNPRINTABLE.sub(" ", message), LONGEST)
+    return f"config: {place}: {line}" if place else f"config: {line}"
 
 
-def check_finite(value: Any, keys: tuple[str, ...] = ()) -> None:
-    """Raises InputError at the first number that is infinite or not a number: JSON's schemas do not know them."""
+def said(error: ValidationError) -> str:
+    """jsonschema's message, or the limit that it does not say."""
+    if error.validator not in COUNTED:
+        return str(error.message)
+    found: Any = error.instance
+    counted, most = COUNTED[str(error.validator)], error.validator_value
+    return f"expected at most {most} {counted}, not the {len(found)} of {shortened(repr(found), LONGEST_KEY)}"
+
+
+def plain_values(value: Any, keys: tuple[Any, ...] = ()) -> Iterator[None]:
+    """Walks a config, one step a value. Raises InputError at the first one that JSON or a line has no place for."""
+    if len(keys) > DEEPEST:
+        raise InputError(complaint(keys[:3], f"expected a config of at most {DEEPEST} levels"))
+    yield
     if isinstance(value, Mapping):
         for key, entry in value.items():
-            check_finite(entry, (*keys, str(key)))
+            if not isinstance(key, str) or UNPRINTABLE.search(key):
+                raise InputError(complaint(keys, f"expected a name in letters, digits and _, not {key!r}"))
+            yield from plain_values(entry, (*keys, key))
     elif isinstance(value, list | tuple):
         for place, entry in enumerate(value):
-            check_finite(entry, (*keys, str(place)))
+            yield from plain_values(entry, (*keys, place))
+    elif isinstance(value, str):
+        if UNPRINTABLE.search(value):
+            wanted = "expected text on one line (in YAML, >- and not >)"
+            raise InputError(complaint(keys, f"{value!r} does not match: {wanted}"))
+    elif isinstance(value, int) and value.bit_length() > MOST_BITS:
+        raise InputError(complaint(keys, f"expected a number of fewer digits than {value.bit_length() * 3 // 10}"))
     elif isinstance(value, float) and not isfinite(value):
-        raise InputError(f"config: {'.'.join(keys)}: expected a finite number, not {value}")
+        raise InputError(complaint(keys, f"expected a finite number, not {value}"))
+    elif not isinstance(value, int | float | None):
+        raise InputError(complaint(keys, f"expected text, a number, a list or a mapping, not a {type(value).__name__}"))
 
 
 def check_schema(config: Mapping[str, Any]) -> None:
-    """Raises InputError at the first key that is unknown, missing, or of another type than expected."""
-    check_finite(config)
-    error = best_match(Draft202012Validator(schema()).iter_errors(json.loads(json.dumps(config, default=str))))
+    """Raises InputError at the first key that is unknown, missing, or of another type or size than expected."""
+    for count, _ in enumerate(plain_values(config)):
+        if count >= MOST:
+            raise InputError(f"config: expected at most {MOST} values")
+    error = best_match(Validator(schema()).iter_errors(json.loads(json.dumps(config))))
     if error:
-        raise InputError(complaint(error))
+        raise InputError(complaint(error.absolute_path, said(error)))

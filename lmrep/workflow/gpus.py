@@ -1,22 +1,71 @@
-"""One GPU for each run, if several runs share a host.
+"""The GPUs of this host, and one for each run if several runs share it.
 
 A process claims a GPU by locking a file that all processes of one user on the host share, if they share a TMPDIR. The
 system releases the lock when the process ends or is killed.
 """
 
 import os
+import re
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from filelock import FileLock, Timeout
 
 from lmrep.errors import InputError
 
+if TYPE_CHECKING:  # planning a build imports this module, and torch takes seconds
+    import torch
+
 SECONDS_BETWEEN_TRIES = 1.0
+SECONDS_FOR_DRIVER = 5  # to list the GPUs
+SECONDS_FOR_TORCH = 60  # to be imported and to list them, from a cold disk
+# "GPU 0: name (UUID: GPU-...)", and below it for each of its parts "  MIG 3g.20gb     Device  0: (UUID: MIG-...)".
+CARD = re.compile(r"^(?:GPU (\d+):|\s+(?=MIG)) *(.+?) *(?:Device +\d+: )?\(UUID: ([^)]+)\)$")
+ASK_TORCH = """
+import torch
+for place in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+    print(torch.cuda.get_device_name(place))
+"""
+
+
+def printed(*command: str, seconds: float) -> list[str] | None:
+    """The lines that a command prints; None if it fails, or takes longer."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds)
+    except (subprocess.SubprocessError, OSError, UnicodeDecodeError):
+        return None
+    return done.stdout.splitlines()
+
+
+@cache
+def gpu_names(device: str = "auto") -> list[str]:
+    """The names of the GPUs that a job may use, where the config asks for `device`.
+
+    nvidia-smi lists them at once. Where it is missing or fails, as with ROCm and in containers, and the config says
+    `cuda`, a process of its own asks torch, which takes seconds. torch knows ROCR_VISIBLE_DEVICES and the like.
+    """
+    visible, tool = os.environ.get("CUDA_VISIBLE_DEVICES"), shutil.which("nvidia-smi")
+    if device == "cpu" or visible == "":
+        return []
+    listing = printed(tool, "-L", seconds=SECONDS_FOR_DRIVER) if tool else None
+    if listing is None:
+        asks = device == "cuda"
+        return (printed(sys.executable, "-c", ASK_TORCH, seconds=SECONDS_FOR_TORCH) or []) if asks else []
+    cards = [found.groups() for found in map(CARD.match, listing) if found]  # (index, name, UUID)
+    if visible is None:
+        return [name for index, name, _ in cards if index]
+    # Numbers, or the beginnings of UUIDs.
+    wanted = [entry.strip() for entry in visible.split(",") if entry.strip()]
+    uuids = tuple(entry for entry in wanted if entry.startswith(("GPU-", "MIG-")))
+    return [name for index, name, uuid in cards if index in wanted or uuid.startswith(uuids)]
 
 
 @contextmanager
@@ -49,11 +98,13 @@ def claim(cards: Sequence[str], folder: Path, say: Callable[[str], None]) -> Ite
 
 
 @contextmanager
-def own_card(device: torch.device, say: Callable[[str], None]) -> Iterator[torch.device]:
+def own_card(device: "torch.device", say: Callable[[str], None]) -> Iterator["torch.device"]:
     """Yields `device`. If it is `cuda`, this process first claims one GPU of CUDA_VISIBLE_DEVICES and selects it."""
     if device.type != "cuda":
         yield device
         return
+    import torch
+
     folder = Path(tempfile.gettempdir(), f"lmrep-{os.getuid()}")
     cards = [str(torch.cuda.get_device_properties(place).uuid) for place in range(torch.cuda.device_count())]
     with claim(cards, folder, say) as place:

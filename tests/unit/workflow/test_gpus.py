@@ -1,4 +1,7 @@
-"""Real processes claim GPUs, and take over those of dead processes. A claim is of a name: the tests need no GPU."""
+"""Real processes claim GPUs, and take over those of dead processes. A claim is of a name: the tests need no GPU.
+
+The listing is what NVIDIA's own tool prints; the tool is a script here.
+"""
 
 import os
 import signal
@@ -12,7 +15,8 @@ import torch
 from conftest import ROOT
 
 from lmrep.errors import InputError
-from lmrep.workflow.gpus import claim, own_card
+from lmrep.workflow import gpus
+from lmrep.workflow.gpus import claim, gpu_names, own_card
 
 pytestmark = pytest.mark.models
 CLAIMANT = """
@@ -99,3 +103,61 @@ def test_torch_uses_the_claimed_card(tmp_path, monkeypatch):
     with own_card(torch.device("cuda"), print):
         (lock,) = tmp_path.rglob("*.lock")
         assert lock.stem == str(torch.cuda.get_device_properties(torch.cuda.current_device()).uuid)
+
+
+LISTING = """\
+GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-8a1c2d3e-0000-1111-2222-333344445555)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-9b1c2d3e-0000-1111-2222-333344445555)
+  MIG 3g.20gb     Device  0: (UUID: MIG-4f1c2d3e-0000-1111-2222-333344445555)
+GPU 2: NVIDIA H100 80GB HBM3 (UUID: GPU-7c1c2d3e-0000-1111-2222-333344445555)
+"""
+H100, A100 = "NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-40GB"
+
+
+@pytest.fixture
+def listed(tmp_path, monkeypatch):
+    """A function that lists the GPUs where nvidia-smi is a shell script, or missing, and torch sees one of its own."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (tmp_path / "torch.py").write_text(
+        "import os\nfrom types import SimpleNamespace\n"
+        "seen = os.environ.get('ROCR_VISIBLE_DEVICES') != ''\n"
+        "cuda = SimpleNamespace(is_available=lambda: seen, device_count=lambda: 1)\n"
+        "cuda.get_device_name = ['AMD Instinct MI300X'].__getitem__\n"
+    )
+
+    def list_gpus(tool, device="auto"):
+        if tool is not None:
+            (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{tool}\n")
+            (tmp_path / "nvidia-smi").chmod(0o755)
+        gpu_names.cache_clear()
+        return gpu_names(device)
+
+    yield list_gpus
+    gpu_names.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"),
+    [
+        (None, [H100, A100, H100]), ("1", [A100]), ("0,2", [H100] * 2), ("GPU-9b1c2d3e", [A100]), ("0,", [H100]),
+        ("", []), ("-1", []), (",", []), (" ", []), ("NVIDIA", []), ("G", []), ("7", []),
+        ("MIG-4f1c2d3e-0000-1111-2222-333344445555", ["MIG 3g.20gb"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_gpus_are_those_that_cuda_visible_devices_leaves(listed, monkeypatch, device, visible, found):
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert listed(f"printf '%s' '{LISTING}'", device) == found
+    assert listed(f"printf '%s' '{LISTING}'", "cpu") == []
+
+
+@pytest.mark.parametrize("tool", [None, "exit 9", "PATH=/bin:/usr/bin; exec sleep 60", "printf '\\377'"])
+def test_torch_is_asked_where_the_driver_is_silent_if_the_config_says_cuda(listed, monkeypatch, tool):
+    monkeypatch.setattr(gpus, "SECONDS_FOR_DRIVER", 0.2)
+    assert listed(tool, "auto") == []
+    assert listed(tool, "cuda") == ["AMD Instinct MI300X"]
+    monkeypatch.setenv("ROCR_VISIBLE_DEVICES", "")
+    assert listed(tool, "cuda") == []
