@@ -1,14 +1,13 @@
 # lmrep: the article's figures, from pinned weights and photographs. config.yaml says what to build (the article);
 # with --configfile miniature.yaml it is a study that a laptop builds in minutes.
 import sys
-from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 # Import lmrep from this checkout, whether or not one is installed: the digests are of this checkout's code.
-sys.path.insert(0, str(Path(workflow.basedir)))
+sys.path.insert(0, str(workflow.basedir))
 
 from lmrep.workflow.engine import Engine
 
@@ -24,6 +23,7 @@ include: "rules/inputs.smk"
 include: "rules/descent.smk"
 include: "rules/metrics.smk"
 include: "rules/probe.smk"
+include: "rules/claims.smk"
 include: "rules/figures.smk"
 include: "rules/miniature.smk"
 
@@ -48,6 +48,7 @@ rule evidence:
     input:
         figures_of("evidence"),
         rules.merge_evidence.output,
+        rules.judge_claims.output,
 
 
 onstart:

@@ -2,7 +2,7 @@
 import shutil
 from contextlib import suppress
 
-from lmrep.descent.checkpoint import state_path
+from lmrep.descent.checkpoint import forget_state
 from lmrep.inputs.places import pin_place
 from lmrep.workflow.announce import announcement, check_network
 from lmrep.workflow.session import begin_build, end_with_build, hold_folder
@@ -21,7 +21,8 @@ def begin():
 def announce():
     """Says what this build will do, and refuses if a GPU or a host is missing."""
     jobs = list(engine.planned_jobs())
-    runs = [job_run(job.wildcards) for job in jobs if job.rule in ("optimise_run", "optimise_shard")]
+    optimised = [job for job in jobs if job.rule in ("optimise_run", "optimise_shard")]
+    runs = {Path(job.outputs[0]): job_run(job.wildcards) for job in optimised}
     fetched = {output for job in jobs if job.rule in ("fetch_weights", "fetch_image") for output in job.outputs}
     pins = [
         pin for weights in study.weights.values() for pin in weights.pins if str(pin_place(weights, pin)) in fetched
@@ -37,7 +38,7 @@ def forget_states():
     """Removes the saved states, and the shards of another jobs_per_run, of the runs that are finished."""
     for name in study.runs:
         if Path(run_path(name)).exists():
-            state_path(Path(run_path(name))).unlink(missing_ok=True)
+            forget_state(Path(run_path(name)))
             shutil.rmtree(Path(shard_path(name, 1)).parent, ignore_errors=True)
     with suppress(OSError):  # not empty: some runs are not finished
         Path(shard_path("", 1)).parent.rmdir()

@@ -95,7 +95,8 @@ def keep(config: dict, runs: Collection[str]) -> None:
     """Leaves these runs, what they need, and the figures that can be drawn from them."""
     config["runs"] = {name: run for name, run in config["runs"].items() if name in runs}
     for figure in config["figures"].values():
-        figure["runs"] = [run for run in figure["runs"] if run in runs]
+        if figure["runs"] != "all":
+            figure["runs"] = [run for run in figure["runs"] if run in runs]
     whole = {"inversion": 2, "causality": 2, "regime": 3, "beside": 2}  # the least runs that show anything
     config["figures"] = {
         name: figure

@@ -27,3 +27,4 @@ class Shown:
     panels: int = 0  # how many of the first panels of a run to show; 0: all
     regimes: Mapping[str, str] = field(default_factory=dict)  # run -> the regime of its probe, in words
     regime: str = ""  # of all its probes, in words (`study.words`); none: the article's choices
+    claims: Sequence[Mapping[str, Any]] = ()  # entries of claims.json

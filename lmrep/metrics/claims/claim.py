@@ -1,0 +1,109 @@
+"""What a claim is, the table of all claims, and what their functions share."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from lmrep.metrics.claims.samples import Sample, View, matched
+from lmrep.metrics.claims.statistics import Array
+from lmrep.metrics.claims.verdicts import Measured, Rule, early_blocks, measure
+from lmrep.study.config import Study
+from lmrep.study.kinds import FAMILIES
+from lmrep.study.spec import Probe
+
+Parts = Sequence[Measured | None]
+SSIM = 0.02  # of two SSIM: a smaller difference is none
+SHARE = 0.01  # of two shares, likewise
+Ask = TypeVar("Ask", bound=Callable[[View], Parts])
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the article, in our words. `asked_of`: the probes that it is about."""
+
+    name: str
+    sentence: str
+    place: str
+    figures: tuple[str, ...]  # kinds of figures that show it, the best one first
+    rules: tuple[Rule, ...]
+    panels: str  # of the runs that it is about: neurons, patches or images
+    asked_of: Callable[[Probe], bool]
+    measure: Callable[[View], Parts]
+
+    @property
+    def statistic(self) -> str:
+        """Its definition, in one line."""
+        return " ".join((self.measure.__doc__ or "").split())
+
+
+CLAIMS: dict[str, Claim] = {}
+
+
+def claim(
+    sentence: str,
+    place: str,
+    figures: tuple[str, ...],
+    *rules: Rule,
+    panels: str,
+    asked_of: Callable[[Probe], bool] = bool,
+) -> Callable[[Ask], Ask]:
+    """Puts a function into CLAIMS, under its own name."""
+
+    def enter(function: Ask) -> Ask:
+        CLAIMS[function.__name__] = Claim(
+            function.__name__, sentence, place, figures, rules, panels, asked_of, function
+        )
+        return function
+
+    return enter
+
+
+def is_language(probe: Probe) -> bool:
+    return not FAMILIES[probe.stack.family].stem
+
+
+def is_vision(probe: Probe) -> bool:
+    return not is_language(probe)
+
+
+def is_masked(probe: Probe) -> bool:
+    return probe.masked
+
+
+def is_not_masked(probe: Probe) -> bool:
+    return not probe.masked
+
+
+def main_probes(study: Study) -> list[Probe]:
+    """The probe of each stack that the study's figures show first: one a model, in the config's order."""
+    runs = [study.runs[name] for name in study.runs_of("figures")]
+    found: dict[str, Probe] = {}
+    for probe in study.probes.values():
+        if any(run.probe == probe for run in runs):
+            found.setdefault(probe.stack.name, probe)
+    return list(found.values())
+
+
+def beside(view: View, wanted: Callable[[Probe], bool], sample: Callable[[View], Sample | None]) -> Sample | None:
+    """The sample of the widest other model that fits and has one; None if the study has no such model."""
+    others = [probe for probe in main_probes(view.study) if wanted(probe) and probe.stack != view.probe.stack]
+    widest = sorted(others, key=lambda probe: -probe.stack.width)
+    return next((found for probe in widest if (found := sample(replace(view, probe=probe)))), None)
+
+
+def map_sample(sample: Sample | None, statistic: Callable[[Array], Array]) -> Measured | None:
+    return measure(sample and sample.map(statistic))
+
+
+def difference(first: Sample | None, second: Sample | None) -> Sample | None:
+    """First minus second, cell by cell, where both have one."""
+    pair = matched(first, second) if first and second else None
+    return pair and replace(pair[0], values=pair[0].values - pair[1].values)
+
+
+def over_blocks(sample: Sample | None, depth: int, early: bool = False) -> Sample | None:
+    """The mean over all blocks, or over the first quarter, as a sample of one block."""
+    kept = (early_blocks(sample.blocks, depth) if early else list(range(len(sample.blocks)))) if sample else []
+    if sample is None or not kept:
+        return None
+    return replace(sample, blocks=(0,), values=sample.values[:, :, kept].mean(axis=2, keepdims=True))

@@ -1,0 +1,160 @@
+"""What the article says of images re-created from the outputs of blocks."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from lmrep.metrics.claims.claim import (
+    SSIM,
+    Parts,
+    beside,
+    claim,
+    difference,
+    is_language,
+    is_masked,
+    is_not_masked,
+    is_vision,
+    map_sample,
+    over_blocks,
+)  # fmt: skip
+from lmrep.metrics.claims.samples import ARTICLE, Sample, View, matched
+from lmrep.metrics.claims.statistics import Array
+from lmrep.metrics.claims.verdicts import Rule, measure
+
+PLACE, END = "Image Reconstruction", "Conclusion"
+
+
+def unfinished(view: View, weights: str = "trained") -> Sample | None:
+    """By how much SSIM may yet rise [photograph, seed, block]: as much again as in the last quarter of the passes.
+
+    A search that ended further from the target's output than the shifted photograph says nothing: SSIM may be
+    anything up to 1. The article reads its own descent as it is, so 0 there.
+    """
+    ssim, earlier = view.accuracy("ssim", weights), view.accuracy("ssim_earlier", weights)
+    ratio = view.accuracy("output_distance_ratio", weights)
+    if ssim is None or earlier is None or ratio is None:
+        return None
+    rise = np.where(ratio.values < 1, np.maximum(ssim.values - earlier.values, 0), 1 - ssim.values)
+    return replace(ssim, values=rise * (view.search != ARTICLE))
+
+
+@claim(
+    "Early layers of the language model hold the image less well than those of the vision transformer.", PLACE,
+    ("accuracy", "reconstructions"), Rule("SSIM of the vision transformer minus the model's", "above", SSIM, "mean"),
+    asked_of=is_language,
+    panels="images",
+)  # fmt: skip
+def early_holds_less_than_vision(view: View) -> Parts:
+    """SSIM with the photograph, mean over the first quarter of the blocks: the widest vision transformer's minus the
+    model's."""
+
+    def early(one: View) -> Sample | None:
+        return over_blocks(one.accuracy("ssim"), one.depth, early=True)
+
+    def rise(one: View) -> Sample | None:
+        return over_blocks(unfinished(one), one.depth, early=True)
+
+    gap = difference(beside(view, is_vision, early), early(view))
+    return [measure(gap, alike(rise(view), gap), alike(beside(view, is_vision, rise), gap))]
+
+
+def rank(distances: Array) -> Array:
+    """The place of candidate 0 among all, from 1, by distances [..., candidate]; of equal ones it comes last."""
+    places: Array = (distances <= distances[..., :1]).sum(axis=-1).astype(float)
+    return np.where(np.isfinite(distances).all(axis=-1), places, np.nan)
+
+
+@claim(
+    "Early layers of the language model still give recognisable images.", PLACE, ("reconstructions", "inversion"),
+    Rule("the rank by SSIM", "at most", 1.5, "every_early"),
+    Rule("the rank by output distance", "at most", 1.5, "every_early"), asked_of=is_language,
+    panels="images",
+)  # fmt: skip
+def early_is_recognisable(view: View) -> Parts:
+    """The rank of the right photograph among 20 candidates, 1 is best: by SSIM with the re-created image, and by the L1
+    distance of its output at that block."""
+    similar = view.candidates("ssim")
+    return [
+        map_sample(similar and replace(similar, values=-similar.values), rank),
+        map_sample(view.candidates("output_distance"), rank),
+    ]
+
+
+@claim(
+    "A language model keeps most of the input across a whole block.", END, ("accuracy", "reconstructions"),
+    Rule("SSIM above grey, in parts of what is possible,", "above", 0.5, "first"), asked_of=is_language,
+    panels="images",
+)  # fmt: skip
+def one_block_keeps_most(view: View) -> Parts:
+    """(SSIM - floor) / (1 - floor), with the SSIM of the best flat grey as the floor: 1 for the photograph itself."""
+    ssim, grey, rise = view.accuracy("ssim"), view.accuracy("ssim_grey"), unfinished(view)
+    if ssim is None or grey is None or rise is None:
+        return [None]
+    room = 1 - grey.values
+    kept = replace(ssim, values=(ssim.values - grey.values) / room)
+    return [measure(kept, rises=replace(rise, values=rise.values / room))]
+
+
+def first_rows(values: Array) -> Array:
+    """SSIM of the other rows minus that of the first quarter of the rows (rounded up), of SSIM [..., row]."""
+    top = -(-values.shape[-1] // 4)
+    found: Array = values[..., top:].mean(axis=-1) - values[..., :top].mean(axis=-1)
+    return found
+
+
+@claim(
+    "The first tokens, the top rows, are re-created worst.", PLACE, ("reconstructions", "inversion"),
+    Rule("SSIM of the other rows minus that of the top rows", "above", SSIM, "mean"),
+    Rule("the same minus that of a model without a mask", "above", SSIM, "mean"), asked_of=is_masked,
+    panels="images",
+)  # fmt: skip
+def first_rows_are_worst(view: View) -> Parts:
+    """SSIM of the other rows of patches minus that of the top quarter of the rows; and this minus the same of another
+    model without a mask, since some photographs are harder at the top. Means over blocks."""
+
+    def gap(one: View) -> Sample | None:
+        rows = one.rows()
+        return over_blocks(rows and rows.map(first_rows), one.depth)
+
+    return [map_sample(view.rows(), first_rows), measure(difference(gap(view), beside(view, is_not_masked, gap)))]
+
+
+@claim(
+    "The errors are of high frequency, as those of a badly conditioned model.", PLACE, ("reconstructions", "inversion"),
+    Rule("SSIM above the better floor", "above", SSIM, "early", gate=True),
+    Rule("the share of the error's power at high frequencies", "above", 0.5, "early"), asked_of=is_language,
+    panels="images",
+)  # fmt: skip
+def errors_are_of_high_frequency(view: View) -> Parts:
+    """The share of the error's power above half the Nyquist frequency. Asked only where SSIM is above those of flat
+    grey and of the start noise: the error of noise is of high frequency too."""
+    grey, start = view.accuracy("ssim_grey"), view.accuracy("ssim_start")
+    floor = replace(grey, values=np.maximum(grey.values, start.values)) if grey and start else None
+    return [measure(difference(view.accuracy("ssim"), floor)), measure(view.accuracy("high_frequency_error"))]
+
+
+@claim(
+    "The deeper the layer, the less of the image it holds.", PLACE, ("accuracy", "inversion"),
+    Rule("SSIM changes", "at most", -SSIM, "change"),
+    panels="images",
+)  # fmt: skip
+def deeper_holds_less(view: View) -> Parts:
+    """SSIM of the re-created image with the photograph: last block minus first."""
+    return [measure(view.accuracy("ssim"), rises=unfinished(view))]
+
+
+@claim(
+    "Trained layers hold less of the image than untrained ones.", "Introduction", ("accuracy",),
+    Rule("SSIM of untrained blocks minus that of trained ones", "above", SSIM, "every"),
+    panels="images",
+)  # fmt: skip
+def trained_holds_less(view: View) -> Parts:
+    """SSIM of the image re-created from freshly initialised blocks minus that from the trained ones, block by block."""
+    gap = difference(view.accuracy("ssim", "untrained"), view.accuracy("ssim"))
+    return [measure(gap, *(alike(unfinished(view, weights), gap) for weights in ("trained", "untrained")))]
+
+
+def alike(sample: Sample | None, like: Sample | None) -> Sample | None:
+    """A sample cut to the panels, seeds and blocks of another."""
+    pair = matched(sample, like) if sample and like else None
+    return pair and pair[0]

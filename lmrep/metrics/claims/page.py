@@ -1,0 +1,243 @@
+"""The claims as pages of Markdown: one of a study with all its numbers, and one of the rules and of all studies."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from textwrap import fill
+from typing import Any
+
+from lmrep.metrics.claims.claim import CLAIMS
+from lmrep.metrics.claims.statistics import DRAWS, FEWEST, LEVEL, UNCHANGED
+from lmrep.metrics.claims.verdicts import OPEN, WHERE
+from lmrep.metrics.claims.words import (
+    by_claim,
+    claim_numbers,
+    count_text,
+    interval_text,
+    models_of,
+    number_text,
+    tally_text,
+    value_text,
+)  # fmt: skip
+
+Entry = Mapping[str, Any]  # of claims.json
+DEPENDS = "*"  # beside a verdict that depends on something
+LINE = 120
+
+OTHERWISE = {  # what differs in `others` of an entry
+    "descent": "by another descent", "regime": "in another regime", "stem": "behind another stem",
+    "seed": "by one seed alone", "image": "by one image alone",
+}  # fmt: skip
+
+HEAD = """What the article "Language Model Representations and Features" says, in our words, and what was measured.
+`holds`, `fails` and `open` follow rules that were fixed in the code beforehand: see docs/claims.md."""
+
+VERDICTS = f"""
+The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
+was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and were fixed before
+the results. This page is written from that code and from `results/*/claims.json`: do not edit it.
+
+## How a verdict is made
+
+- A **rule** names a statistic, the blocks that it looks at, a side and a threshold. It holds if the {LEVEL:.0%}
+  interval of the statistic lies on that side. It fails if the interval lies on the other side. It is open if the
+  threshold lies inside the interval, or if nothing was measured.
+- A sentence **holds** if all its rules hold, and **fails** if one of them fails. Otherwise it is **open**: the data do
+  not say.
+- A **gate** is a condition of asking. Where it does not hold, the sentence is open, whatever the other rules say.
+- The **interval** comes from a bootstrap over panels and seeds: {DRAWS} times, panels and seeds are drawn independently
+  and with replacement (the pigeonhole bootstrap, Owen 2007). Fewer than {FEWEST} images of a block give no interval.
+  With one seed, the interval comes from the panels alone and says nothing of other starts.
+- The **number** is that of the first rule that is no gate. If that rule looks at every block, the number is their mean.
+- An **unfinished search** gives a lower bound of SSIM. Its interval is made wider: by as much as SSIM rose in the last
+  quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. So it can
+  leave a sentence open, and not decide it. The article's own descent is read as it is, as the article did.
+- The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
+  by the best search that the study has: L-BFGS, then Adam, then the article's descent.
+- A verdict **depends on** the descent, the regime or the stem if another one gives another verdict. It depends on the
+  seed or the image if one of them alone gives the opposite verdict. Blur and jitter count as another descent.
+
+A rule looks at its statistic
+
+{{where}}
+
+The change of a patch is the root mean square difference of its pixels from the start. A patch is unchanged if it
+changes by less than {UNCHANGED:g} of the largest change in its image.
+"""
+
+MEANING = {  # of WHERE, where its words leave a question
+    "every": "each must hold, and one that fails decides",
+    "early": "rounded up: blocks 1 to 3 of 12",
+    "change": "the value of the last block minus that of the first",
+}
+
+KEY = (
+    f"`{DEPENDS}`: the verdict depends on the descent, the regime, the stem, the seed or the image. "
+    "`-`: not asked of this model."
+)
+
+ELSEWHERE = (
+    "Intervals, values by block and figures are in `figures/<study>/claims.md`, or `figures/claims.md` of the article. "
+    "All of it is in `results/<study>/claims.json`."
+)
+
+NOT_ASKED = """## What is not asked
+
+- "Transformer-based vision models do not incorporate as much global information as MLP mixers or convolutional models":
+  this needs mixers and convolutional models, which we do not load.
+- "Deeper layers infer rather than select information": no number here tells information that a layer kept from
+  information that its training added.
+- "Language is not translation invariant": this is about language and not about a model."""
+
+
+def cell(text: object) -> str:
+    """Text of a table's cell: on one line, and a bar does not end it."""
+    return " ".join(str(text).split()).replace("|", "\\|")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table of Markdown whose columns are aligned in the raw text too."""
+    cells = [[cell(text) for text in row] for row in (head, *rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in cells]
+    lines.insert(1, " | ".join("-" * width for width in widths))
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def points(lines: Sequence[str]) -> str:
+    """A list of Markdown, with lines no longer than LINE."""
+    return "\n".join(fill(line, LINE, initial_indent="- ", subsequent_indent="  ") for line in lines)
+
+
+def command(study: str) -> str:
+    """The command that makes a study's claims."""
+    config = "" if study == "article" else f" --configfile {study}.yaml"
+    return f"snakemake --cores all evidence{config}"
+
+
+def places(names: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Claims by their place in the article, in order."""
+    return [(place, list(group)) for place, group in groupby(names, key=lambda name: CLAIMS[name].place)]
+
+
+def short_verdict(entry: Entry | None) -> str:
+    """A verdict with its number, in a few letters: "holds -0.741". A star where it depends on something."""
+    if entry is None:
+        return "-"
+    star = DEPENDS if entry["depends_on"] else ""
+    number = "" if entry["number"] is None else number_text(entry["number"])
+    return f"{entry['verdict']}{star} {number}".strip()
+
+
+def sentence(name: str) -> str:
+    return f"{claim_numbers()[name]}. {CLAIMS[name].sentence}"
+
+
+def rules(name: str) -> list[str]:
+    return [f"{'Gate' if rule.gate else 'Rule'}: {rule}." for rule in CLAIMS[name].rules]
+
+
+def models_table(entries: Mapping[str, Entry]) -> str:
+    """One claim: a row a model, with the figure as a link beside the page."""
+    head = ("model", "verdict", "number", f"{LEVEL:.0%} interval", "from", "depends on", "figure")
+    rows = [
+        (
+            model, entry["verdict"], number_text(entry["number"]), interval_text(entry["interval"]),
+            f"{count_text(entry['panels'], 'panel')}, {count_text(entry['seeds'], 'seed')}" if entry["panels"] else "",
+            ", ".join(entry["depends_on"]), f"[{entry['figure']}]({entry['figure']}.png)" if entry["figure"] else "",
+        )
+        for model, entry in entries.items()
+    ]  # fmt: skip
+    return table(head, rows)
+
+
+def rules_table(entries: Mapping[str, Entry]) -> str:
+    """One claim with several rules: a row a rule, a column a model."""
+    rows = [
+        (parts[0]["what"], *(f"{part['verdict']} {value_text(part['number'], part['interval'])}" for part in parts))
+        for parts in zip(*(entry["parts"] for entry in entries.values()), strict=True)
+    ]
+    return table(("rule", *entries), rows)
+
+
+def blocks_table(entries: Mapping[str, Entry]) -> str:
+    """One claim: a row a block, a column a model, with the interval of each value; nothing without any block.
+
+    Values of the stem's place, 0, are means over blocks, which have no row.
+    """
+    values = {model: entry["values"][model] for model, entry in entries.items() if set(entry["values"][model]) - {"0"}}
+    intervals = {model: entry["intervals"][model] for model, entry in entries.items()}
+    if not values:
+        return ""
+    rows = [
+        (block, *(value_text(own[block], intervals[model].get(block)) if block in own else ""
+                  for model, own in values.items()))
+        for block in sorted({block for own in values.values() for block in own}, key=int)
+    ]  # fmt: skip
+    return table(("block", *values), rows)
+
+
+def notes(entries: Mapping[str, Entry]) -> list[str]:
+    """Why a model's claim is open, and what other ways to ask it say."""
+    found = []
+    for model, entry in entries.items():
+        if entry["verdict"] == OPEN:
+            found.append(f"{model} is open: {entry['reason']}.")
+        for what, others in entry["others"].items():
+            ways = ", ".join(f"{name} ({verdict})" for name, verdict in others.items())
+            found.append(f"{model} {OTHERWISE[what]}: {ways}.")
+    return found
+
+
+def claim_section(name: str, entries: Mapping[str, Entry]) -> str:
+    """All of one claim in a study."""
+    parts = [
+        f"### {sentence(name)}", models_table(entries), points([f"Number: {CLAIMS[name].statistic}", *rules(name)]),
+        rules_table(entries) if len(CLAIMS[name].rules) > 1 else "", blocks_table(entries),
+        points(notes(entries)),
+    ]  # fmt: skip
+    return "\n\n".join(filter(None, parts))
+
+
+def claims_page(study: str, claims: Sequence[Entry]) -> str:
+    """figures/<study>/claims.md of the entries of claims.json: an overview, and each sentence with all its numbers.
+
+    Links lead to figures beside the page.
+    """
+    found, models = by_claim(claims), models_of(claims)
+    overview = table(
+        ("sentence", *models),
+        [(sentence(name), *(short_verdict(entries.get(model)) for model in models)) for name, entries in found.items()],
+    )
+    parts = [
+        f"# Claims of study {study}", HEAD, f"Made by `{command(study)}`: {tally_text(claims)}.", overview,
+        fill(KEY, LINE),
+    ]  # fmt: skip
+    for place, names in places(list(found)):
+        parts += [f"## {place}", *(claim_section(name, found[name]) for name in names)]
+    return "\n\n".join(parts) + "\n"
+
+
+def document(studies: Mapping[str, Sequence[Entry]]) -> str:
+    """docs/claims.md: the rules of all claims, and the verdicts of all studies.
+
+    studies: by name, the entries of claims.json. Entries of claims that are no longer in the table are left out.
+    """
+    where = points([f"{words} ({MEANING[key]})" if key in MEANING else words for key, words in WHERE.items()])
+    parts = ["# Claims", VERDICTS.strip().format(where=where), "## The sentences and their rules"]
+    for place, names in places(list(claim_numbers())):
+        parts.append(f"### {place}")
+        parts += [f"**{sentence(name)}**\n\n{points([CLAIMS[name].statistic, *rules(name)])}" for name in names]
+    found = {study: by_claim(claims) for study, claims in studies.items()}
+    columns = [(study, model) for study, claims in studies.items() for model in models_of(claims)]
+    rows = [
+        (sentence(name), *(short_verdict(found[study].get(name, {}).get(model)) for study, model in columns))
+        for name in claim_numbers()
+    ]
+    parts += [
+        "## The verdicts", points([f"{study}: {tally_text(claims)}." for study, claims in studies.items()]),
+        table(("sentence", *(f"{model}, {study}" for study, model in columns)), rows),
+        fill(f"{KEY} {ELSEWHERE}", LINE), NOT_ASKED, "## The commands",
+        "The claims of each study, and then this page of all studies in `results`:",
+        "\n".join(["```bash", *map(command, studies), "snakemake --cores all docs/claims.md", "```"]),
+    ]  # fmt: skip
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,157 @@
+"""The rows of a study's tables as arrays [panel, seed, block, ...], for one model and one way of asking it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lmrep.metrics.claims.statistics import Array
+from lmrep.study.config import Study
+from lmrep.study.kinds import OBJECTIVES
+from lmrep.study.spec import Probe, Run
+
+SEARCHES = ("lbfgs", "adam", "gradient")  # optimisers of a match, the one that gets nearest to its goal first
+ARTICLE = "gradient"  # the article's
+
+
+class Cell(NamedTuple):
+    """One optimised image of a run."""
+
+    panel: str
+    seed: int
+    block: int
+
+
+Cells = Mapping[Cell, Mapping[str, Array]]  # columns of a table; one value, or one for each patch, row or candidate
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What claims read of a table: the column that names the panel, those with values, and what numbers the rows."""
+
+    panel: str
+    values: tuple[str, ...]
+    number: str = ""
+
+
+READ = {
+    "patches": Columns("panel", ("change",), "patch"),
+    "accuracy": Columns(
+        "image", ("ssim", "ssim_earlier", "ssim_grey", "ssim_start", "output_distance_ratio", "high_frequency_error")
+    ),
+    "rows": Columns("image", ("ssim",), "row"),
+    "candidates": Columns("image", ("ssim", "output_distance"), "candidate"),
+}
+
+
+def read_cells(table: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, Cells]:
+    """The rows of one of READ, by run and image. Numbered rows of an image stand in order, as its table has them."""
+    columns = READ[table]
+    found: dict[str, dict[Cell, dict[str, list[float]]]] = {}
+    for row in rows:
+        cells = found.setdefault(row["run"], {})
+        cell = cells.setdefault(Cell(str(row[columns.panel]), row["seed"], row["layer"]), {})
+        for column in columns.values:
+            cell.setdefault(column, []).append(row[column])
+    return {
+        run: {cell: {name: np.array(values) for name, values in entry.items()} for cell, entry in cells.items()}
+        for run, cells in found.items()
+    }
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Values [panel, seed, block, ...] of one condition; NaN where no run has that panel, seed and block."""
+
+    panels: tuple[str, ...]
+    seeds: tuple[int, ...]
+    blocks: tuple[int, ...]
+    values: Array
+
+    def map(self, statistic: Callable[[Array], Array]) -> "Sample":
+        """The same cells with a statistic of their values."""
+        return replace(self, values=statistic(self.values))
+
+
+def matched(first: Sample, second: Sample) -> tuple[Sample, Sample] | None:
+    """Both samples with the panels, seeds and blocks that both have, for differences; None if they share nothing."""
+    panels, seeds, blocks = (
+        tuple(name for name in ours if name in theirs)
+        for ours, theirs in ((first.panels, second.panels), (first.seeds, second.seeds), (first.blocks, second.blocks))
+    )
+
+    def part(sample: Sample) -> Sample:
+        own = (sample.panels, panels), (sample.seeds, seeds), (sample.blocks, blocks)
+        places = [[list(names).index(name) for name in kept] for names, kept in own]
+        return Sample(panels, seeds, blocks, sample.values[np.ix_(*places)])  # type: ignore[arg-type]
+
+    return (part(first), part(second)) if panels and seeds and blocks else None
+
+
+@dataclass(frozen=True)
+class View:
+    """One model, asked one way: its probe, the search of its inversions, and whether its features have jitter.
+
+    `cells`: of each of READ, by run. `seeds`, `panels`: only these; none: all there are.
+    """
+
+    study: Study
+    cells: Mapping[str, Mapping[str, Cells]]
+    probe: Probe
+    search: str
+    jittered: bool = False
+    seeds: tuple[int, ...] = ()
+    panels: tuple[str, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        return self.probe.stack.depth
+
+    def changes(self, panels: str, weights: str = "trained") -> Sample | None:
+        """The change of each patch [panel, seed, block, patch], where `panels` (neurons or patches) are maximised."""
+        return self._sample("patches", "change", panels, weights)
+
+    def accuracy(self, column: str, weights: str = "trained") -> Sample | None:
+        """A column of the accuracy table [photograph, seed, block]."""
+        found = self._sample("accuracy", column, "images", weights)
+        return found and found.map(lambda values: values[..., 0])
+
+    def rows(self, weights: str = "trained") -> Sample | None:
+        """SSIM by row of patches [photograph, seed, block, row]."""
+        return self._sample("rows", "ssim", "images", weights)
+
+    def candidates(self, column: str) -> Sample | None:
+        """`ssim` with or `output_distance` to candidates [photograph, seed, block, candidate], the right one first."""
+        return self._sample("candidates", column, "images", "trained")
+
+    def asks(self, run: Run, panels: str, weights: str) -> bool:
+        """Whether a run is one of this model, asked this way."""
+        way = run.descent.optimiser == self.search if run.matches else is_jittered(run) == self.jittered
+        return way and (run.probe, run.weights, OBJECTIVES[run.objective].panels) == (self.probe, weights, panels)
+
+    def _sample(self, table: str, column: str, panels: str, weights: str) -> Sample | None:
+        """None without a run, and never the stem. Of two runs with the same panel, seed and block the first counts."""
+        found: dict[Cell, Array] = {}
+        for run in self.study.runs.values():
+            if self.asks(run, panels, weights):
+                own = self.cells.get(table, {}).get(run.name, {})
+                found = {cell: entry[column] for cell, entry in own.items()} | found
+        kept = [
+            cell for cell in found
+            if cell.block and cell.seed in (self.seeds or [cell.seed]) and cell.panel in (self.panels or [cell.panel])
+        ]  # fmt: skip
+        if not kept:
+            return None
+        names, seeds = sorted({cell.panel for cell in kept}), sorted({cell.seed for cell in kept})
+        blocks = sorted({cell.block for cell in kept})
+        values = np.full((len(names), len(seeds), len(blocks), max(len(found[cell]) for cell in kept)), np.nan)
+        for cell in kept:
+            place = names.index(cell.panel), seeds.index(cell.seed), blocks.index(cell.block)
+            values[place][: len(found[cell])] = found[cell]
+        return Sample(tuple(names), tuple(seeds), tuple(blocks), values)
+
+
+def is_jittered(run: Run) -> bool:
+    """Whether a run blurs, or goes through octaves larger than its probe's images."""
+    return any(octave.sigma or octave.size > run.probe.stem.size for octave in run.descent.octaves)

@@ -1,0 +1,160 @@
+"""Statistics behind the claims, on arrays and without torch: of changes by patch, of fits, and their spread."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+Array = npt.NDArray[np.float64]
+
+UNCHANGED = 0.1  # of the largest change in an image: a patch below it counts as unchanged
+DRAWS = 1000  # of the bootstrap
+LEVEL = 0.95  # of its intervals
+FEWEST = 3  # cells of panels and seeds: fewer give no interval
+RATES = np.geomspace(1e-3, 10, 240)  # decays that a fit tries, in parts of the whole image and as exponents
+
+
+def rank_correlation(changes: Array) -> Array:
+    """Spearman's rank correlation of changes [..., patch] with the number of the patch; in [-1, 1].
+
+    NaN where all patches changed alike.
+    """
+    ranks = rankdata(changes, axis=-1)
+    ranks = ranks - ranks.mean(axis=-1, keepdims=True)
+    index = np.arange(changes.shape[-1]) - (changes.shape[-1] - 1) / 2
+    spread = np.sqrt((ranks**2).sum(axis=-1) * (index**2).sum())
+    found: Array = _ratio((ranks * index).sum(axis=-1), spread)
+    return found
+
+
+def share_unchanged(changes: Array) -> Array:
+    """The share of patches that changed by less than UNCHANGED of the largest change, of [..., patch]; in [0, 1).
+
+    NaN where no patch changed.
+    """
+    largest = changes.max(axis=-1, keepdims=True)
+    few: Array = (changes < UNCHANGED * largest).mean(axis=-1)
+    return np.where(largest[..., 0] > 0, few, np.nan)
+
+
+def effective_share(changes: Array) -> Array:
+    """The effective number of patches in parts of all, of changes [..., patch]; in (0, 1].
+
+    The number is the exponential of the entropy of the change as a distribution over patches (Hill 1973, order 1):
+    n for n patches that change alike, 1 for a single one. NaN where no patch changed.
+    """
+    shares = _ratio(changes, changes.sum(axis=-1, keepdims=True))
+    logs = np.log(shares, where=shares > 0, out=np.zeros_like(shares))
+    found: Array = np.exp(-(shares * logs).sum(axis=-1)) / changes.shape[-1]
+    return found
+
+
+def centre_of_mass(changes: Array) -> Array:
+    """Where the change of [..., patch] lies in the order of patches: 0 all in the first, 1 all in the last.
+
+    NaN where no patch changed.
+    """
+    places = np.linspace(0, 1, changes.shape[-1])
+    found: Array = _ratio((changes * places).sum(axis=-1), changes.sum(axis=-1))
+    return found
+
+
+def top_to_bottom(changes: Array) -> Array:
+    """The natural logarithm of the change of the top row of patches over that of the bottom row, of [..., patch].
+
+    0 where both changed alike. NaN where one of them did not change.
+    """
+    grid = round(changes.shape[-1] ** 0.5)
+    first, last = changes[..., :grid].mean(axis=-1), changes[..., -grid:].mean(axis=-1)
+    both = (first > 0) & (last > 0)
+    found: Array = np.where(both, np.log(np.where(both, first, 1.0) / np.where(both, last, 1.0)), np.nan)
+    return found
+
+
+def fit_errors(profiles: Array) -> dict[str, Array]:
+    """Squared errors [...] of the best fits to profiles [..., patch] of falling weights, with x = 0 .. 1 over patches.
+
+    linear: a - b x. exponential: a exp(-b x). power: a i^-b, for the number i of the patch from 1. Two parameters each.
+    toy: c (n - i + 1), the article's f' = [3, 2, 1], with one. The decay b of exponential and power is one of RATES:
+    finer steps change an AIC by less than 1.
+    """
+    count = profiles.shape[-1]
+    places, numbers = np.linspace(0, 1, count), np.arange(1, count + 1)
+    centred = profiles - profiles.mean(axis=-1, keepdims=True)
+    line = places - places.mean()
+    slope = (centred @ line) / (line @ line)
+    shapes = {
+        "exponential": np.exp(-np.outer(RATES, places)),
+        "power": numbers ** -RATES[:, None],
+        "toy": (count + 1.0 - numbers)[None],
+    }
+    whole = (profiles**2).sum(axis=-1)
+    errors = {"linear": ((centred - slope[..., None] * line) ** 2).sum(axis=-1)}
+    for name, shape in shapes.items():
+        explained = (profiles @ shape.T) ** 2 / (shape**2).sum(axis=-1)
+        errors[name] = np.maximum(whole - explained.max(axis=-1), 0)
+    return errors
+
+
+def aic(errors: Array, count: int, parameters: int) -> Array:
+    """Akaike's information criterion (1974) of a fit with normal errors: n ln(error / n) + 2 (parameters + 1)."""
+    found: Array = count * np.log(np.maximum(errors, 1e-300) / count) + 2 * (parameters + 1)
+    return found
+
+
+def curvature(profiles: Array, straight: str = "linear") -> Array:
+    """How much better a curved fall fits profiles [..., patch] than a straight one: a difference of AICs.
+
+    That of the fit `straight` ("linear" or "toy") minus the lower one of exponential and power law. NaN for profiles
+    that are flat.
+    """
+    count, errors = profiles.shape[-1], fit_errors(profiles)
+    curved = aic(np.minimum(errors["exponential"], errors["power"]), count, 2)
+    parameters = 1 if straight == "toy" else 2
+    found: Array = np.where(np.ptp(profiles, axis=-1) > 0, aic(errors[straight], count, parameters) - curved, np.nan)
+    return found
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How often each draw of a bootstrap takes each panel and each seed: [draw, panel, seed]."""
+
+    counts: Array
+
+    def means(self, cells: Array) -> Array:
+        """The weighted means [draw, ...] of cells [panel, seed, ...]; cells that are NaN count as missing.
+
+        NaN where a draw has none of the cells that are there.
+        """
+        flat = cells.reshape(-1, *cells.shape[2:])
+        there = np.isfinite(flat)
+        counts = self.counts.reshape(len(self.counts), -1)
+        total = np.tensordot(counts, np.where(there, flat, 0.0), axes=1)
+        return _ratio(total, np.tensordot(counts, there.astype(float), axes=1))
+
+
+def bootstrap(panels: int, seeds: int) -> Weights:
+    """DRAWS of a pigeonhole bootstrap: panels and seeds are drawn independently, each with replacement.
+
+    Owen (2007), "The pigeonhole bootstrap", Annals of Applied Statistics 1: for cells of two crossed factors, where a
+    draw of single cells would take panels that share a start, or starts that share a panel, for independent ones. The
+    draws are the same in every call.
+    """
+    draws = np.random.default_rng(0)
+    of_panels = draws.multinomial(panels, np.full(panels, 1 / panels), DRAWS)
+    of_seeds = draws.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS)
+    return Weights((of_panels[:, :, None] * of_seeds[:, None, :]).astype(float))
+
+
+def interval(draws: Array) -> tuple[Array, Array]:
+    """The percentile interval [...] at LEVEL of draws [draw, ...]; NaN where no draw has a value."""
+    some, tail = np.isfinite(draws).any(axis=0), (1 - LEVEL) / 2
+    low, high = np.nanquantile(np.where(some, draws, 0.0), [tail, 1 - tail], axis=0)
+    return np.where(some, low, np.nan), np.where(some, high, np.nan)
+
+
+def _ratio(above: Array, below: Array) -> Array:
+    shape = np.broadcast(above, below).shape
+    found: Array = np.divide(above, below, out=np.full(shape, np.nan), where=below > 0)
+    return found

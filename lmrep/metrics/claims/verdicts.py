@@ -1,0 +1,132 @@
+"""What a claim measures, the rule of its verdict, and how the two give holds, fails or open."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+
+from lmrep.metrics.claims.samples import Sample
+from lmrep.metrics.claims.statistics import FEWEST, Array, Weights, bootstrap, interval
+
+HOLDS, FAILS, OPEN = "holds", "fails", "open"
+EARLY = 4  # the first quarter of the blocks, rounded up, counts as early
+WHERE = {  # what a rule looks at, in words
+    "every": "in every block",
+    "mean": "on average over the blocks",
+    "early": "on average over the first quarter of the blocks",
+    "every_early": "in every block of the first quarter",
+    "first": "in the first block",
+    "change": "from the first block to the last",
+}
+
+
+def early_blocks(blocks: Sequence[int], depth: int) -> list[int]:
+    """The places of the blocks that lie in the first quarter of a stack."""
+    return [place for place, block in enumerate(blocks) if block <= ceil(depth / EARLY)]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A statistic by block, with what the bootstrap makes of it.
+
+    `values` [block]; `draws` [draw, block]; `falls`, `rises` [block]: by how much it may yet fall or rise, because a
+    search behind it has not converged. `panels`, `seeds`: how many the interval comes from.
+    """
+
+    blocks: tuple[int, ...]
+    values: Array
+    draws: Array
+    falls: Array
+    rises: Array
+    panels: int
+    seeds: int
+
+    def bounds(self) -> tuple[Array, Array]:
+        """The interval of each block, wider where a search has not converged."""
+        low, high = interval(self.draws)
+        return low - self.falls, high + self.rises
+
+    def joined(self, where: str, depth: int) -> "Measured":
+        """The blocks that a rule looks at: see WHERE. A mean and a change are one value, of no block."""
+        last, early = len(self.blocks) - 1, early_blocks(self.blocks, depth)
+        if where == "change":
+            parts = {name: getattr(self, name) for name in ("values", "draws")}
+            change = {name: part[..., [last]] - part[..., [0]] for name, part in parts.items()}
+            falls, rises = self.falls[[last]] + self.rises[[0]], self.rises[[last]] + self.falls[[0]]
+            return replace(self, blocks=(), falls=falls, rises=rises, **change)
+        kept = {"first": [0], "early": early, "every_early": early}.get(where, list(range(last + 1)))
+        part = {name: getattr(self, name)[..., kept] for name in ("values", "draws", "falls", "rises")}
+        if where in ("early", "mean"):
+            part = {name: array.mean(axis=-1, keepdims=True) for name, array in part.items()}
+        return replace(self, blocks=() if where in ("early", "mean") else tuple(self.blocks[n] for n in kept), **part)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When one part of a claim holds: its interval lies above a threshold, or not above it.
+
+    It fails if the interval lies on the other side, and is open if the threshold is inside or nothing was measured.
+    `gate`: a condition without which the claim is open.
+    """
+
+    what: str
+    side: str  # "above" or "at most"
+    threshold: float
+    where: str  # a key of WHERE
+    gate: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.what} {WHERE[self.where]}: {self.side} {self.threshold:.3g}"
+
+    def verdict(self, measured: Measured | None, depth: int) -> str:
+        """Of every block that the rule looks at: holds in all, fails in some, or else open."""
+        if measured is None:
+            return OPEN
+        low, high = measured.joined(self.where, depth).bounds()
+        if not len(low):
+            return OPEN
+        above, below = low > self.threshold, high <= self.threshold
+        holds, fails = (above, below) if self.side == "above" else (below, above)
+        return HOLDS if holds.all() else FAILS if fails.any() else OPEN
+
+
+def decide(rules: tuple[Rule, ...], measured: list[Measured | None], depth: int) -> str:
+    """The verdict of a claim: all its rules must hold; one that fails decides, unless a gate is not passed."""
+    found = [(rule.gate, rule.verdict(part, depth)) for rule, part in zip(rules, measured, strict=True)]
+    if any(gate and verdict != HOLDS for gate, verdict in found):
+        return OPEN
+    verdicts = {verdict for gate, verdict in found if not gate}
+    return FAILS if FAILS in verdicts else OPEN if OPEN in verdicts else HOLDS
+
+
+def measure(sample: Sample | None, falls: Sample | None = None, rises: Sample | None = None) -> Measured | None:
+    """The mean over panels and seeds of a sample [panel, seed, block], with its bootstrap."""
+    return None if sample is None else measure_means(sample, lambda means: means, falls, rises)
+
+
+def measure_means(
+    sample: Sample | None,
+    statistic: Callable[[Array], Array],
+    falls: Sample | None = None,
+    rises: Sample | None = None,
+) -> Measured | None:
+    """A statistic [block] of the means over panels and seeds of a sample [panel, seed, block, ...].
+
+    Blocks with fewer than FEWEST images have no interval.
+    """
+    if sample is None:
+        return None
+    cells, panels, seeds = sample.values, len(sample.panels), len(sample.seeds)
+    there = np.isfinite(cells).all(axis=tuple(range(3, cells.ndim)))
+    whole = np.where(there.reshape(*there.shape, *[1] * (cells.ndim - 3)), cells, np.nan)
+    means = statistic(Weights(np.ones((1, panels, seeds))).means(whole))[0]
+    draws = statistic(bootstrap(panels, seeds).means(whole))
+    enough = there.sum(axis=(0, 1)) >= FEWEST
+    zeros = np.zeros(len(sample.blocks))
+    return Measured(
+        sample.blocks, means, np.where(enough, draws, np.nan),
+        zeros if falls is None else np.nanmean(falls.values, axis=(0, 1)),
+        zeros if rises is None else np.nanmean(rises.values, axis=(0, 1)),
+        panels, seeds,
+    )  # fmt: skip

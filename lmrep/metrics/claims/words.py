@@ -1,0 +1,77 @@
+"""What pages and figures say of claims: their order and numbers in the article, and values as short text."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lmrep.metrics.claims.claim import CLAIMS
+from lmrep.metrics.claims.judge import tally  # its module enters the claims
+from lmrep.metrics.claims.verdicts import Rule
+
+PLACES = (  # of the article, in its order
+    "Introduction", "Spatial Learning, one neuron", "Spatial Learning, one patch", "Image Reconstruction", "Conclusion",
+)  # fmt: skip
+Claims = Iterable[Mapping[str, Any]]  # of claims.json
+NONE = "not measured"
+
+
+def claim_numbers() -> dict[str, int]:
+    """The number of each claim, from 1: claims in the order of their places, and of the table within a place."""
+    names = sorted(CLAIMS, key=lambda name: PLACES.index(CLAIMS[name].place))
+    return {name: number for number, name in enumerate(names, 1)}
+
+
+def by_claim(claims: Claims) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Entries by claim and model, claims in the order of their numbers. Claims that are not in the table are left out.
+
+    A page of all studies may read one that is older than the table.
+    """
+    found: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in claim_numbers()}
+    for entry in claims:
+        found.get(entry["claim"], {})[entry["model"]] = entry
+    return {name: entries for name, entries in found.items() if entries}
+
+
+def models_of(claims: Claims) -> list[str]:
+    """The models of entries, each once, in their order."""
+    return list(dict.fromkeys(entry["model"] for entry in claims))
+
+
+def own_rule(name: str) -> Rule:
+    """The rule that a claim's number belongs to: the first that is no gate."""
+    return next(rule for rule in CLAIMS[name].rules if not rule.gate)
+
+
+def other_rules(name: str) -> int:
+    """How many more rules decide about a claim, gates not counted."""
+    return sum(not rule.gate for rule in CLAIMS[name].rules) - 1
+
+
+def number_text(value: float | None, digits: int = 3) -> str:
+    """A number with a few significant digits and no exponent unless it is tiny: -0.741, 73.2, 164, 9.66e-05."""
+    if value is None:
+        return NONE
+    if value == 0:
+        return "0"
+    if abs(value) >= 10**digits - 0.5:
+        return f"{value:.0f}"
+    return f"{value:#.{digits}g}".removesuffix(".")
+
+
+def interval_text(interval: Iterable[float | None] | None, digits: int = 3) -> str:
+    """An interval: [-0.804, -0.655]; nothing if it has an end that was not measured."""
+    ends = list(interval or [None])
+    return "" if None in ends else f"[{', '.join(number_text(end, digits) for end in ends)}]"
+
+
+def value_text(value: float | None, interval: Iterable[float | None] | None) -> str:
+    """A number with its interval, if there is one."""
+    return f"{number_text(value)} {interval_text(interval)}".strip()
+
+
+def tally_text(claims: Claims) -> str:
+    """How many entries have each verdict: 7 holds, 8 fails, 20 open."""
+    return ", ".join(f"{count} {verdict}" for verdict, count in tally(claims).items())
+
+
+def count_text(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -1,0 +1,120 @@
+# The article's sentences: what they need besides the tables, their verdicts, and the page about all studies.
+from lmrep.metrics.candidates import candidate_runs
+
+
+# Seconds each: they are not worth a place in a cluster's queue.
+localrules:
+    judge_claims,
+    document_claims,
+
+
+CANDIDATE_RUNS = candidate_runs(study)
+JUDGED = ("patches", "accuracy", "rows")  # tables of every run
+# What of a config the verdicts and their page name or depend on.
+CLAIM_KEYS = ("study", "seed", "weights", "images", "probes", "descents", "runs", "figures")
+
+
+def candidates_path(model):
+    return f"{RESULTS}/candidates/{model}.tsv"
+
+
+def candidate_weights(wildcards):
+    used = (weights for run in CANDIDATE_RUNS[wildcards.model] for weights in run.weight_files)
+    return ancient(sorted({path for weights in used for path in weights_paths(weights)}))
+
+
+def candidate_kinds(wildcards):
+    """The modules behind the stems and the blocks of a table's runs."""
+    probes = [run.probe for run in CANDIDATE_RUNS[wildcards.model]]
+    found = {kinds.module_of(kinds.STEMS[probe.stem.kind].function) for probe in probes}
+    return sorted(found | {kinds.module_of(kinds.FAMILIES[probe.stack.family].function) for probe in probes})
+
+
+# One job a model: Python and torch take longer to start than a small run takes to compare.
+rule compare_candidates:
+    input:
+        runs=lambda wildcards: [run_path(run.name) for run in CANDIDATE_RUNS[wildcards.model]],
+        weights=candidate_weights,
+    output:
+        candidates_path("{model}"),
+    log:
+        f"{LOGS}/compare_candidates/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/compare_candidates/{{model}}.tsv"
+    wildcard_constraints:
+        model=one_of(CANDIDATE_RUNS),
+    threads: study.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: max(run_memory(run, attempt) for run in CANDIDATE_RUNS[wildcards.model]),
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        # What else the runs depend on, weights and photographs too, remakes their files.
+        identity=lambda wildcards: as_param(
+            {run.name: [study.images[name].skimage for name in run.panels] for run in CANDIDATE_RUNS[wildcards.model]}
+        ),
+        code=lambda wildcards: code_digest(
+            "lmrep.workflow.candidates", *candidate_kinds(wildcards), script="scripts/compare_candidates.py"
+        ),
+    message:
+        "Comparing the images of {wildcards.model} with other pictures"
+    script:
+        "../scripts/compare_candidates.py"
+
+
+rule judge_claims:
+    input:
+        **{table: [table_path(table, run) for run in study.runs_of("evidence")] for table in JUDGED},
+        candidates=[candidates_path(model) for model in CANDIDATE_RUNS],
+    output:
+        claims=f"{RESULTS}/claims.json",
+        page=report(f"{own('figures')}/claims.md", caption="../figures/captions/verdicts.rst", category="Claims"),
+    log:
+        f"{LOGS}/judge_claims.log",
+    benchmark:
+        f"{BENCHMARKS}/judge_claims.tsv"
+    retries: 0  # what fails in seconds on this machine fails again
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        study=as_param({key: config[key] for key in CLAIM_KEYS}),
+        regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
+        code=code_digest(
+            "lmrep.metrics.claims.judge",
+            "lmrep.metrics.claims.page",
+            "lmrep.metrics.candidates",
+            script="scripts/judge_claims.py",
+        ),
+    message:
+        "Judging the article's sentences by the study {config[study]}"
+    script:
+        "../scripts/judge_claims.py"
+
+
+def judged_studies(wildcards):
+    """The claims of every study that has been judged in this folder."""
+    found = sorted(map(str, Path("results").glob("*/claims.json")))
+    return found or refuse("docs/claims.md: expected a results/<study>/claims.json; build the target evidence first")
+
+
+rule document_claims:
+    input:
+        judged_studies,
+    output:
+        "docs/claims.md",
+    log:
+        f"{LOGS}/document_claims.log",
+    benchmark:
+        f"{BENCHMARKS}/document_claims.tsv"
+    retries: 0
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code_digest("lmrep.metrics.claims.page", script="scripts/document_claims.py"),
+    message:
+        "Writing the rules of all claims, and the verdicts of all judged studies"
+    script:
+        "../scripts/document_claims.py"

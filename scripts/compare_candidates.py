@@ -1,0 +1,22 @@
+"""Compare the images of a language model's runs with 20 pictures each (rule compare_candidates)."""
+
+from pathlib import Path
+
+from lmrep.descent.plan import settle
+from lmrep.inputs.places import weights_place
+from lmrep.metrics.candidates import CANDIDATES, candidate_runs
+from lmrep.metrics.tables import write_table
+from lmrep.study.config import make_study
+from lmrep.workflow.candidates import rows_of_runs
+from lmrep.workflow.job import job_log
+
+snakemake = globals()["snakemake"]
+with job_log(snakemake.log[0]) as log:
+    study = make_study(snakemake.config)
+    settle(study.threads)
+    runs = candidate_runs(study)[snakemake.wildcards.model]
+    weights = {weights.name: weights_place(weights) for run in runs for weights in run.weight_files}
+    paths = map(Path, snakemake.input.runs)
+    rows = rows_of_runs(dict(zip(paths, runs, strict=True)), weights, study.images)
+    write_table(Path(snakemake.output[0]), CANDIDATES, rows)
+    print(f"compared the images of {', '.join(run.name for run in runs)}", file=log)

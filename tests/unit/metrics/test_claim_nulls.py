@@ -1,0 +1,138 @@
+"""What the data does not support does not hold: noise, no change at all, and patches in a random order."""
+
+from functools import cache
+
+import made_up
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT
+from made_up import COUNT, STUDY, change, jolt, make_cells, verdict, view_of
+
+from lmrep.inputs.images import prepare
+from lmrep.inputs.shipped import shipped_pixels
+from lmrep.metrics.claims.claim import CLAIMS, main_probes
+from lmrep.metrics.claims.judge import judge  # its module enters the claims
+from lmrep.metrics.claims.verdicts import HOLDS
+from lmrep.metrics.measures import high_frequency_error, patch_changes, ssim, ssim_by_row, ssim_grey
+from lmrep.study.config import make_study
+from lmrep.study.kinds import OBJECTIVES
+
+assert judge
+STUDIES = {"made up": STUDY} | {
+    name: make_study(yaml.safe_load((ROOT / f"{name}.yaml").read_text())) for name in ("miniature", "laptop")
+}
+SIZE, DRAWN = 66, 6  # px, and how many noise images stand for all
+PHOTOGRAPHS = ("chelsea", "coffee", "immunohistochemistry")
+OTHERS = ("astronaut", "rocket", "camera", "coins", "clock", "moon", "page", "grass")  # of COUNT candidates
+# These say how much of the input changes, whatever the order. Patches in another order leave them as they are.
+ORDERLESS = {"much_is_unchanged", "unchanged_early", "deeper_is_broader", "deeper_patch_is_broader"}
+# Noise of a start, of pixels without any order, and of an image that no one has optimised.
+NOISES = {
+    "start": lambda draws: draws.normal(0.7, 0.05, (3, SIZE, SIZE)),
+    "pixels": lambda draws: draws.uniform(0, 1, (3, SIZE, SIZE)),
+}
+
+
+def holding(study, cells, names=CLAIMS):
+    """The claims that hold, and for which model."""
+    return {
+        (name, probe.name)
+        for name in names
+        for probe in main_probes(study)
+        if CLAIMS[name].asked_of(probe) and verdict(name, view_of(cells, probe.name, study)) == HOLDS
+    }
+
+
+def of_features():
+    return [name for name, claim in CLAIMS.items() if claim.measure.__module__.endswith("features")]
+
+
+def no_change(run, *key):
+    return np.zeros(run.probe.stem.patches)
+
+
+def noisy_change(run, *key):
+    """Of an image that is its start and noise besides."""
+    size = run.probe.stem.size
+    noise = jolt(run.name, *key).normal(0, 0.05, (3, size, size))
+    return patch_changes(noise, np.zeros_like(noise), run.probe.stem.grid)
+
+
+def random_change(run, *key):
+    """Each patch changes by a random amount that no other patch tells."""
+    return np.abs(jolt(run.name, *key).standard_normal(run.probe.stem.patches))
+
+
+@cache
+def picture(name):
+    return prepare(shipped_pixels(name), SIZE, "crop")
+
+
+@cache
+def noise_measures(noise, photograph, number):
+    """What noise has in the tables of a match: accuracy, rows and candidates, the photograph first."""
+    draws = np.random.default_rng(number)
+    image, start = NOISES[noise](draws), NOISES["start"](draws)
+    target = picture(photograph)
+    found = ssim(image, target)
+    accuracy = {"ssim": found, "ssim_earlier": found, "ssim_grey": ssim_grey(target), "ssim_start": ssim(start, target)}
+    accuracy |= {"output_distance_ratio": 0.9, "high_frequency_error": high_frequency_error(image, target)}
+    beside = [target, *map(picture, OTHERS)]
+    similar, away = [ssim(image, one) for one in beside], [np.abs(image - one).sum() for one in beside]
+    spare = COUNT - len(beside)  # pictures that are far from it: they cannot come before the photograph
+    candidates = {"ssim": np.array(similar + [-1.0] * spare), "output_distance": np.array(away + [1e9] * spare)}
+    return accuracy, candidates, image
+
+
+def noisy_tables(noise, gave_up=False):
+    """The tables of runs whose images are all noise. `gave_up`: their outputs are far from the photograph's."""
+    names = {}
+
+    def of(run, panel, seed, block):
+        photograph = PHOTOGRAPHS[names.setdefault(panel, len(names) % len(PHOTOGRAPHS))]
+        return photograph, noise_measures(noise, photograph, int(jolt(run.name, panel, seed, block).integers(DRAWN)))
+
+    def accuracy(*key):
+        return of(*key)[1][0] | ({"output_distance_ratio": 1.5} if gave_up else {})
+
+    def rows(run, *key):
+        photograph, (_, _, image) = of(run, *key)
+        return ssim_by_row(image, picture(photograph), run.probe.stem.grid)
+
+    return {"accuracy": accuracy, "rows": cache(rows), "candidates": lambda *key: of(*key)[1][1]}
+
+
+@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("change", [no_change, noisy_change, random_change])
+def test_no_change_and_noise_give_no_holds(name, change):
+    study = STUDIES[name]
+    assert holding(study, make_cells(study, change=change), of_features()) == set()
+
+
+@pytest.mark.parametrize("gave_up", [False, True])
+@pytest.mark.parametrize("noise", NOISES)
+@pytest.mark.parametrize("name", STUDIES)
+def test_images_of_noise_give_no_holds(name, noise, gave_up):
+    study = STUDIES[name]
+    cells = make_cells(study, change=noisy_change, **noisy_tables(noise, gave_up))
+    assert holding(study, cells, [claim for claim in CLAIMS if claim not in of_features()]) == set()
+
+
+def shuffled(run, *key):
+    return jolt("order", run.name, *key).permutation(change(run, *key))
+
+
+def test_patches_in_a_random_order_give_no_holds():
+    ordered, mixed = (make_cells(change=made) for made in (change, shuffled))
+    names = set(of_features())
+    assert holding(STUDY, mixed, names - ORDERLESS) == set()
+    assert {name for name, _ in holding(STUDY, ordered, names - ORDERLESS)} == names - ORDERLESS
+    assert holding(STUDY, mixed, ORDERLESS) == holding(STUDY, ordered, ORDERLESS) != set()
+
+
+def test_these_nulls_are_of_all_claims():
+    assert {
+        name for name in CLAIMS if name in of_features() or CLAIMS[name].measure.__module__.endswith("inversion")
+    } == {*CLAIMS}
+    assert made_up.STUDY.runs and all(run.objective in OBJECTIVES for run in made_up.STUDY.runs.values())

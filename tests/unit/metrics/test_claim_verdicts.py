@@ -1,0 +1,212 @@
+"""Verdicts: rules, gates, too few images, unfinished searches, and what a verdict depends on."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_up import IMAGES, SEEDS, STUDY, accuracy, change, make_cells, verdict, view_of
+
+from lmrep.metrics.claims.claim import CLAIMS, main_probes
+from lmrep.metrics.claims.inversion import unfinished
+from lmrep.metrics.claims.judge import dependence, entry, judge, tally
+from lmrep.metrics.claims.samples import ARTICLE, Sample, read_cells
+from lmrep.metrics.claims.statistics import FEWEST
+from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, decide, early_blocks, measure
+
+BLOCKS = (1, 2, 4, 6)
+
+
+def sample(*means, panels=4, seeds=3, spread=0.01):
+    """Cells of one value a block, spread a little over panels and seeds."""
+    values = np.random.default_rng(0).normal(0, spread, (panels, seeds, len(means))) + np.array(means)
+    return Sample(tuple(map(str, range(panels))), tuple(range(seeds)), BLOCKS[: len(means)], values)
+
+
+@pytest.mark.parametrize(
+    ("means", "where", "expected"),
+    [
+        ((1, 1, 1, 1), "every", HOLDS), ((1, 1, 0, 1), "every", FAILS), ((1, 1, 0.5, 1), "every", OPEN),
+        ((0, 0, 1, 1.4), "mean", HOLDS), ((0, 0, 0, 1.4), "mean", FAILS), ((0, 0, 1, 1), "mean", OPEN),
+        ((1, 1, 0, 0), "early", HOLDS), ((0, 0.5, 1, 1), "early", FAILS), ((0, 1, 0, 0), "early", OPEN),
+        ((1, 0, 0, 0), "first", HOLDS), ((0, 1, 1, 1), "first", FAILS), ((0.5, 1, 1, 1), "first", OPEN),
+        ((1, 0, 1, 1), "every_early", FAILS), ((1, 1, 0, 0), "every_early", HOLDS),
+        ((0, 9, 9, 1), "change", HOLDS), ((1, 9, 9, 1), "change", FAILS), ((1, 0, 0, 1.5), "change", OPEN),
+    ],
+)  # fmt: skip
+def test_a_rule_looks_at_its_blocks(means, where, expected):
+    """A stack of 6 blocks: the first 2 are early."""
+    found = measure(sample(*means))
+    assert Rule("x", "above", 0.5, where).verdict(found, 6) == expected
+    opposite = {HOLDS: FAILS, FAILS: HOLDS, OPEN: OPEN}[expected]
+    if where in ("every", "every_early"):  # a block that is above fails it
+        opposite = FAILS
+    assert Rule("x", "at most", 0.5, where).verdict(found, 6) == opposite
+
+
+def test_the_first_quarter_is_early():
+    assert early_blocks((1, 2, 4, 6), 6) == [0, 1] and early_blocks(range(1, 13), 12) == [0, 1, 2]
+    assert early_blocks((4, 6), 6) == []
+
+
+def test_at_most_a_threshold_takes_the_threshold_itself():
+    zero = Measured(BLOCKS, np.zeros(4), np.zeros((9, 4)), np.zeros(4), np.zeros(4), 3, 3)
+    assert Rule("x", "at most", 0, "every").verdict(zero, 6) == HOLDS
+    assert Rule("x", "above", 0, "every").verdict(zero, 6) == FAILS
+
+
+def test_all_rules_decide_and_gates_only_open():
+    yes, no = measure(sample(1, 1)), measure(sample(0, 0))
+    unsure = measure(sample(0.5, 0.5))
+    plain, gate = Rule("x", "above", 0.5, "mean"), Rule("x", "above", 0.5, "mean", gate=True)
+    assert decide((plain, plain), [yes, yes], 6) == HOLDS
+    assert decide((plain, plain), [yes, no], 6) == decide((plain, plain), [None, no], 6) == FAILS
+    assert decide((plain, plain), [yes, unsure], 6) == decide((plain, plain), [yes, None], 6) == OPEN
+    assert decide((gate, plain), [yes, yes], 6) == HOLDS and decide((gate, plain), [yes, no], 6) == FAILS
+    for blocked in (no, unsure, None):
+        assert decide((gate, plain), [blocked, yes], 6) == decide((gate, plain), [blocked, no], 6) == OPEN
+
+
+def test_too_few_images_give_no_interval_and_no_verdict():
+    rule = Rule("x", "above", 0.5, "every")
+    assert rule.verdict(measure(sample(1, 1, panels=FEWEST, seeds=1)), 6) == HOLDS
+    few = measure(sample(1, 1, panels=FEWEST - 1, seeds=1))
+    assert rule.verdict(few, 6) == OPEN and few is not None and np.isfinite(few.values).all()
+    cells = sample(1, 1)
+    cells.values[:, :, 1] = np.nan
+    cells.values[: FEWEST - 1, 0, 1] = 1
+    assert rule.verdict(measure(cells), 6) == OPEN
+    assert Rule("x", "above", 0.5, "first").verdict(measure(cells), 6) == HOLDS
+    assert rule.verdict(None, 6) == OPEN
+
+
+def test_an_unfinished_search_widens_its_interval():
+    """SSIM of .4 that may rise by .3 is not below .5; from .1, it is."""
+    rule = Rule("x", "above", 0.5, "mean")
+    rise = sample(0.3, 0.3, spread=0)
+    assert rule.verdict(measure(sample(0.4, 0.4)), 6) == FAILS
+    assert rule.verdict(measure(sample(0.4, 0.4), rises=rise), 6) == OPEN
+    assert rule.verdict(measure(sample(0.1, 0.1), rises=rise), 6) == FAILS
+    assert rule.verdict(measure(sample(0.6, 0.6), rises=rise), 6) == HOLDS
+    assert rule.verdict(measure(sample(0.6, 0.6), falls=rise), 6) == OPEN
+    change = replace(rule, where="change", threshold=0.0)
+    assert change.verdict(measure(sample(0.6, 0.7)), 6) == HOLDS
+    first_may_rise, last_may_rise = sample(0.3, 0, spread=0), sample(0, 0.3, spread=0)
+    assert change.verdict(measure(sample(0.6, 0.7), rises=first_may_rise), 6) == OPEN
+    assert change.verdict(measure(sample(0.6, 0.7), rises=last_may_rise), 6) == HOLDS
+
+
+def test_a_search_that_gave_up_says_nothing():
+    """As far from its goal as the shifted photograph. The article's own descent is read as it is."""
+
+    def stuck(run, *key):
+        found = accuracy(run, *key)
+        return found | {"ssim_earlier": found["ssim"] - 0.05, "output_distance_ratio": 1.2 if key[2] == 6 else 0.3}
+
+    cells = make_cells(accuracy=stuck)
+    found = unfinished(view_of(cells))
+    ssim = view_of(cells).accuracy("ssim")
+    assert found is not None and ssim is not None
+    assert found.values[..., :3] == pytest.approx(0.05) and found.values[..., 3] == pytest.approx(
+        1 - ssim.values[..., 3]
+    )
+    article = unfinished(view_of(cells, search=ARTICLE))
+    assert article is not None and not article.values.any()
+    assert verdict("deeper_holds_less", view_of(make_cells())) == HOLDS
+    assert verdict("deeper_holds_less", view_of(cells)) == OPEN
+    assert verdict("deeper_holds_less", view_of(cells, search=ARTICLE)) == HOLDS
+
+
+def level(value):
+    """Accuracy as ever, with this SSIM in the last block of some runs."""
+
+    def make(run, panel, seed, block):
+        found = accuracy(run, panel, seed, block)
+        new = value(run, panel, seed) if block == 6 else None
+        return found if new is None else found | {"ssim": new, "ssim_earlier": new}
+
+    return make_cells(accuracy=make)
+
+
+RISES = 0.9  # SSIM of the last block that lets deeper_holds_less fail
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (lambda run, panel, seed: None, []),
+        (lambda run, panel, seed: RISES if run.descent.optimiser == "gradient" else None, ["descent"]),
+        (lambda run, panel, seed: RISES if run.probe.name == "gpt2_bos" else None, ["regime"]),
+        (lambda run, panel, seed: RISES if run.probe.name == "gpt2_dct" else None, ["stem"]),
+        (lambda run, panel, seed: RISES if seed == SEEDS[1] else None, ["seed"]),
+        (lambda run, panel, seed: RISES if run.probe.name == "gpt2_unmasked" else None, []),  # another model
+        (lambda run, panel, seed: RISES if run.probe.name == "vit_base" else None, []),
+    ],
+    ids=["nothing", "descent", "regime", "stem", "seed", "mask", "model"],
+)
+def test_a_verdict_says_what_it_depends_on(value, expected):
+    view, claim = view_of(level(value)), CLAIMS["deeper_holds_less"]
+    own = verdict(claim.name, view)
+    assert (own == HOLDS) == (expected != ["seed"])
+    depends, others = dependence(claim, view, own)
+    assert depends == expected
+    assert others["seed"]["seed 1"] == (FAILS if expected == ["seed"] else HOLDS)
+    if expected != ["seed"]:
+        assert others["descent"]["the article's descent"] == (FAILS if expected == ["descent"] else HOLDS)
+        assert others["regime"]["BOS first"] == (FAILS if expected == ["regime"] else HOLDS)
+    assert set(others["image"]) == set(IMAGES)
+
+
+def test_a_claim_of_features_depends_on_blur_and_jitter():
+    def flat(run, *key):
+        return np.ones(121) if "jittered" in run.name else change(run, *key)
+
+    view = view_of(make_cells(change=flat))
+    assert dependence(CLAIMS["much_is_unchanged"], view, HOLDS)[0] == ["descent"]
+
+
+def test_the_main_probe_of_a_model_is_that_of_its_figures():
+    assert [probe.name for probe in main_probes(STUDY)] == ["gpt2", "vit_base", "vit_large"]
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return judge(STUDY, make_cells())
+
+
+def test_every_claim_is_asked_of_every_model_it_is_about(judged):
+    asked = [(claim.name, probe.label) for claim in CLAIMS.values() for probe in main_probes(STUDY)
+             if claim.asked_of(probe)]  # fmt: skip
+    assert [(row["claim"], row["model"]) for row in judged] == asked
+    assert {row["claim"] for row in judged if row["model"] == "GPT-2"} == CLAIMS.keys() - {"patch_reaches_both_sides"}
+    assert sum(tally(judged).values()) == len(judged)
+
+
+def test_a_row_has_what_a_reader_needs_and_is_plain_json(judged):
+    assert json.loads(json.dumps(judged, allow_nan=False)) == judged
+    for row in judged:
+        assert {"claim", "sentence", "study", "statistic", "values", "interval", "verdict", "figure"} <= row.keys()
+        assert row["sentence"].endswith(".") and row["statistic"] and row["rule"] and row["seeds"] == len(SEEDS)
+        if row["number"] is not None and row["claim"] != "falls_faster_than_linear":
+            low, high = row["interval"]
+            assert low <= row["number"] <= high
+    row = next(row for row in judged if row["claim"] == "much_is_unchanged" and row["model"] == "GPT-2")
+    assert row["values"]["GPT-2"].keys() == {"1", "2", "4", "6"} and row["figure"] == "changes" and row["panels"] == 4
+
+
+def test_a_claim_that_nothing_measures_says_so():
+    found = entry(CLAIMS["deeper_holds_less"], view_of({}), "")
+    assert (found["verdict"], found["number"], found["reason"]) == (
+        OPEN,
+        None,
+        "no run of this study measures SSIM changes",
+    )
+
+
+def test_cells_come_from_rows_in_order():
+    rows = [{"run": "r", "panel": panel, "seed": 0, "layer": 2, "patch": patch, "change": 10.0 * panel + patch}
+            for panel in (3, 5) for patch in range(3)]  # fmt: skip
+    cells = read_cells("patches", rows)["r"]
+    assert [(*cell, *values["change"]) for cell, values in cells.items()] == [
+        ("3", 0, 2, 30, 31, 32), ("5", 0, 2, 50, 51, 52)
+    ]  # fmt: skip

@@ -1,0 +1,134 @@
+"""The pages of claims: every sentence, number and rule is on them, in tables that are whole, in the article's order."""
+
+import re
+
+import pytest
+from entries import entries, entry
+
+from lmrep.metrics.claims.claim import CLAIMS
+from lmrep.metrics.claims.page import claims_page, document, table
+from lmrep.metrics.claims.verdicts import WHERE
+from lmrep.metrics.claims.words import PLACES, claim_numbers, interval_text, number_text
+
+FIRST, SECOND = "much_is_unchanged", "patch_reaches_both_sides"  # of the second and the third place
+
+
+def read_tables(page):
+    """The tables of a page as lists of rows, each a list of cells; the line below a table's head is left out."""
+    blocks = re.findall(r"(?:^\|.*\n?)+", page, re.MULTILINE)
+    rows = [[re.split(r" *(?<!\\)\| *", line)[1:-1] for line in block.splitlines()] for block in blocks]
+    assert all(len({len(row) for row in one}) == 1 and set("".join(one[1])) == {"-"} for one in rows)
+    return [[one[0], *one[2:]] for one in rows]
+
+
+def words(page):
+    return " ".join(page.split())
+
+
+def section(page, name):
+    """What a study's page has below a sentence."""
+    return page.split(f". {CLAIMS[name].sentence}\n")[1].split("\n#")[0]
+
+
+def test_every_claim_has_a_place_of_the_article_and_a_number():
+    assert {claim.place for claim in CLAIMS.values()} <= set(PLACES)
+    assert sorted(claim_numbers()) == sorted(CLAIMS)
+    assert list(claim_numbers().values()) == list(range(1, len(CLAIMS) + 1))
+
+
+@pytest.mark.parametrize(("value", "digits", "text"), [
+    (-0.741206, 3, "-0.741"), (0.2, 3, "0.200"), (73.2033, 3, "73.2"), (164.069, 3, "164"), (99.96, 2, "100"),
+    (1234.5, 3, "1234"), (0, 3, "0"), (-0.0, 2, "0"), (9.66e-5, 3, "9.66e-05"), (73.2, 2, "73"), (0.0041, 1, "0.004"),
+    (None, 3, "not measured"),
+])  # fmt: skip
+def test_numbers_are_short_and_a_tiny_one_is_not_zero(value, digits, text):
+    assert number_text(value, digits) == text
+
+
+def test_an_interval_without_an_end_is_none():
+    assert interval_text([-0.8, -0.65], 2) == "[-0.80, -0.65]"
+    assert interval_text([None, None]) == interval_text(None) == interval_text([0.1, None]) == ""
+
+
+def test_a_study_has_its_command_its_counts_and_an_overview():
+    page = claims_page("laptop", [entry(SECOND, "B"), entry(FIRST, "A"), entry(FIRST, "B", "fails", -1, None)])
+    assert "`snakemake --cores all evidence --configfile laptop.yaml`: 2 holds, 1 fails, 0 open." in page
+    head, first, second = read_tables(page)[0]
+    assert head == ["sentence", "B", "A"]
+    assert first[0].endswith(CLAIMS[FIRST].sentence) and first[1:] == ["fails -1.00", "holds 0.250"]
+    assert second[0].endswith(CLAIMS[SECOND].sentence) and second[1:] == ["holds 0.250", "-"]
+    places = [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")]
+    assert places == [CLAIMS[FIRST].place, CLAIMS[SECOND].place]
+    assert "`snakemake --cores all evidence`:" in claims_page("article", entries())
+
+
+def test_each_sentence_has_its_numbers_its_figure_its_statistic_and_its_rules():
+    found = claims_page(
+        "laptop", [entry(FIRST, depends_on=["descent", "regime"]), entry(FIRST, "B", panels=1, seeds=3)]
+    )
+    models, blocks = read_tables(section(found, FIRST))
+    assert models[1:] == [
+        ["A", "holds", "0.250", "[0.100, 0.500]", "6 panels, 1 seed", "descent, regime", "[a_figure](a_figure.png)"],
+        ["B", "holds", "0.250", "[0.100, 0.500]", "1 panel, 3 seeds", "", "[a_figure](a_figure.png)"],
+    ]
+    assert blocks == [
+        ["block", "A", "B"], *([block, *["0.250 [0.100, 0.500]"] * 2] for block in ("1", "2", "10")),
+    ]  # fmt: skip
+    for text in (CLAIMS[FIRST].statistic, *map(str, CLAIMS[FIRST].rules)):
+        assert text in words(section(found, FIRST))
+    assert "holds* 0.250" in found
+
+
+def test_several_rules_have_a_row_each():
+    parts = [{"what": rule.what, "verdict": "fails", "number": 7, "interval": None} for rule in CLAIMS[SECOND].rules]
+    rules = read_tables(section(claims_page("laptop", [entry(SECOND), entry(SECOND, "B", parts=parts)]), SECOND))[1]
+    assert rules[0] == ["rule", "A", "B"]
+    assert rules[1:] == [[rule.what, "holds 0.250 [0.100, 0.500]", "fails 7.00"] for rule in CLAIMS[SECOND].rules]
+
+
+def test_an_open_claim_has_its_reason_and_other_ways_their_verdicts():
+    others = {"regime": {"pixels centred": "holds", "10 times the RMS": "fails"}, "seed": {"seed 0": "open"}}
+    page = claims_page("laptop", [entry(FIRST, "A", "open", None, None, others=others, figure="")])
+    assert read_tables(section(page, FIRST)) == [[
+        ["model", "verdict", "number", "95% interval", "from", "depends on", "figure"],
+        ["A", "open", "not measured", "", "", "", ""],
+    ]]  # fmt: skip
+    assert "- A is open: it rained.\n" in page
+    assert "- A in another regime: pixels centred (holds), 10 times the RMS (fails).\n" in page
+    assert "- A by one seed alone: seed 0 (open)." in page
+
+
+def test_a_mean_over_blocks_has_no_row_of_its_own():
+    page = claims_page("laptop", [entry(FIRST, values={"A": {"0": 0.3}}, intervals={"A": {"0": [0.1, 0.5]}})])
+    assert len(read_tables(section(page, FIRST))) == 1
+
+
+def test_a_bar_in_a_label_does_not_end_its_cell():
+    first = read_tables(claims_page("laptop", entries(("A | B", "C"))))[0]
+    assert first[0] == ["sentence", "A \\| B", "C"]
+    assert table(("a", "b"), [("1\n2", "|")]) == "| a   | b   |\n| --- | --- |\n| 1 2 | \\|  |"
+
+
+def test_the_document_has_every_rule_and_every_study():
+    page = document({"miniature": entries(("GPT-2",)), "laptop": entries(("A", "B"), verdict="open", number=None)})
+    for claim in CLAIMS.values():
+        for text in (claim.sentence, claim.statistic, *map(str, claim.rules)):
+            assert text in words(page)
+    assert all(f"- {where}" in page for where in WHERE.values())
+    (verdicts,) = read_tables(page)
+    assert verdicts[0] == ["sentence", "GPT-2, miniature", "A, laptop", "B, laptop"]
+    assert [row[0].split(". ")[0] for row in verdicts[1:]] == [str(number) for number in claim_numbers().values()]
+    assert all(row[1:] == ["holds 0.250", "open", "open"] for row in verdicts[1:])
+    assert "evidence --configfile miniature.yaml\nsnakemake --cores all evidence --configfile laptop.yaml\n" in page
+    assert page.endswith("\nsnakemake --cores all docs/claims.md\n```\n")
+    assert f"- laptop: 0 holds, 0 fails, {2 * len(CLAIMS)} open.\n" in page
+
+
+def test_the_document_leaves_out_claims_of_an_older_build():
+    old = entry(FIRST) | {"claim": "gone", "sentence": "It is gone."}
+    assert "It is gone" not in document({"laptop": [old, *entries()]})
+
+
+def test_lines_outside_tables_are_short():
+    for page in (document({"laptop": entries()}), claims_page("laptop", entries(verdict="open"))):
+        assert max(len(line) for line in page.splitlines() if not line.startswith(("|", "#"))) <= 120
