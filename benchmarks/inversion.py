@@ -40,7 +40,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lmrep.descent.descend import input_gradient
-from lmrep.descent.experiment import distances, make_objectives, shift_noise
+from lmrep.descent.groups import distances, make_objectives, shift_noise
 from lmrep.descent.plan import make_plan, settle
 from lmrep.descent.priors import between, start_noise
 from lmrep.errors import InputError

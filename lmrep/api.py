@@ -16,13 +16,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from lmrep.descent.experiment import describe, perform_with, say_nothing
+from lmrep.descent.experiment import describe, perform_with
 from lmrep.descent.plan import make_plan, pick_device, pick_precision, settle
 from lmrep.errors import InputError
 from lmrep.files import ArrayFile, write_arrays
 from lmrep.inputs.workspace import LoadedStudy, load_pixels, weight_file
 from lmrep.probe.probe import Probe
 from lmrep.probe.probe import load_probe as build_probe
+from lmrep.progress import say_nothing, whole_steps
 from lmrep.study.checks import check_run
 from lmrep.study.config import pick
 from lmrep.study.kinds import FAMILIES, OPTIMISERS
@@ -237,7 +238,7 @@ def optimise(probe: LoadedProbe, run: Run, targets: Array | None, report: Callab
         plan = make_plan(run, probe.device)
         try:
             quick = probe.exact if plan.precision == torch.float32 else probe.quick  # a line search is always exact
-            found = perform_with(probe.exact, quick, run, targets, plan, report)
+            found = perform_with(probe.exact, quick, run, targets, plan, whole_steps(report))
         except FloatingPointError as error:
             raise InputError(f"{run.name}: {error}") from None
     return ArrayFile(found, describe(run, probe.files, plan))

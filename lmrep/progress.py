@@ -7,6 +7,23 @@ from typing import TextIO
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 5.0
+# Called with the steps taken so far, parts of one where a step takes several passes, and with the mean loss of the last
+# pass. None in place of a loss: distances are measured now.
+Report = Callable[[float, float | None], None]
+
+
+def say_nothing(steps: float, loss: float | None) -> None:
+    """Reports nothing."""
+
+
+def whole_steps(report: Callable[[int, float], None]) -> Report:
+    """A report that passes on whole steps and losses only."""
+
+    def tell(steps: float, loss: float | None) -> None:
+        if loss is not None:
+            report(int(steps), loss)
+
+    return tell
 
 
 class Lines:
@@ -31,24 +48,33 @@ class Lines:
 
 
 @contextmanager
-def progress(name: str, steps: int, *streams: TextIO, taken: int = 0) -> Iterator[Callable[[int, float], None]]:
-    """Yields `report(taken, loss)`. Calls to it print a line at most every few seconds.
+def progress(name: str, steps: int, *streams: TextIO, taken: float = 0) -> Iterator[Report]:
+    """Yields a report that prints a line at most every few seconds, and one when the last distances are measured.
 
-    `steps`: all steps of the job. `taken`: the steps already taken, at the start and in each report.
+    `steps`: of the run. `taken`: the steps already taken at the start.
     """
+
+    def describe(taken: float, doing: str) -> str:
+        return f"{name}: step {int(taken)} of {steps}{doing}"
+
     with tqdm(
         total=steps,
         initial=taken,
-        desc=name,
+        desc=describe(taken, ""),
         file=Lines(*streams),
         mininterval=SECONDS_BETWEEN_LINES,
         maxinterval=SECONDS_BETWEEN_LINES,
-        miniters=1,
-        bar_format="{desc}: step {n_fmt}/{total_fmt}{postfix}, {elapsed} elapsed, {remaining} left",
+        miniters=0,
+        bar_format="{desc}, {elapsed} elapsed, {remaining} left",
     ) as bar:
+        last = ""  # loss
 
-        def report(taken: int, loss: float) -> None:
-            bar.set_postfix_str(f"loss {loss:.4g}", refresh=False)
-            bar.update(taken - bar.n)
+        def report(taken: float, loss: float | None) -> None:
+            nonlocal last
+            last = last if loss is None else f", loss {loss:.4g}"
+            bar.set_description_str(describe(taken, ", measuring" if loss is None else last), refresh=False)
+            if not bar.update(taken - bar.n) and loss is None and taken >= steps:
+                bar.refresh()
 
         yield report
+        bar.set_description_str(describe(bar.n, last), refresh=False)

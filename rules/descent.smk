@@ -1,6 +1,10 @@
 # The optimisation runs. One job is one run over all its layers and panels, or over some layers if jobs_per_run says so.
-from lmrep.workflow.announce import gpu_names
+from lmrep.study.cost import run_flops
+from lmrep.workflow.gpus import gpu_names
 from lmrep.workflow.schedule import rank, run_memory, run_minutes
+
+
+COSTS = sorted(run_flops(run) for parts in shards.values() for run in parts.values())
 
 
 localrules:
@@ -62,7 +66,9 @@ def run_code(wildcards):
 
 def run_gpus(wildcards):
     """One GPU, except on a machine of your own without one: there, runs side by side use the cores."""
-    return 0 if study.device == "cpu" or (engine.runs_here and not gpu_names()) else 1
+    if study.device == "auto" and engine.runs_here:
+        return int(bool(gpu_names(study.device)))
+    return int(study.device != "cpu")
 
 
 rule optimise_run:
@@ -77,7 +83,7 @@ rule optimise_run:
         f"{BENCHMARKS}/optimise_run/{{run}}.tsv"
     wildcard_constraints:
         run=one_of(name for name, parts in shards.items() if len(parts) == 1),
-    priority: lambda wildcards: rank(job_run(wildcards), [run for parts in shards.values() for run in parts.values()])
+    priority: lambda wildcards: rank(job_run(wildcards), COSTS)
     threads: study.threads
     resources:
         mem_mb=lambda wildcards, attempt: run_memory(job_run(wildcards), attempt),

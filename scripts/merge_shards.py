@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lmrep.descent.checkpoint import forget_state
 from lmrep.files import merge_layers, write_arrays
 from lmrep.metrics.reading import made_again, read_run
 from lmrep.study.config import make_study
@@ -18,4 +19,6 @@ with job_log(snakemake.log[0]) as log:
     with made_again(paths[0].parent):
         run = merge_layers(found, whole.layers)
     write_arrays(Path(snakemake.output[0]), run.arrays, run.facts)
+    for path in paths:
+        forget_state(path)
     print(f"merged {len(paths)} files of blocks {run.facts['layers']}", file=log)

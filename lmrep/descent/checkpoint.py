@@ -1,20 +1,29 @@
 """The state of a run: saved beside its output now and then, and resumed from after a kill.
 
-A finished run keeps its last state until the build has ended well: a build that is killed before it has recorded the
-run asks for it again.
+A finished run keeps its file under the name of its state too, until the build has ended well. Snakemake deletes the
+output of a build that is killed before it has recorded the run, and asks for it again. The second name is a hard link,
+which takes no room; on a file system without links it is a copy. The facts that tell whose file it is lie beside it.
 """
 
+import hashlib
 import json
+import os
+import shutil
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
 
 from lmrep.errors import InputError
-from lmrep.files import ArrayFile, read_arrays, write_arrays
+from lmrep.files import ArrayFile, read_arrays, replacing, write_arrays
+
+UNREADABLE = (InputError, SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError)  # a broken state
 
 
 def state_path(output: Path) -> Path:
@@ -22,12 +31,53 @@ def state_path(output: Path) -> Path:
     return output.with_suffix(".state.safetensors")
 
 
+def facts_path(state: Path) -> Path:
+    """The file beside the state of a finished run that tells whose it is."""
+    return state.with_suffix(".json")
+
+
+def forget_state(output: Path) -> None:
+    """Removes the state of the run whose file is `output`."""
+    state = state_path(output)
+    state.unlink(missing_ok=True)
+    facts_path(state).unlink(missing_ok=True)
+
+
+def steps_taken(output: Path, settings: Mapping[str, Any]) -> float:
+    """The steps in the saved state of a run with these settings: 0 without one, inf if the run is finished.
+
+    An estimate: what else the state depends on is not looked at.
+    """
+    state = state_path(output)
+    try:
+        with safe_open(state, framework="numpy") as file:
+            facts = json.loads((file.metadata() or {})["lmrep"])
+        if "context" not in facts:
+            facts = {**json.loads(facts_path(state).read_text()), "step": inf}
+        return float(facts["step"]) if facts["context"]["settings"] == json.loads(json.dumps(settings)) else 0.0
+    except UNREADABLE:
+        return 0.0
+
+
+def give_name(path: Path, name: Path) -> None:
+    """Makes a file available under a further name, which did not exist: as a link, or as a copy."""
+    try:
+        os.link(path, name)
+    except OSError:  # the file system has no hard links
+        shutil.copyfile(path, name)
+
+
+def sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 class Checkpoint:
     """A state file, and the state that was found in it.
 
-    `seconds`: between two writes. `context`: JSON values by name (settings, code, device, threads); a state of another
-    context is not used. `arrays`: the names of the arrays in a state. `say`: called with a line on what becomes of a
-    state that is there.
+    `seconds`: between two writes, by `clock`. `context`: JSON values by name (settings, code, device, threads); a state
+    of another context is not used. `arrays`: the names of the arrays in a state. `say`: called with a line on what
+    becomes of a state that is there.
     """
 
     def __init__(
@@ -37,38 +87,72 @@ class Checkpoint:
         context: Mapping[str, Any],
         arrays: Collection[str],
         say: Callable[[str], None],
+        clock: Callable[[], float] = monotonic,
     ):
-        self.path, self.seconds, self.arrays = path, seconds, set(arrays)
+        self.path, self.seconds, self.arrays, self.clock = path, seconds, set(arrays), clock
         self.context = json.loads(json.dumps(context))
+        self.finished = False
         self.state = self._read(say) if path.exists() else None
-        self.written = monotonic()
+        self.written = clock()
 
     def _read(self, say: Callable[[str], None]) -> ArrayFile | None:
         try:
             state = read_arrays(self.path)
-            context, step = state.facts["context"], state.facts["step"]
-            if state.arrays.keys() != self.arrays or not isinstance(step, int):
-                raise ValueError(f"expected the arrays {', '.join(sorted(self.arrays))} and their step")
+            finished = "context" not in state.facts  # it is a run file
+            facts = json.loads(facts_path(self.path).read_text()) if finished else state.facts
+            context = facts["context"]
             changed = sorted(key for key in {*context, *self.context} if context.get(key) != self.context.get(key))
-        except (InputError, KeyError, TypeError, ValueError, AttributeError) as error:
+            if changed:
+                say(f"starts from step 0: the state {self.path} was made with other {', '.join(changed)}")
+                return None
+            if finished and facts["sha256"] != sha256(self.path):
+                raise ValueError("expected the bytes of the finished run")
+            if not finished:
+                self._check(state)
+        except UNREADABLE as error:
             say(f"starts from step 0: the state {self.path} cannot be used: {error}")
             return None
-        if changed:
-            say(f"starts from step 0: the state {self.path} was made with other {', '.join(changed)}")
-            return None
-        say(f"resumes from step {step}")
-        return state
+        self.finished = finished
+        say("was finished before: its file is put back" if finished else f"resumes from step {int(facts['step'])}")
+        return None if finished else state
+
+    def _check(self, state: ArrayFile) -> None:
+        group, step = state.facts["group"], state.facts["step"]
+        if state.arrays.keys() != self.arrays or not (isinstance(group, int) and isinstance(step, int | float)):
+            raise ValueError(f"expected the arrays {', '.join(sorted(self.arrays))}, their step and their group")
 
     @property
-    def step(self) -> int:
-        """The step that the state was saved at; 0 without a state."""
-        return int(self.state.facts["step"]) if self.state else 0
+    def step(self) -> float:
+        """The steps that the run had taken when the state was saved; 0 without a state."""
+        return float(self.state.facts["step"]) if self.state else 0.0
+
+    @property
+    def group(self) -> int:
+        """The pass of the plan that the state is in; 0 without a state."""
+        return int(self.state.facts["group"]) if self.state else 0
 
     def is_due(self) -> bool:
         """Whether `seconds` have passed since the last write."""
-        return monotonic() - self.written >= self.seconds
+        return self.clock() - self.written >= self.seconds
 
-    def write(self, arrays: Mapping[str, npt.NDArray[np.float32]], step: int) -> None:
-        """Saves the state after `step` steps."""
-        write_arrays(self.path, arrays, {"context": self.context, "step": step})
-        self.written = monotonic()
+    def write(self, arrays: Mapping[str, npt.NDArray[np.float32]], group: int, step: float) -> None:
+        """Saves the state in pass `group` of the plan, after `step` steps of the run."""
+        write_arrays(self.path, arrays, {"context": self.context, "group": group, "step": step})
+        self.written = self.clock()
+
+    def keep(self, output: Path) -> None:
+        """Keeps the file of the run, which is finished, in place of its state."""
+        facts = {"context": self.context, "sha256": sha256(output)}
+        with suppress(OSError):  # of a disk that is full; without a state, a rerun takes longer and no more
+            with replacing(facts_path(self.path)) as part:
+                part.write_text(json.dumps(facts, sort_keys=True))
+            with replacing(self.path) as part:  # the facts lie there first, and a state before the last one needs none
+                give_name(output, part)
+
+    def put_back(self, output: Path) -> bool:
+        """Gives a run that was finished before its file again. Returns whether it was."""
+        if self.finished:
+            with replacing(output) as part:
+                give_name(self.path, part)
+                os.utime(part)  # Snakemake compares ages
+        return self.finished

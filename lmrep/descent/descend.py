@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil, inf, isfinite
+from time import monotonic
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from lmrep.probe.probe import Probe
 from lmrep.study.kinds import OPTIMISERS, load
 from lmrep.study.spec import Descent
 
-CHECK_EVERY = 20  # steps: to read a loss is to wait for the device
+SECONDS_BETWEEN_CHECKS = 1.0  # to read a loss is to wait for the device
 EARLIER = 0.75  # of the steps: a descent has converged if little changes after these
 
 
@@ -78,14 +79,16 @@ def descend(
     done: Progress | None = None,
     report: Callable[[Progress], None] = ignore,
     rates: Tensor | None = None,
+    clock: Callable[[], float] = monotonic,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Descends from `start` [layer, panel, 3, size, size]; one objective a layer.
 
     Returns the images [layer, panel, 3, last octave's size, the same] as optimised, not clipped; the losses
     [step, layer, panel], before each step or, if the optimiser searches, the best so far; and the images after three
     quarters of the steps. `tokens`: how many matter to the objectives, from the first; None: all.
-    `report(progress)` is called now and then. Its argument, passed as `done`, resumes the descent, and the result
-    equals that of an unbroken one bit by bit. `rates` [layer]: the octaves' rates are in parts of these; None: of 1.
+    `report(progress)` is called after the first step, then every SECONDS_BETWEEN_CHECKS by `clock`, and after the last
+    step. Its argument, passed as `done`, resumes the descent, and the result equals that of an unbroken one bit by bit,
+    whenever the calls are. `rates` [layer]: the octaves' rates are in parts of these; None: of 1.
     Raises FloatingPointError at the first step whose loss is not finite, or at the end if an image is not.
     """
     panels = start.shape[:2]
@@ -95,6 +98,7 @@ def descend(
         images, earlier, first, state = done.images.clone(), done.earlier, len(done.losses), clones(done.state)
         losses[:first] = done.losses
     optimiser = load(OPTIMISERS[descent.optimiser].function)(descent, state)
+    unchecked, checked = first, -inf  # the first step not yet checked, and the time of the last check
     steps = [(octave, place) for octave in descent.octaves for place in range(octave.steps)]
     for step, (octave, place) in enumerate(steps[first:], start=first):
         if images.shape[-1] != octave.size:
@@ -114,10 +118,10 @@ def descend(
         taken = step + 1
         if taken == ceil(EARLIER * descent.steps):
             earlier = optimiser.reached(images).clone()
-        if taken % CHECK_EVERY == 0 or taken == descent.steps:
-            unchecked = max(first, (step // CHECK_EVERY) * CHECK_EVERY)
+        if clock() - checked >= SECONDS_BETWEEN_CHECKS or taken == descent.steps:
             check_finite(losses[unchecked:taken], unchecked)
             report(Progress(images, losses[:taken], optimiser.state, earlier))
+            unchecked, checked = taken, clock()
     images = optimiser.reached(images)
     if not torch.isfinite(images).all():
         raise FloatingPointError(

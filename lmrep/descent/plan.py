@@ -36,6 +36,19 @@ class Plan:
     precision: torch.dtype
     groups: tuple[Group, ...]
 
+    def steps_before(self, run: Run, group: int, taken: int) -> float:
+        """Steps of `run` that are done when `taken` steps of a group are, and all of the groups before it.
+
+        A group is one of several passes that make a step, and counts by the blocks and tokens that it passes.
+        """
+        costs = [
+            sum(layer + 1 for layer in run.layers[each.layers])
+            * len(run.panels[each.panels])
+            * (each.tokens or run.probe.stem.tokens)
+            for each in self.groups
+        ]
+        return (sum(costs[:group]) * run.descent.steps + costs[group] * taken) / sum(costs)
+
 
 def pick_device(name: str) -> torch.device:
     """`auto` is a GPU where torch sees one. Raises InputError for `cuda` where it sees none."""

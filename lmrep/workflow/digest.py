@@ -21,8 +21,10 @@ SILENT = (
     f"{PACKAGE}.progress",
     f"{PACKAGE}.provenance",
     f"{PACKAGE}.descent.checkpoint",
+    f"{PACKAGE}.study.cost",  # an estimate of time
     f"{PACKAGE}.study.config",  # rules pass what a job is asked for
     f"{PACKAGE}.study.kinds",  # rules pass the entries that a job uses
+    f"{PACKAGE}.workflow.forecast",  # as is this
     f"{PACKAGE}.workflow.gpus",
     f"{PACKAGE}.workflow.job",
     f"{PACKAGE}.workflow.session",

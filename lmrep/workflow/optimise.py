@@ -21,6 +21,7 @@ from lmrep.probe.stem import CHANNELS, BasisStem
 from lmrep.progress import progress
 from lmrep.study.config import Study
 from lmrep.study.spec import Run
+from lmrep.workflow.forecast import Stopwatch, correct, duration
 from lmrep.workflow.gpus import own_card
 from lmrep.workflow.job import tell
 
@@ -61,12 +62,27 @@ def optimise(
         facts = describe(run, weights, plan)
         context = conditions(facts, plan, photographs, code)
         checkpoint = Checkpoint(state_path(output), study.checkpoint, context, state_arrays(run), partial(tell, log))
-        steps = run.descent.steps * len(plan.groups)
+        if checkpoint.put_back(output):
+            return
+        steps = run.descent.steps
+
+        def measured(seconds: float) -> None:
+            whole = correct(study.name, output, seconds * steps)
+            if whole is not None:
+                tell(log, f"by the measured speed of {run.name}, all runs of this build take about {duration(whole)}")
+
+        stopwatch = Stopwatch(measured)
         try:
-            with progress(run.name, steps, sys.stderr, log, taken=checkpoint.step) as report:
+            with progress(run.name, steps, sys.stderr, log, taken=checkpoint.step) as show:
+
+                def report(taken: float, loss: float | None) -> None:
+                    show(taken, loss)
+                    stopwatch(taken, loss)
+
                 arrays = perform(run, weights, photographs, plan, report, checkpoint)
         except FloatingPointError as error:
             raise InputError(f"runs.{run.name}: {error}") from None
         except torch.OutOfMemoryError as error:
             raise InputError(f"runs.{run.name}: {device} is out of memory: expected a smaller memory") from error
         write_arrays(output, arrays, facts)
+        checkpoint.keep(output)

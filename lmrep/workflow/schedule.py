@@ -1,9 +1,10 @@
 """What a scheduler is told about a run's job: memory, minutes, order. Estimates only: no result depends on them."""
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Sequence
 from math import ceil
 
-from lmrep.study.cost import run_flops, run_seconds
+from lmrep.study.cost import Speed, run_flops, run_seconds
 from lmrep.study.kinds import FAMILIES, OPTIMISERS
 from lmrep.study.spec import Run
 
@@ -27,12 +28,13 @@ def run_memory(run: Run, attempt: int) -> int:
     return (LIBRARIES + kept + weights + optimiser) * (1 + attempt) // 2
 
 
-def run_minutes(run: Run, gflops: float, attempt: int) -> int:
-    """Minutes of a run's job at `gflops` 10^9 operations a second. The next attempt resumes."""
-    return attempt * (START_MINUTES + ceil(MARGIN * run_seconds(run, gflops) / 60))
+def run_minutes(run: Run, speed: Speed, attempt: int) -> int:
+    """Minutes of a run's job at `speed`. The next attempt resumes."""
+    return attempt * (START_MINUTES + ceil(MARGIN * run_seconds(run, speed) / 60))
 
 
-def rank(run: Run, runs: Iterable[Run]) -> int:
-    """How many of `runs` cost less. Long jobs start first: one that starts last leaves the other cores idle."""
-    cost = run_flops(run)
-    return sum(run_flops(other) < cost for other in runs)
+def rank(run: Run, costs: Sequence[float]) -> int:
+    """How many of `costs`, sorted, are below that of `run`. Long jobs start first: one that starts last leaves the
+    other cores idle.
+    """
+    return bisect_left(costs, run_flops(run))

@@ -77,6 +77,30 @@ def test_a_build_that_is_killed_again_and_again_ends_in_the_same_bytes(unbroken,
     assert not at_work_in(checkout.folder)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, jobs outlive a killed build")
+def test_a_run_that_a_killed_build_has_not_recorded_is_put_back(tmp_path):
+    target = f"{RUNS}/gpt2_match.safetensors"
+    checkout = Checkout(tmp_path / "lmrep")
+    checkout.edit("miniature.yaml", lambda config: shorten(config, 30))
+    with open(checkout / "scripts/optimise_run.py", "a") as script:  # the job ends, and its build does not hear of it
+        script.write(
+            "\nimport os, signal, time\nif not Path('killed').exists():\n"
+            "    Path('killed').write_bytes(Path(snakemake.output[0]).read_bytes())\n"
+            "    os.kill(int(os.environ['LMREP_BUILD']), signal.SIGKILL)\n    time.sleep(60)\n"
+        )
+    assert checkout.miniature(target).returncode < 0
+    state = (checkout / target).with_suffix(".state.safetensors")
+    assert state.stat().st_nlink == 2  # the arrays are there once
+    again = checkout.miniature(target)
+    assert again.returncode == 0, again.stdout[-4000:]
+    assert (
+        again.stdout.count("was finished before: its file is put back") == 1 and "gpt2_match: step" not in again.stdout
+    )
+    assert (checkout / target).read_bytes() == (checkout / "killed").read_bytes()
+    assert not list((checkout / RUNS).glob("*.state.*"))
+    assert "Nothing to be done" in checkout.miniature(target).stdout
+
+
 def test_of_two_builds_in_one_folder_the_second_says_so_in_one_line(tmp_path):
     target = f"{RUNS}/gpt2_match.safetensors"
     checkout = Checkout(tmp_path / "lmrep")

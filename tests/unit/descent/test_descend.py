@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from ticks import Ticks
 
 from lmrep.descent import objectives
 from lmrep.descent.descend import descend, input_gradient
@@ -178,6 +179,57 @@ def test_a_descent_that_explodes_says_at_which_step(gpt2_probe):
     start = start_noise(descent.start, 16, 0, "neuron 3")[None, None]
     with pytest.raises(FloatingPointError, match="at step 1: a lower rate"):
         descend(gpt2_probe, start, [1], [objectives.neuron((3,), 1, 200.0)], descent, seed=0)
+
+
+def descend_by(clock, probe, steps=60, rate=0.01, passes=None):
+    """A descent whose checks are timed by a clock: its result, and the steps at which it reported.
+
+    `passes`: a list that gets an entry a pass.
+    """
+    descent = Descent(("uniform", 0.5, 0.6), (Octave(16, steps, (rate, rate)),), scale=rate, constant=200.0)
+    start, told = start_noise(descent.start, 16, 0, "neuron 3")[None, None], []
+    neuron = objectives.neuron((3,), 1, 200.0)
+
+    def goal(outputs):
+        if passes is not None:
+            passes.append(1)
+        return neuron(outputs)
+
+    found = descend(
+        probe, start, [1], [goal], descent, 0, report=lambda progress: told.append(len(progress.losses)), clock=clock
+    )
+    return found, told
+
+
+def test_a_descent_reports_by_time_and_not_by_steps(gpt2_probe):
+    slow, told = descend_by(Ticks(18.0), gpt2_probe)  # seconds: a step of ViT-L on a CPU
+    assert told == list(range(1, 61))
+    quick, told = descend_by(Ticks(0.06), gpt2_probe)
+    assert told[:2] == [1, 18] and told[-1] == 60 and len(told) == 5  # to report is to wait for the device
+    never, told = descend_by(lambda: 0.0, gpt2_probe)
+    assert told == [1, 60]
+    for other in (quick, never):
+        assert all(torch.equal(one, two) for one, two in zip(slow, other, strict=True))
+
+
+def test_a_slow_descent_that_explodes_says_so_within_a_step(gpt2_probe):
+    passes = []
+    with pytest.raises(FloatingPointError, match="at step 1: a lower rate"):
+        descend_by(Ticks(18.0), gpt2_probe, rate=1e38, passes=passes)
+    assert len(passes) == 2
+    with pytest.raises(FloatingPointError, match="at step 1: a lower rate"):
+        descend_by(Ticks(0.01), gpt2_probe, rate=1e38)
+
+
+def test_a_run_in_several_passes_counts_steps_and_says_when_it_measures(tiny_files, targets):
+    files, _ = tiny_files
+    run, said = tiny.tiny_run("match", ("a", "b"), memory=0.1), []
+    plan = make_plan(run, CPU)
+    perform_plan(run, files, targets, plan, lambda steps, loss: said.append((steps, loss)), clock=Ticks(9.0))
+    measured = [steps for steps, loss in said if loss is None]
+    assert len(measured) == len(plan.groups) > 1
+    steps = [steps for steps, _ in said]
+    assert steps == sorted(steps) and 0 < steps[0] < 1 and said[-1] == (run.descent.steps, None)
 
 
 def test_a_further_panel_changes_no_other(tiny_files, targets):

@@ -19,6 +19,20 @@ CPU = torch.device("cpu")
 VIT = tiny.probe_of(tiny.VIT, tiny.VIT, "vit")
 
 
+@pytest.mark.parametrize("objective", ["neuron", "patch"])
+@pytest.mark.parametrize("memory", ["auto", 0.1])
+def test_steps_are_those_of_the_run_and_not_of_its_passes(objective, memory):
+    run = tiny.tiny_run(objective, (2, 5, 9), memory=memory)  # of 4 steps
+    plan = make_plan(run, CPU)
+    taken = [plan.steps_before(run, group, step) for group in range(len(plan.groups)) for step in range(1, 5)]
+    assert taken == sorted(set(taken)) and taken[-1] == 4
+    if len(plan.groups) == 1:
+        assert taken == [1, 2, 3, 4]
+    deep, shallow = (replace(run, layers=(layer,)) for layer in (3, 1))
+    both = Plan(CPU, torch.float32, (Group(slice(0, 1), slice(0, 3), None), Group(slice(1, 2), slice(0, 3), None)))
+    assert both.steps_before(replace(run, layers=deep.layers + shallow.layers), 0, 4) == pytest.approx(4 * 4 / 6)
+
+
 @pytest.mark.parametrize(
     ("layers", "panels", "blocks"),
     [((1, 4, 8, 12), 16, 400.0), ((1, 4, 8, 12), 16, 60.0), (tuple(range(1, 25)), 2, 40.0), ((2, 5), 3, 0.5)],

@@ -8,6 +8,7 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import save_file
+from ticks import Ticks
 
 from lmrep.api import make_run
 from lmrep.descent.checkpoint import Checkpoint
@@ -48,7 +49,7 @@ def first(run, **changes):
 
 def done(run, files, targets, report=None, checkpoint=None):
     photographs = targets if run.matches else None
-    return perform(run, files, photographs, make_plan(run, CPU), report or (lambda *_: None), checkpoint)
+    return perform(run, files, photographs, make_plan(run, CPU), report or (lambda *_: None), checkpoint, Ticks(0.3))
 
 
 def changes(arrays) -> np.ndarray:
@@ -124,14 +125,14 @@ def test_a_run_that_is_killed_keeps_its_rates(tiny_files, targets, tmp_path, obj
     files, _ = tiny_files
     run, path = run_of(objective, optimiser, octaves, memory=memory), tmp_path / "run.state.safetensors"
     unbroken, reported = done(run, files, targets), []
-    steps = run.descent.steps * len(make_plan(run, CPU).groups)
+    steps = run.descent.steps
 
     def checkpoint() -> Checkpoint:
         return Checkpoint(path, 0, CONTEXT, state_arrays(run), print)
 
-    for kill_after in range(30, steps, 35):
+    for kill_after in (0.3 * steps, 0.6 * steps):
 
-        def report(taken: int, loss: float, kill_after: int = kill_after) -> None:
+        def report(taken: float, loss: float | None, kill_after: float = kill_after) -> None:
             reported.append(taken)
             if taken >= kill_after:
                 raise Killed
@@ -150,7 +151,7 @@ def test_a_resumed_run_takes_the_rates_of_its_state(tiny_files, tmp_path, monkey
     files, _ = tiny_files
     run, path = run_of("neuron"), tmp_path / "run.state.safetensors"
     unbroken = done(run, files, None, None, Checkpoint(path, 0, CONTEXT, state_arrays(run), print))
-    monkeypatch.delattr("lmrep.descent.experiment.first_rates")
+    monkeypatch.delattr("lmrep.descent.groups.first_rates")
     again = done(run, files, None, None, Checkpoint(path, 0, CONTEXT, state_arrays(run), print))
     np.testing.assert_array_equal(again["rates"], unbroken["rates"])
 

@@ -163,7 +163,7 @@ def test_steps_rate_and_descent_are_taken(study, probe):
     reports = []
     args = {"layer": 1, "neuron": 3, "report": lambda steps, loss: reports.append(steps)}
     short = lmrep.maximise(probe, steps=2, rate=0.01, **args)
-    assert short["loss"].shape == (1, 2) and reports == [2]
+    assert short["loss"].shape == (1, 2) and reports == [1, 2]
     assert short.facts["settings"]["descent"]["octaves"][0]["rate"] == [0.01, 0.01]
     octave = lmrep.Octave(16, 2, (0.01, 0.01))
     own = lmrep.maximise(probe, descent=replace(study.runs["neurons"].descent, octaves=(octave,)), **args)

@@ -1,6 +1,7 @@
 """What a build says of GPUs and of time. The listing is what NVIDIA's own tool prints; the tool is a script here."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,7 +10,8 @@ from conftest import ROOT
 from lmrep.study.config import make_study
 from lmrep.study.spec import Image, Pin
 from lmrep.workflow import announce
-from lmrep.workflow.announce import announcement, check_network, gpu_names
+from lmrep.workflow.announce import announcement, check_network
+from lmrep.workflow.gpus import gpu_names
 
 LISTING = """\
 GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-8a1c2d3e-0000-1111-2222-333344445555)
@@ -18,6 +20,18 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-9b1c2d3e-0000-1111-2222-333344445555)
 GPU 2: NVIDIA H100 80GB HBM3 (UUID: GPU-7c1c2d3e-0000-1111-2222-333344445555)
 """
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+ALL = f"{len(CONFIG['runs'])} of {len(CONFIG['runs'])}"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder of a build, where an announcement leaves its forecast."""
+    (tmp_path / ".snakemake").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+
+def outputs(runs):
+    return {Path(f"{number}.safetensors"): run for number, run in enumerate(runs)}
 
 
 @pytest.fixture
@@ -37,34 +51,10 @@ def three_gpus(tmp_path, monkeypatch):
     gpu_names.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("visible", "found"),
-    [
-        (None, ["NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-40GB", "NVIDIA H100 80GB HBM3"]),
-        ("1", ["NVIDIA A100-SXM4-40GB"]),
-        ("0,2", ["NVIDIA H100 80GB HBM3"] * 2),
-        ("GPU-9b1c2d3e", ["NVIDIA A100-SXM4-40GB"]),
-        ("0,", ["NVIDIA H100 80GB HBM3"]),
-        ("", []),
-        ("-1", []),
-    ],
-)
-def test_gpus_are_those_that_cuda_visible_devices_leaves(three_gpus, monkeypatch, visible, found):
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert gpu_names() == found
-
-
-def test_a_driver_that_hangs_is_no_gpu(three_gpus, tmp_path, monkeypatch):
-    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr(announce, "SECONDS_FOR_DRIVER", 0.2)
-    assert gpu_names() == []
-
-
 def test_a_build_on_several_gpus_takes_as_many_times_less(three_gpus, study):
-    runs = list(study.runs.values())
+    runs = outputs(study.runs.values())
     said = {cards: announcement(study, runs, [], [], 16, True, cards) for cards in (1, 2, 8)}
-    assert said[1][0] == "study article, on NVIDIA H100 80GB HBM3: 36 of 36 runs to make"
+    assert said[1][0] == f"study article, on NVIDIA H100 80GB HBM3: {ALL} runs to make"
     assert "on 2 of 3 GPUs, such as NVIDIA H100 80GB HBM3" in said[2][0] and "on 3 of 3 GPUs" in said[8][0]
     assert len({lines[-1] for lines in said.values()}) == 3
 
@@ -72,15 +62,15 @@ def test_a_build_on_several_gpus_takes_as_many_times_less(three_gpus, study):
 def test_a_cluster_is_not_judged_by_this_machine(study, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     gpu_names.cache_clear()
-    lines = announcement(study, list(study.runs.values()), [], [], None, False)
+    lines = announcement(study, outputs(study.runs.values()), [], [], None, False)
     gpu_names.cache_clear()
-    assert lines[0] == "study article, on a cluster: 36 of 36 runs to make"
+    assert lines[0] == f"study article, on a cluster: {ALL} runs to make"
     assert "one after the other" in lines[-1] and "without a GPU" not in lines[-1]
 
 
 def test_a_run_of_several_jobs_is_one_run(study):
     parts = [part for run in study.runs.values() for part in (run, run)]
-    assert "36 of 36 runs" in announcement(study, parts, [], [], 2, True)[0]
+    assert f"{ALL} runs" in announcement(study, outputs(parts), [], [], 2, True)[0]
 
 
 SMOL = Pin("smollm2", "llm/model.gguf", wheel="some-model==1.0", bytes=98_362_432)
@@ -112,7 +102,7 @@ PHOTO = Image("photo", url="https://photos.example/x.zip", sha256="0" * 64)
 def test_downloads_are_named_once_with_size_and_host(study, monkeypatch, pins, images, line):
     monkeypatch.setenv("HF_ENDPOINT", "https://hub.example")
     monkeypatch.setattr(announce, "is_at_hand", lambda pin: False)
-    assert announcement(study, [], pins, images, 2, True)[1] == line
+    assert announcement(study, {}, pins, images, 2, True)[1] == line
 
 
 def test_wheels_are_left_to_pip():

@@ -1,9 +1,17 @@
-"""What a job says of a stem that loses part of a photograph."""
+"""The job of one run: what it says, and what a rerun of a finished one does."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
 
+from lmrep.descent.checkpoint import state_path
+from lmrep.study.config import Study
+from lmrep.workflow import forecast, optimise
+from lmrep.workflow.forecast import Forecast, Part
 from lmrep.workflow.optimise import lost_shares
 
 pytestmark = pytest.mark.models
@@ -28,3 +36,48 @@ def test_a_wide_basis_and_a_run_without_photographs_lose_nothing():
     assert lost_shares(tiny.tiny_run("match", ("a",), wide), np.zeros((1, 3, 16, 16), "f")) == {}
     narrow = tiny.probe_of(BASIS, tiny.GPT2)
     assert lost_shares(tiny.tiny_run("neuron", (0,), narrow), None) == {}
+
+
+@pytest.fixture
+def job(tiny_files, tmp_path, monkeypatch):
+    """A function that does the job of a run in a folder of its own and returns its log."""
+    (tmp_path / ".snakemake").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(optimise, "settle", lambda threads: None)  # it would change torch for all tests
+    study = Study("tiny", "cpu", 1, 60, 1, ("png",), {"cpu": 1, "cuda": 1}, {}, {}, {}, {}, {})
+
+    def perform(run, code="a") -> str:
+        log = io.StringIO()
+        optimise.optimise(study, run, tiny_files[0], [], Path("run.safetensors"), code, log)
+        return log.getvalue()
+
+    return perform
+
+
+def test_a_finished_run_that_was_not_recorded_comes_back_without_computing(job, monkeypatch):
+    run, output = tiny.tiny_run("neuron", (2, 5)), Path("run.safetensors")
+    assert "step 4 of 4" in job(run)
+    before = output.read_bytes()
+    assert sorted(path.name for path in Path().glob("run*")) == [
+        "run.safetensors", "run.state.json", "run.state.safetensors",
+    ]  # fmt: skip
+    assert state_path(output).stat().st_ino == output.stat().st_ino  # no second copy of the arrays
+    output.unlink()
+    with monkeypatch.context() as patched:
+        patched.delattr(optimise, "perform")
+        assert job(run) == "lmrep: was finished before: its file is put back\n"
+    assert output.read_bytes() == before
+    output.unlink()
+    assert "starts from step 0" in job(run, code="b") and output.read_bytes() == before
+
+
+def test_a_job_corrects_the_estimate_of_its_build(job, monkeypatch):
+    parts = {name: Part(0.001, 1.0, "float32") for name in ("run.safetensors", "another.safetensors")}
+    forecast.write("tiny", Forecast("cpu", 1, 1, parts))
+    monkeypatch.setattr(forecast, "SECONDS_TO_MEASURE", 0.0)
+    run = tiny.tiny_run("neuron", (2, 5))
+    octaves = tuple(replace(octave, steps=200) for octave in run.descent.octaves)
+    said = job(replace(run, descent=replace(run.descent, octaves=octaves)))
+    assert "lmrep: by the measured speed of tiny_neuron, all runs of this build take about " in said
+    found = forecast.read("tiny")
+    assert found.measured.keys() == {"run.safetensors"} and found.factor("float32") > 1
