@@ -22,6 +22,7 @@ from lmrep.study.spec import Pin
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata
+    from tqdm import tqdm
 
 ETAG_SECONDS = 8  # for the hub to answer a request for metadata
 PATIENCE_SECONDS = 12  # no new try after this long: without a network, a job ends within half a minute
@@ -69,15 +70,15 @@ def download(pin: Pin) -> tuple[Path, str]:
 
     Returns its path there, and the etag that the hub announces. Raises InputError on any failure.
     """
-    from huggingface_hub import errors, hf_hub_download
+    from huggingface_hub import errors
 
     check_proxies()
     httpx, what = _httpx(), f"{pin.file} of {pin.repo}"
     try:
         offer = _offer(pin)
         with _at_minimum_rate(f"weights.{pin.name}") as bar:
-            path = hf_hub_download(pin.repo, pin.file, revision=pin.revision, etag_timeout=ETAG_SECONDS, tqdm_class=bar)
-        return Path(path), offer.etag or ""
+            path = _store(pin, bar)
+        return path, offer.etag or ""
     except TooSlow as error:
         line = f"delivers {what} too slowly: it {error}"
     except errors.GatedRepoError:
@@ -108,6 +109,24 @@ def download(pin: Pin) -> tuple[Path, str]:
             reason = re.split(r" \(|\w+://", one_line(error))[0].strip() or type(error).__name__
             line = f"did not deliver {what}: {reason}"
     raise InputError(f"weights.{pin.name}: {hub_host()} {line}")
+
+
+def _store(pin: Pin, bar: "type[tqdm[Any]]") -> Path:
+    """Downloads the file to the hub's cache. huggingface_hub itself gives up at the first 5xx for a content."""
+    from huggingface_hub import errors, hf_hub_download
+
+    tried = 1
+    while True:
+        try:
+            stored = hf_hub_download(
+                pin.repo, pin.file, revision=pin.revision, etag_timeout=ETAG_SECONDS, tqdm_class=bar
+            )
+            return Path(stored)
+        except errors.HfHubHTTPError as error:
+            if error.response.status_code < 500 or tried == TRIES:
+                raise
+        time.sleep(tried)
+        tried += 1
 
 
 def _httpx() -> ModuleType:

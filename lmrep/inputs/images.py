@@ -15,6 +15,7 @@ from lmrep.inputs.archives import open_member
 from lmrep.study.spec import Image
 
 Pixels = npt.NDArray[np.uint8]
+LARGEST = 1 << 28  # bytes of a zip's member, which may be a bomb
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, zlib.error)
 
 
@@ -39,6 +40,8 @@ def decode(data: bytes, label: str) -> Pixels:
             return to_rgb(picture)
     except UnidentifiedImageError:
         raise InputError(f"{label}: not an image, expected one that Pillow can read (PNG, JPEG, ...)") from None
+    except MemoryError:
+        raise InputError(f"{label}: expected an image that fits into memory") from None
     except (*DECODING_ERRORS, Picture.DecompressionBombError) as error:
         raise InputError(f"{label}: expected a whole, readable image: {one_line(error)}") from None
 
@@ -69,8 +72,10 @@ def decode_file(path: Path, image: Image, label: str) -> Pixels:
     check_sha256(data, image.sha256, label)
     if image.member:
         with open_member(io.BytesIO(data), image.member, label) as file:
-            data = file.read()
+            data = file.read(LARGEST + 1)
         label = f"{label}: {image.member}"
+        if len(data) > LARGEST:
+            raise InputError(f"{label}: expected a photograph of at most {LARGEST >> 20} MiB")
         check_sha256(data, image.member_sha256, label)
     return decode(data, label)
 
