@@ -8,6 +8,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(config, items):
+    """Skips the full-size test unless -m asks for it."""
+    if "fullsize" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("fullsize"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes and GB; python -m pytest -m fullsize runs it"))
+
+
 @pytest.fixture(scope="session")
 def tiny_files(tmp_path_factory):
     """Weight files by name, and the libraries' own models that they were written from."""

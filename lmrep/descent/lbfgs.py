@@ -95,7 +95,8 @@ class LBFGS:
         s, product, square = self.state, dot(moves, turns), dot(turns, turns)
         kept = accepted & (product > self.FLAT * square)
         for name, new in (("moves", moves.flatten(2)), ("turns", turns.flatten(2)), ("curvatures", 1 / product)):
-            s[name][kept] = torch.cat([s[name][kept][:, 1:], new[kept][:, None]], dim=1)
+            for layer, panel in kept.nonzero().tolist():  # one by one: histories take most of the memory
+                s[name][layer, panel] = torch.cat([s[name][layer, panel, 1:], new[layer, panel, None]])
         s["scale"] = torch.where(kept, product / square, s["scale"])
 
     def direction(self) -> Tensor:

@@ -34,6 +34,7 @@ def test_evidence_is_planned_too(checkout):
         assert plan.returncode == 0, plan.stdout
         counts = dict(line.split() for line in plan.stdout.splitlines() if len(line.split()) == 2)
         expected = {"draw_accuracy": 2, "draw_causality": 1, "draw_regime": 1, "merge_evidence": 1}
+        expected |= {"compare_candidates": 1 if config == "miniature.yaml" else 2, "judge_claims": 1, "draw_claims": 1}
         assert {rule: int(counts[rule]) for rule in expected} == expected
 
 

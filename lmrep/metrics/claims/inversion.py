@@ -19,9 +19,11 @@ from lmrep.metrics.claims.claim import (
 )  # fmt: skip
 from lmrep.metrics.claims.samples import ARTICLE, Sample, View, matched
 from lmrep.metrics.claims.statistics import Array
-from lmrep.metrics.claims.verdicts import Rule, measure
+from lmrep.metrics.claims.verdicts import Measured, Rule, measure
 
 PLACE, END = "Image Reconstruction", "Conclusion"
+# Of noise, some photograph is always the nearest one, and the error is of high frequency too.
+ABOVE_FLOORS = Rule("SSIM above the better floor", "above", SSIM, "early", gate=True)
 
 
 def unfinished(view: View, weights: str = "trained") -> Sample | None:
@@ -58,6 +60,13 @@ def early_holds_less_than_vision(view: View) -> Parts:
     return [measure(gap, alike(rise(view), gap), alike(beside(view, is_vision, rise), gap))]
 
 
+def above_floors(view: View) -> Measured | None:
+    """SSIM minus the better one of flat grey's and the start noise's."""
+    grey, start = view.accuracy("ssim_grey"), view.accuracy("ssim_start")
+    floor = replace(grey, values=np.maximum(grey.values, start.values)) if grey and start else None
+    return measure(difference(view.accuracy("ssim"), floor))
+
+
 def rank(distances: Array) -> Array:
     """The place of candidate 0 among all, from 1, by distances [..., candidate]; of equal ones it comes last."""
     places: Array = (distances <= distances[..., :1]).sum(axis=-1).astype(float)
@@ -66,15 +75,17 @@ def rank(distances: Array) -> Array:
 
 @claim(
     "Early layers of the language model still give recognisable images.", PLACE, ("reconstructions", "inversion"),
+    ABOVE_FLOORS,
     Rule("the rank by SSIM", "at most", 1.5, "every_early"),
     Rule("the rank by output distance", "at most", 1.5, "every_early"), asked_of=is_language,
     panels="images",
 )  # fmt: skip
 def early_is_recognisable(view: View) -> Parts:
     """The rank of the right photograph among 20 candidates, 1 is best: by SSIM with the re-created image, and by the L1
-    distance of its output at that block."""
+    distance of its output at that block. Asked only where SSIM is above those of flat grey and of the start noise."""
     similar = view.candidates("ssim")
     return [
+        above_floors(view),
         map_sample(similar and replace(similar, values=-similar.values), rank),
         map_sample(view.candidates("output_distance"), rank),
     ]
@@ -121,16 +132,14 @@ def first_rows_are_worst(view: View) -> Parts:
 
 @claim(
     "The errors are of high frequency, as those of a badly conditioned model.", PLACE, ("reconstructions", "inversion"),
-    Rule("SSIM above the better floor", "above", SSIM, "early", gate=True),
+    ABOVE_FLOORS,
     Rule("the share of the error's power at high frequencies", "above", 0.5, "early"), asked_of=is_language,
     panels="images",
 )  # fmt: skip
 def errors_are_of_high_frequency(view: View) -> Parts:
     """The share of the error's power above half the Nyquist frequency. Asked only where SSIM is above those of flat
-    grey and of the start noise: the error of noise is of high frequency too."""
-    grey, start = view.accuracy("ssim_grey"), view.accuracy("ssim_start")
-    floor = replace(grey, values=np.maximum(grey.values, start.values)) if grey and start else None
-    return [measure(difference(view.accuracy("ssim"), floor)), measure(view.accuracy("high_frequency_error"))]
+    grey and of the start noise."""
+    return [above_floors(view), measure(view.accuracy("high_frequency_error"))]
 
 
 @claim(

@@ -33,8 +33,8 @@ HEAD = """What the article "Language Model Representations and Features" says, i
 
 VERDICTS = f"""
 The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
-was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and were fixed before
-the results. This page is written from that code and from `results/*/claims.json`: do not edit it.
+was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and a build does not
+choose them. This page is written from that code and from `results/*/claims.json`: do not edit it.
 
 ## How a verdict is made
 
@@ -45,8 +45,11 @@ the results. This page is written from that code and from `results/*/claims.json
   not say.
 - A **gate** is a condition of asking. Where it does not hold, the sentence is open, whatever the other rules say.
 - The **interval** comes from a bootstrap over panels and seeds: {DRAWS} times, panels and seeds are drawn independently
-  and with replacement (the pigeonhole bootstrap, Owen 2007). Fewer than {FEWEST} images of a block give no interval.
-  With one seed, the interval comes from the panels alone and says nothing of other starts.
+  and with replacement (the pigeonhole bootstrap, Owen 2007). The interval is widened for small numbers (Hesterberg
+  2015). Fewer than {FEWEST} images of a block give no interval. With one seed, the interval comes from the panels alone
+  and says nothing of other starts.
+- **Photographs are few.** Neurons and patches are a sample of many; two photographs are not. A verdict on re-created
+  images is about the photographs of the study, not about photographs in general.
 - The **number** is that of the first rule that is no gate. If that rule looks at every block, the number is their mean.
 - An **unfinished search** gives a lower bound of SSIM. Its interval is made wider: by as much as SSIM rose in the last
   quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. So it can

@@ -44,7 +44,7 @@ class Measured:
 
     def bounds(self) -> tuple[Array, Array]:
         """The interval of each block, wider where a search has not converged."""
-        low, high = interval(self.draws)
+        low, high = interval(self.draws, self.values, self.panels, self.seeds)
         return low - self.falls, high + self.rises
 
     def joined(self, where: str, depth: int) -> "Measured":

@@ -151,8 +151,17 @@ def test_means_leave_out_missing_cells_and_draws_without_any():
 
 def test_an_interval_holds_nineteen_of_twenty_draws():
     draws = np.stack([np.arange(1001.0), np.full(1001, np.nan)], axis=1)
-    low, high = interval(draws)
-    assert (low[0], high[0]) == pytest.approx((25, 975)) and np.isnan([low[1], high[1]]).all()
+    low, high = interval(draws, np.array([500.0, 0]), 10**6, 1)
+    assert (low[0], high[0]) == pytest.approx((25, 975), rel=1e-5) and np.isnan([low[1], high[1]]).all()
+
+
+@pytest.mark.parametrize(("panels", "seeds", "wider"), [(2, 1, 2), (16, 3, 1.5), (1, 5, 1.25), (4, 9, 4 / 3)])
+def test_an_interval_of_few_is_wider(panels, seeds, wider):
+    """By the root of n / (n - 1), for the fewer of panels and seeds that vary."""
+    draws = np.arange(1001.0)[:, None]
+    low, high = interval(draws, np.array([7.0]), panels, seeds)
+    assert ((high - low) / 950) ** 2 == pytest.approx(wider)
+    assert low + high == pytest.approx(14)
 
 
 def test_a_bootstrap_draws_the_same_in_every_call():

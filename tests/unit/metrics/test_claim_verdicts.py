@@ -157,6 +157,20 @@ def test_a_verdict_says_what_it_depends_on(value, expected):
     assert set(others["image"]) == set(IMAGES)
 
 
+def test_a_descent_that_leaves_it_open_counts_and_a_seed_that_does_does_not():
+    """A seed or an image alone leaves more open."""
+    claim = CLAIMS["deeper_holds_less"]
+    view = view_of(
+        level(lambda run, *key: RISES if run.descent.optimiser == "gradient" and key[1] == SEEDS[1] else None)
+    )
+    depends, others = dependence(claim, view, HOLDS)
+    assert depends == ["descent"] and others["descent"]["the article's descent"] == OPEN
+    view = view_of(level(lambda run, panel, seed: RISES if (panel, seed) == (IMAGES[0], SEEDS[1]) else None))
+    found = dependence(claim, view, HOLDS)[1]
+    assert OPEN in found["seed"].values() and FAILS not in found["seed"].values()
+    assert not {"seed", "image"} & set(dependence(claim, view, HOLDS)[0])
+
+
 def test_a_claim_of_features_depends_on_blur_and_jitter():
     def flat(run, *key):
         return np.ones(121) if "jittered" in run.name else change(run, *key)

@@ -1,0 +1,189 @@
+"""The article at full size: random weights of the real files' names and sizes, from download to all figures.
+
+Off by default; `python -m pytest -s --no-cov -m fullsize` runs it and prints what benchmarks/fullsize.md records.
+"""
+
+import csv
+import json
+import mmap
+import os
+import resource
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from checkout import Checkout, octaves_of
+from fullsize import write_weights
+from hub import Hub
+from PIL import Image
+from skimage import data
+from test_article import sha256, zip_of
+
+from lmrep.metrics.tables import TABLES, read_table
+from lmrep.study.config import Study, make_study
+from lmrep.study.kinds import OBJECTIVES
+
+pytestmark = [pytest.mark.workflow, pytest.mark.build, pytest.mark.fullsize]
+CORES, MINUTES, GIGABYTES = 2, 20, 8  # the most that the build may take
+STEPS = int(os.environ.get("LMREP_STEPS", 2))  # of each octave
+GIGABYTE, KEPT = 10**9, 10**7  # bytes; larger files are deleted at the end
+CONFIG = "fullsize.yaml"
+FIGURES = {  # px
+    "gpt2_features_viz": (2100, 2829),
+    "gpt2_features_viz_2": (2100, 2829),
+    "gpt2_features_viz_3": (2100, 2829),
+    "inversion": (2100, 2190),
+    "representational_accuracy": (2100, 1260),
+    "token_importance": (2100, 885),
+    "transformer_activation_explained": (2100, 897),
+    "vit_vs_gpt2_representation": (2100, 930),
+    "vit_vs_gpt2_representation_2": (2100, 930),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder whose large files are deleted after the test: pytest keeps the folders of three sessions."""
+    yield tmp_path
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and (path.is_symlink() or path.stat().st_size > KEPT):
+            path.unlink()
+
+
+@pytest.fixture
+def hub():
+    with Hub() as hub:
+        yield hub
+
+
+def write_config(checkout: Checkout, hub: Hub, folder: Path) -> Study:
+    """config.yaml with the hashes of our files, the addresses of our photographs and few steps: nothing else."""
+    config = yaml.safe_load((checkout / "config.yaml").read_text())
+    study = make_study(config)
+    for seed, name in enumerate(("gpt2", "vit_base", "vit_large")):
+        (pin,) = study.weights[name].pins
+        digest = write_weights(folder / f"{name}.safetensors", pin, seed)
+        with (folder / f"{name}.safetensors").open("rb") as file:  # the map outlives the open file
+            hub.add_model(pin.repo, pin.revision, pin.file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        config["weights"][name]["sha256"] = digest
+    for name, photograph in (("dalmatian", data.astronaut()), ("tesla_coil", data.rocket())):
+        entry = config["images"][name]
+        archive, picture = zip_of(entry["member"], photograph)
+        hub.add_file(f"/{name}.zip", archive)
+        entry |= {"url": f"{hub.url}/{name}.zip", "sha256": sha256(archive), "member_sha256": sha256(picture)}
+    for octave in octaves_of(config):
+        octave["steps"] = STEPS
+    (checkout / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+    return make_study(config)
+
+
+def memory(process: psutil.Process) -> int:
+    """Bytes that a process and all below it hold. Pages that they share count several times."""
+    total = 0
+    for each in [process, *process.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            total += each.memory_info().rss
+    return total
+
+
+def disk(*folders: Path) -> int:
+    """Bytes on the disk, each file once, however many names it has."""
+    found = {}
+    for path in (path for folder in folders for path in folder.rglob("*")):
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            found[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(found.values())
+
+
+def build(checkout: Checkout, *folders: Path) -> dict[str, float]:
+    """Builds all figures on two cores. Its minutes, CPU minutes, and most GB of memory and of disk in `folders`."""
+    begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    most, largest = 0, 0
+    with checkout.started("snakemake", "--cores", "all", "figures", "--configfile", CONFIG) as process:
+        watched = psutil.Process(process.pid)
+        watched.cpu_affinity(watched.cpu_affinity()[:CORES])
+        while process.poll() is None:
+            most, largest = max(most, memory(watched)), max(largest, disk(*folders))
+            assert time.monotonic() - begun < 3 * 60 * MINUTES, checkout.said()[-4000:]
+            time.sleep(0.5)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert process.returncode == 0, checkout.said()[-4000:]
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    minutes = (time.monotonic() - begun) / 60
+    return {"minutes": minutes, "CPU": used / 60, "memory": most / GIGABYTE, "disk": largest / GIGABYTE}
+
+
+def rows_of(study: Study) -> dict[str, int]:
+    """How many rows each table of the figures should have."""
+    runs = [study.runs[name] for name in study.runs_of("figures")]
+    images = {run.name: len(run.layers) * len(run.panels) for run in runs}
+    matches = sum(images[run.name] for run in runs if run.matches)
+    grid = {run.probe.stem.grid for run in runs}.pop()
+    panels = {run.name: OBJECTIVES[run.objective].panels for run in runs}
+    of = {kind: sum(len(run.layers) for run in runs if panels[run.name] == kind) for kind in ("neurons", "patches")}
+    return {
+        "accuracy": matches, "rows": matches * grid, "patches": sum(images.values()) * grid**2,
+        "order": of["neurons"], "reach": of["patches"],
+    }  # fmt: skip
+
+
+def record(checkout: Checkout, found: dict[str, float], shares: dict[str, int]) -> str:
+    """The record of a build, in Markdown."""
+    lines = [f"{time.strftime('%Y-%m-%d')}, {CORES} cores, load {os.getloadavg()[2]:.1f} over the last 15 minutes:"]
+    lines += [f"{found['minutes']:.1f} minutes, {found['CPU']:.1f} CPU minutes, {found['memory']:.1f} GB of memory,"]
+    lines += [f"{found['disk']:.2f} GB of disk: {', '.join(f'{n} {s / GIGABYTE:.3f}' for n, s in shares.items())}"]
+    lines += ["", "| job | s | CPU s | peak memory, GB |", "|---|---|---|---|"]
+    benchmarks = checkout / "results/article/benchmarks"
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        with path.open() as file:
+            row = next(csv.DictReader(file, delimiter="\t"))
+        name = str(path.relative_to(benchmarks)).removesuffix(".tsv")
+        lines.append(f"| {name} | {row['s']} | {row['cpu_time']} | {row['max_rss']} |")
+    lines += ["", "| figure | px | bytes |", "|---|---|---|"]
+    for path in sorted((checkout / "figures").glob("*.png")):
+        with Image.open(path) as image:
+            lines.append(f"| {path.stem} | {image.width} x {image.height} | {path.stat().st_size} |")
+    return "\n".join(lines)
+
+
+def test_the_article_at_full_size(folder, hub, monkeypatch, capsys):
+    checkout, cache = Checkout(folder / "lmrep"), folder / "hf"
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_HOME", str(cache))
+    study = write_config(checkout, hub, folder)
+    found = build(checkout, checkout.folder, cache)
+    results = checkout / "results/article"
+    places = {"downloads": [checkout / "resources", cache], "runs": [results / "runs"], "results": [results]}
+    shares = {name: disk(*folders) for name, folders in {**places, "figures": [checkout / "figures"]}.items()}
+    with capsys.disabled():
+        print(f"\n{record(checkout, found, shares)}")
+
+    # Each file was downloaded once, and is what the config says.
+    lock = {
+        entry["sha256"]: entry["bytes"] for entry in json.loads((checkout / "weights.lock.json").read_text()).values()
+    }
+    kept = {path.stem.rpartition("-")[0]: path for path in (checkout / "resources/weights").glob("*.safetensors")}
+    assert set(kept) == {"gpt2", "vit_base", "vit_large"}
+    assert lock == {study.weights[name].sha256: path.stat().st_size for name, path in kept.items()}
+    for name in kept:
+        (pin,) = study.weights[name].pins
+        assert len(hub.asked("GET", f"/cdn/{pin.repo}/")) == 1
+    assert all(len(hub.asked("GET", f"/{name}.zip")) == 1 for name in study.images)
+
+    # Every figure, every row.
+    names = {name for name, figure in study.figures.items() if figure.target == "figures"}
+    sizes = {}
+    for path in (checkout / "figures").glob("*.png"):
+        with Image.open(path) as image:
+            image.load()
+            sizes[path.stem] = image.size
+    assert set(sizes) == names and sizes == FIGURES
+    assert {table: len(read_table(results / f"metrics/{table}.tsv", TABLES[table])) for table in TABLES} == rows_of(
+        study
+    )
+    assert found["memory"] < GIGABYTES
+    assert found["minutes"] < MINUTES

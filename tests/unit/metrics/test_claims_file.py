@@ -1,0 +1,34 @@
+"""A claims.json that is edited or cut short is refused in one line before a figure is drawn from it."""
+
+import json
+
+import pytest
+
+from lmrep.errors import InputError
+from lmrep.metrics.reading import read_claims, read_inputs
+
+ENTRIES = [{"claim": "x", "model": "A"}, {"claim": "y", "model": "A"}]
+
+
+def test_claims_are_read_for_a_figure(tmp_path):
+    path = tmp_path / "claims.json"
+    path.write_text(json.dumps(ENTRIES))
+    assert read_claims(path) == ENTRIES
+    found = read_inputs({"claims": str(path)}, [])
+    assert found["claims"] == ENTRIES and not found["runs"] and found["trace"] is None
+    assert read_inputs({}, [])["claims"] == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"{}", b'[{"model": "A"}]', b"\xff", b"[" * 100_000])
+def test_another_file_is_refused_in_one_line(tmp_path, content):
+    path = tmp_path / "claims.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_claims(path)
+    line = str(error.value)
+    assert line.startswith(f"{path}: expected") and line.endswith("and build again") and "\n" not in line
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"claims\.json: expected claims as JSON"):
+        read_claims(tmp_path / "claims.json")

@@ -1,0 +1,53 @@
+"""A figure of claims is of all runs, and does not make them runs of `figures`."""
+
+import copy
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from lmrep.errors import InputError
+from lmrep.study.checks import check_study
+from lmrep.study.config import make_study
+from lmrep.study.kinds import FIGURES
+from lmrep.study.schema import check_schema
+
+CONFIG = yaml.safe_load((ROOT / "miniature.yaml").read_text())
+CLAIMS = {"kind": "claims", "title": "x", "target": "evidence", "runs": "all"}
+
+
+def study_of(**figures):
+    config = copy.deepcopy(CONFIG)
+    config["figures"] |= figures
+    check_schema(config)
+    study = make_study(config)
+    check_study(study)
+    return study
+
+
+def test_claims_are_of_all_runs():
+    study = study_of(verdicts=CLAIMS)
+    assert study.figures["verdicts"].runs == tuple(study.runs)
+    assert [name for name, kind in FIGURES.items() if kind.runs == "all"] == ["claims"]
+
+
+def test_a_run_that_only_claims_use_belongs_to_evidence():
+    def names(target):
+        return set(study_of(verdicts=CLAIMS).runs_of(target))
+
+    shown = {run for figure in study_of().figures.values() if figure.target == "figures" for run in figure.runs}
+    assert names("figures") == shown < names("evidence") == set(study_of().runs)
+
+
+@pytest.mark.parametrize(
+    ("figure", "expected"),
+    [
+        (CLAIMS | {"runs": ["gpt2_neurons"]}, "figures.x.runs: a figure of the kind claims takes all, expected that"),
+        (CLAIMS | {"kind": "importance"}, "figures.x.runs: a figure of the kind importance takes a list of runs"),
+        (CLAIMS | {"runs": "some"}, "config: figures.x.runs: 'all' was expected"),
+        (CLAIMS | {"image": "chelsea"}, "figures.x.image: a figure of the kind claims does not use it"),
+    ],
+)
+def test_other_runs_are_refused_by_key(figure, expected):
+    with pytest.raises(InputError, match=expected):
+        study_of(x=figure)
