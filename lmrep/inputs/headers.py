@@ -1,12 +1,22 @@
 """Whether a local file is a weight file at all, by its first bytes: before any job starts, and without its tensors."""
 
 import json
+import re
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from lmrep.errors import InputError, one_line
 from lmrep.study.spec import GGUF
+
+BLOCK = re.compile(r"(?:^|\.)(?:h|blocks)\.(\d+)\.")  # in a tensor's name, in GPT-2's and the ViTs' files
+
+
+def blocks_in(path: Path) -> int:
+    """How many blocks a GPT-2's or a ViT's weight file has, by the names in its header."""
+    with safe_open(path, framework="numpy") as file:
+        found = [int(match[1]) for name in file.keys() if (match := BLOCK.search(name))]  # noqa: SIM118  # no dict
+    return max(found, default=-1) + 1
 
 
 def check_header(path: Path, key: str) -> None:

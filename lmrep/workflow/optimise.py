@@ -15,11 +15,13 @@ from lmrep.descent.experiment import conditions, describe, perform, state_arrays
 from lmrep.descent.plan import make_plan, pick_device, settle
 from lmrep.errors import InputError
 from lmrep.files import write_arrays
+from lmrep.inputs.headers import blocks_in
 from lmrep.inputs.images import load_target
 from lmrep.probe.probe import CENTRE
 from lmrep.probe.stem import CHANNELS, BasisStem
 from lmrep.progress import progress
 from lmrep.study.config import Study
+from lmrep.study.kinds import FAMILIES
 from lmrep.study.spec import Run
 from lmrep.workflow.forecast import Stopwatch, correct, duration
 from lmrep.workflow.gpus import own_card
@@ -33,6 +35,18 @@ def lost_shares(run: Run, photographs: npt.NDArray[np.float32] | None) -> dict[s
         return {}
     shares = BasisStem(stem).lost_power(torch.from_numpy(photographs) - CENTRE * run.probe.centre)
     return dict(zip(map(str, run.panels), shares.tolist(), strict=True))
+
+
+def deeper_files(run: Run, weights: Mapping[str, Path]) -> dict[str, int]:
+    """The blocks in the stack's file, by its name, if it has more than the config says.
+
+    A family that knows its own config refuses another depth.
+    """
+    stack = run.probe.stack
+    if stack.name not in weights or FAMILIES[stack.family].own_config:
+        return {}
+    found = blocks_in(weights[stack.name])
+    return {stack.name: found} if found > stack.depth else {}
 
 
 def optimise(
@@ -58,6 +72,9 @@ def optimise(
         photographs = np.stack(targets) if targets else None
         for name, share in lost_shares(run, photographs).items():
             tell(log, f"{run.name}: the stem keeps the lowest frequencies and loses {share:.1%} of {name}'s power")
+        for name, found in deeper_files(run, weights).items():
+            told = "the config's depth takes the first"
+            tell(log, f"weights.{name}: its file has {found} blocks, {told} {run.probe.stack.depth}")
         plan = make_plan(run, device)
         facts = describe(run, weights, plan)
         context = conditions(facts, plan, photographs, code)

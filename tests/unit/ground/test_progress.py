@@ -35,7 +35,7 @@ def test_the_last_measurement_is_announced_when_it_begins():
         report(5, None)  # between two passes: seconds
         report(10, 0.5)
         report(10, None)
-        (begin, measuring) = stream.getvalue().splitlines()
+        _, measuring = stream.getvalue().splitlines()
     assert measuring.startswith("a run: step 10 of 10, measuring, ")
     assert stream.getvalue().splitlines()[2].startswith("a run: step 10 of 10, loss 0.5, ")
 
