@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import save_file
 
 from lmrep.errors import InputError, one_line
 
@@ -78,8 +78,13 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike], facts: dict[st
     """Writes `arrays` (as float32, in C order) and `facts` (JSON values) to one safetensors file."""
     tensors = {name: np.ascontiguousarray(array, dtype=np.float32) for name, array in arrays.items()}
     with replacing(path) as part:
-        # save_file would make a file that only its owner can read, which is no use on a cluster's shared disk.
-        part.write_bytes(save(tensors, metadata={"lmrep": json.dumps(facts, sort_keys=True)}))
+        part.touch()
+        rights = part.stat().st_mode
+        try:
+            save_file(tensors, part, metadata={"lmrep": json.dumps(facts, sort_keys=True)})  # no copy of the arrays
+        except SafetensorError as error:
+            raise OSError(errno.EIO, one_line(error)) from error
+        part.chmod(rights)  # it would be its owner's alone, which is no use on a cluster's shared disk
 
 
 def read_arrays(path: Path | str) -> ArrayFile:

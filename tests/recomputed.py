@@ -19,7 +19,7 @@ Array = np.ndarray
 SEARCHES = ("lbfgs", "adam", "gradient")
 TOLERANCE = 1e-4  # of a value, in parts of it or of 1: float32 images, and tables of 9 digits
 ROUGH = {  # claims whose values are searched for in other steps here
-    "falls_faster_than_linear": 0.01,
+    "falls_not_along_a_line": 0.01,
     "one_block_keeps_most": 0.001,
 }
 
@@ -238,7 +238,7 @@ def before(patch: int) -> slice:
 
 
 def largest_after(found: Found) -> float:
-    return float(max(changes(found)[found.patch + 1 :], default=0.0))
+    return float(max(changes(found)[found.patch + 1 :], default=math.nan))
 
 
 def each(cells: Mapping[Cell, Found], statistic: Callable[[Found], float]) -> dict[Cell, float]:
@@ -298,7 +298,7 @@ def values_of(build: Build, claim: str, probe: str, models: Mapping[str, str]) -
         return by_block(each(build.cells("patch", probe), patches[claim]))
     if claim in matches:
         return by_block(each(build.cells("match", probe), matches[claim]))
-    if claim == "falls_faster_than_linear":
+    if claim == "falls_not_along_a_line":
         cells = build.cells("neuron", probe)
         blocks = sorted({cell.block for cell in cells})
         means = {

@@ -19,6 +19,7 @@ from lmrep.study.spec import Probe, identity
 __all__ = ["features", "inversion", "judge"]  # the first two enter their claims
 
 Entry = dict[str, Any]  # of claims.json
+TOO_FEW = "too few images"  # in place of the verdict of another way to ask
 
 
 def searches(study: Study, probe: Probe) -> list[str]:
@@ -27,13 +28,17 @@ def searches(study: Study, probe: Probe) -> list[str]:
     return [name for name in SEARCHES if name in used]
 
 
-def ways(view: View) -> Iterator[tuple[str, str, View]]:
-    """Every other way to ask a model: what differs (descent, regime, stem, seed or image), its name, and the view."""
+def ways(view: View, panels: str) -> Iterator[tuple[str, str, View]]:
+    """Every other way to ask a model: what differs (descent, regime, stem, seed or image), its name, and the view.
+
+    `panels`: of the runs that it is about. Photographs have several searches; neurons are maximised with jitter too.
+    """
     study, probe = view.study, view.probe
-    for search in searches(study, probe):
+    for search in searches(study, probe) if panels == "images" else []:
         if search != view.search:
             yield "descent", "the article's descent" if search == ARTICLE else search, replace(view, search=search)
-    yield "descent", "with blur and jitter", replace(view, jittered=True)
+    if panels == "neurons":
+        yield "descent", "with blur and jitter", replace(view, jittered=True)
     for other in study.probes.values():
         same = (other.stack, other.masked) == (probe.stack, probe.masked)
         if same and identity(other) != identity(probe):
@@ -42,7 +47,7 @@ def ways(view: View) -> Iterator[tuple[str, str, View]]:
     runs = [run for run in study.runs.values() if run.probe == probe]
     for seed in sorted({seed for run in runs for seed in run.start_seeds}):
         yield "seed", f"seed {seed}", replace(view, seeds=(seed,))
-    for image in sorted({str(panel) for run in runs if run.matches for panel in run.panels}):
+    for image in sorted({str(panel) for run in runs if run.matches for panel in run.panels if panels == "images"}):
         yield "image", image, replace(view, panels=(image,))
 
 
@@ -60,9 +65,12 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     """
     found: Entry = {}
     depends = []
-    for what, name, other in ways(view):
+    for what, name, other in ways(view, claim.panels):
         measured = claim.measure(other)
         if any(part is None for part in measured):
+            continue
+        if too_few(measured):
+            found.setdefault(what, {})[name] = TOO_FEW
             continue
         own = decide(claim.rules, list(measured), view.depth)
         found.setdefault(what, {})[name] = own
@@ -123,6 +131,11 @@ def _plain(value: float) -> float | None:
     return float(f"{value:.6g}") if isfinite(value) else None
 
 
+def too_few(measured: Iterable[Measured | None]) -> bool:
+    """Whether a block has no interval at all."""
+    return any(part is not None and not np.isfinite(part.draws).any(axis=0).all() for part in measured)
+
+
 def reason(claim: Claim, view: View, measured: list[Measured | None], verdict: str) -> str:
     """Why a claim is open, in a few words; nothing for the others."""
     if verdict != OPEN:
@@ -132,18 +145,19 @@ def reason(claim: Claim, view: View, measured: list[Measured | None], verdict: s
             return f"no run of this study measures {rule.what}"
         if rule.gate and rule.verdict(part, view.depth) != HOLDS:
             return f"asked only if {rule}"
-    parts = [part for part in measured if part is not None]
-    if not all(np.isfinite(part.draws).all() for part in parts):
+    if too_few(measured):
         return f"an interval needs {FEWEST} images"
-    unfinished = any(part.rises.any() or part.falls.any() for part in parts)
+    unfinished = any(part is not None and (part.rises.any() or part.falls.any()) for part in measured)
     return "the threshold lies in the interval" + (": a search behind it did not converge" if unfinished else "")
 
 
-def figure_of(claim: Claim, study: Study, probe: Probe) -> str:
-    """The figure that shows a claim: the first of the best kind that has a run of the model; "" without one."""
+def figure_of(claim: Claim, view: View) -> str:
+    """The figure that shows a claim: the first of the best kind that has a run of the view; "" without one."""
+    study = view.study
     for kind in claim.figures:
         for figure in study.figures.values():
-            if figure.kind == kind and any(study.runs[name].probe == probe for name in figure.runs):
+            shown = (study.runs[name] for name in figure.runs)
+            if figure.kind == kind and any(view.asks(run, claim.panels, "trained") for run in shown):
                 return figure.name
     return ""
 
@@ -164,7 +178,7 @@ def judge(study: Study, cells: Mapping[str, Mapping[str, Cells]]) -> list[Entry]
         for probe in main_probes(study):
             if claim.asked_of(probe) and has_runs(study, probe, claim.panels):
                 view = View(study, cells, probe, next(iter(searches(study, probe)), SEARCHES[0]))
-                found.append(entry(claim, view, figure_of(claim, study, probe)))
+                found.append(entry(claim, view, figure_of(claim, view)))
     return found
 
 

@@ -76,7 +76,7 @@ def fit_errors(profiles: Array) -> dict[str, Array]:
     """Squared errors [...] of the best fits to profiles [..., patch] of falling weights, with x = 0 .. 1 over patches.
 
     linear: a - b x. exponential: a exp(-b x). power: a i^-b, for the number i of the patch from 1. Two parameters each.
-    toy: c (n - i + 1), the article's f' = [3, 2, 1], with one. The decay b of exponential and power is one of RATES:
+    The decay b of exponential and power is one of RATES:
     finer steps change a difference of AICs by less than 1 %.
     """
     count = profiles.shape[-1]
@@ -87,7 +87,6 @@ def fit_errors(profiles: Array) -> dict[str, Array]:
     shapes = {
         "exponential": np.exp(-np.outer(RATES, places)),
         "power": numbers ** -RATES[:, None],
-        "toy": (count + 1.0 - numbers)[None],
     }
     whole = (profiles**2).sum(axis=-1)
     errors = {"linear": ((centred - slope[..., None] * line) ** 2).sum(axis=-1)}
@@ -103,16 +102,14 @@ def aic(errors: Array, count: int, parameters: int) -> Array:
     return found
 
 
-def curvature(profiles: Array, straight: str = "linear") -> Array:
+def curvature(profiles: Array) -> Array:
     """How much better a curved fall fits profiles [..., patch] than a straight one: a difference of AICs.
 
-    That of the fit `straight` ("linear" or "toy") minus the lower one of exponential and power law. NaN for profiles
-    that are flat.
+    That of the linear fit minus the lower one of exponential and power law. NaN for profiles that are flat.
     """
     count, errors = profiles.shape[-1], fit_errors(profiles)
     curved = aic(np.minimum(errors["exponential"], errors["power"]), count, 2)
-    parameters = 1 if straight == "toy" else 2
-    found: Array = np.where(np.ptp(profiles, axis=-1) > 0, aic(errors[straight], count, parameters) - curved, np.nan)
+    found: Array = np.where(np.ptp(profiles, axis=-1) > 0, aic(errors["linear"], count, 2) - curved, np.nan)
     return found
 
 

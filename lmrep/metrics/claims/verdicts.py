@@ -50,14 +50,16 @@ class Measured:
     def joined(self, where: str, depth: int) -> "Measured":
         """The blocks that a rule looks at: see WHERE. A mean and a change are one value, of no block."""
         last, early = len(self.blocks) - 1, early_blocks(self.blocks, depth)
-        if where == "change":
+        if where == "change" and last:
             parts = {name: getattr(self, name) for name in ("values", "draws")}
             change = {name: part[..., [last]] - part[..., [0]] for name, part in parts.items()}
             falls, rises = self.falls[[last]] + self.rises[[0]], self.rises[[last]] + self.falls[[0]]
             return replace(self, blocks=(), falls=falls, rises=rises, **change)
-        kept = {"first": [0], "early": early, "every_early": early}.get(where, list(range(last + 1)))
+        first = [0] if self.blocks[:1] == (1,) else []
+        whole = [] if where == "change" else list(range(last + 1))  # one block does not change
+        kept = {"first": first, "early": early, "every_early": early}.get(where, whole)
         part = {name: getattr(self, name)[..., kept] for name in ("values", "draws", "falls", "rises")}
-        if where in ("early", "mean"):
+        if where in ("early", "mean") and kept:
             part = {name: array.mean(axis=-1, keepdims=True) for name, array in part.items()}
         return replace(self, blocks=() if where in ("early", "mean") else tuple(self.blocks[n] for n in kept), **part)
 

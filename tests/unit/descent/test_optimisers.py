@@ -151,6 +151,16 @@ def test_lbfgs_takes_no_more_than_its_history():
     assert set(optimiser.state) == set(LBFGS.arrays)
 
 
+def test_a_step_of_lbfgs_copies_no_history():
+    images, loss, _ = quadratics(8)
+    optimiser = LBFGS(descent(history=40), {})
+    found, _ = passes(optimiser, images, loss, 3)
+    with torch.profiler.profile(profile_memory=True, activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        passes(optimiser, found, loss, 3)
+    largest = max(event.cpu_memory_usage for event in profile.events())
+    assert largest < optimiser.state["moves"].nbytes / 4
+
+
 def test_adam_is_torchs_own():
     images, loss, _ = quadratics(2, 10)
     found, _ = passes(Adam(descent(), {}), images, loss, 30, rate=0.02)

@@ -75,13 +75,12 @@ def test_no_change_has_no_statistic(statistic):
 
 @pytest.mark.parametrize(
     ("shape", "profile"),
-    [("linear", 3 - 2 * X), ("exponential", 2 * np.exp(-5 * X)), ("power", 2 * NUMBERS**-0.8), ("toy", NUMBERS[::-1])],
+    [("linear", 3 - 2 * X), ("exponential", 2 * np.exp(-5 * X)), ("power", 2 * NUMBERS**-0.8)],
 )
 def test_a_profile_is_fitted_by_its_own_shape(shape, profile):
     errors = fit_errors(profile.astype(float))
     assert errors[shape] < 5e-4 * (profile.astype(float) ** 2).sum()
-    assert all(error > 20 * errors[shape] for name, error in errors.items() if {name, shape} != {"linear", "toy"}
-               and name != shape)  # fmt: skip
+    assert all(error > 20 * errors[shape] for name, error in errors.items() if name != shape)
 
 
 @pytest.mark.parametrize(("rate", "sign"), [(6.0, 1), (0.02, 0)])
