@@ -13,9 +13,12 @@ BLOCK = re.compile(r"(?:^|\.)(?:h|blocks)\.(\d+)\.")  # in a tensor's name, in G
 
 
 def blocks_in(path: Path) -> int:
-    """How many blocks a GPT-2's or a ViT's weight file has, by the names in its header."""
-    with safe_open(path, framework="numpy") as file:
-        found = [int(match[1]) for name in file.keys() if (match := BLOCK.search(name))]  # noqa: SIM118  # no dict
+    """How many blocks a GPT-2's or a ViT's weight file has, by the names in its header; 0 for any other file."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            found = [int(match[1]) for name in file.keys() if (match := BLOCK.search(name))]  # noqa: SIM118  # no dict
+    except (SafetensorError, OSError):  # the loader says what is wrong with it
+        return 0
     return max(found, default=-1) + 1
 
 

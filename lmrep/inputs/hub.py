@@ -158,7 +158,7 @@ def _offer(pin: Pin) -> "HfFileMetadata":
             time.sleep(wait)
     if not (offer.etag and offer.commit_hash and offer.size):
         raise errors.FileMetadataError
-    if not re.fullmatch(r"\w[\w.-]*", offer.etag):  # huggingface_hub makes it the name of a file
+    if not re.fullmatch(r"\w[\w.:+=~-]*", offer.etag):  # huggingface_hub makes it the name of a file
         raise InputError(
             f"weights.{pin.name}: {hub_url(pin)}: expected the file's hash as its etag, not {offer.etag!r}"
         )

@@ -67,15 +67,18 @@ def check_proxy(variable: str, proxy: str) -> tuple[str, int]:
 
 
 def check_proxies() -> None:
-    """Raises InputError at the first proxy of the environment that is none: httpx takes all of them at its start."""
-    if "*" in getproxies().get("no", ""):  # then it takes none
+    """Raises InputError at the first proxy of the environment that cannot be used: httpx reads all at its start."""
+    if "*" in [host.strip() for host in getproxies().get("no", "").split(",")]:  # then it takes none
         return
     for variable in filter(None, map(variable_of, ("http", "https", "all"))):
         check_proxy(variable, os.environ[variable])
 
 
 def reach(url: str, what: str) -> None:
-    """Raises InputError if the host of a download, or the proxy in front of it, does not answer. `what`: it gives."""
+    """Raises InputError if the host of a download, or the proxy in front of it, does not answer.
+
+    `what`: what the download gives, for the message.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or PORTS.get(parts.scheme)

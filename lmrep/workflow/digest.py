@@ -24,7 +24,7 @@ SILENT = (
     f"{PACKAGE}.study.cost",  # an estimate of time
     f"{PACKAGE}.study.config",  # rules pass what a job is asked for
     f"{PACKAGE}.study.kinds",  # rules pass the entries that a job uses
-    f"{PACKAGE}.workflow.forecast",  # as is this
+    f"{PACKAGE}.workflow.forecast",  # also an estimate
     f"{PACKAGE}.workflow.gpus",
     f"{PACKAGE}.workflow.job",
     f"{PACKAGE}.workflow.session",

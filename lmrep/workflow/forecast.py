@@ -168,7 +168,7 @@ def correct(study: str, output: Path, seconds: float) -> float | None:
 
     Returns the corrected seconds of the whole build's runs if this is the first run of its precision in this build.
     """
-    with suppress(OSError), FileLock(place(study).with_suffix(".lock")):
+    with suppress(OSError, NotImplementedError), FileLock(place(study).with_suffix(".lock")):
         found = read(study)
         part = found.parts.get(str(output)) if found else None
         if found and part and part.seconds:

@@ -52,6 +52,8 @@ def end_with_build() -> None:
         handle = os.pidfd_open(build)
     except ProcessLookupError:
         os.kill(os.getpid(), signal.SIGKILL)
+    except OverflowError:
+        raise InputError(f"{BUILD}: expected the process number that a build sets, not '{mark}'; unset it") from None
     except OSError:  # an old kernel, or a sandbox that forbids the call
         return
 

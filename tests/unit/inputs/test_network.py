@@ -85,6 +85,9 @@ def test_a_proxy_that_is_none(monkeypatch, proxy):
     assert refused(ANYWHERE) == told
     with pytest.raises(InputError, match=f"^{told}$"):
         check_proxies()
+    monkeypatch.setenv("NO_PROXY", "*.example.org")  # other hosts still go through it
+    with pytest.raises(InputError, match=f"^{told}$"):
+        check_proxies()
     monkeypatch.setenv("NO_PROXY", "*")
     check_proxies()
 

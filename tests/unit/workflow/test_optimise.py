@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from lmrep.descent.checkpoint import state_path
+from lmrep.errors import InputError
 from lmrep.study.config import Study
 from lmrep.workflow import forecast, optimise
 from lmrep.workflow.forecast import Forecast, Part
@@ -88,3 +89,11 @@ def test_a_file_with_more_blocks_than_the_config_asks_for_is_told(job):
     said = job(tiny.tiny_run("neuron", (2,), shallow, layers=(1, 2)))
     assert "weights.tiny_gpt2: its file has 3 blocks, the config's depth takes the first 2" in said
     assert "blocks" not in job(tiny.tiny_run("neuron", (2,)))
+
+
+def test_a_weight_file_that_was_damaged_is_told_in_one_line(job, tiny_files, tmp_path, monkeypatch):
+    damaged = tmp_path / "tiny_gpt2.safetensors"
+    damaged.write_bytes(tiny_files[0]["tiny_gpt2"].read_bytes()[:1000])
+    monkeypatch.setitem(tiny_files[0], "tiny_gpt2", damaged)
+    with pytest.raises(InputError, match="weights.tiny_gpt2: .*not a readable safetensors file"):
+        job(tiny.tiny_run("neuron", (2,)))

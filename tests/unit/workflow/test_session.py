@@ -90,7 +90,7 @@ def test_started_processes_import_this_checkout(tmp_path, monkeypatch):
     assert found.strip() == str(ROOT / "lmrep/__init__.py")
 
 
-@pytest.mark.parametrize("mark", ["abc", "-3", "1.5", "٣"])
+@pytest.mark.parametrize("mark", ["abc", "-3", "1.5", "٣", "9" * 20])
 def test_a_mark_that_is_no_process_is_refused(monkeypatch, mark):
     monkeypatch.setenv("LMREP_BUILD", mark)
     with pytest.raises(InputError, match="LMREP_BUILD: expected the process number"):
