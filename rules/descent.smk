@@ -3,7 +3,6 @@ from lmrep.study.cost import run_flops
 from lmrep.workflow.gpus import gpu_names
 from lmrep.workflow.schedule import rank, run_memory, run_minutes
 
-
 COSTS = sorted(run_flops(run) for parts in shards.values() for run in parts.values())
 
 

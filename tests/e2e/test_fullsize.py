@@ -136,13 +136,11 @@ def record(checkout: Checkout, found: dict[str, float], shares: dict[str, int]) 
     lines = [f"{time.strftime('%Y-%m-%d')}, {CORES} cores, load {os.getloadavg()[2]:.1f} over the last 15 minutes:"]
     lines += [f"{found['minutes']:.1f} minutes, {found['CPU']:.1f} CPU minutes, {found['memory']:.1f} GB of memory,"]
     lines += [f"{found['disk']:.2f} GB of disk: {', '.join(f'{n} {s / GIGABYTE:.3f}' for n, s in shares.items())}"]
-    lines += ["", "| job | s | largest memory in Snakemake's samples, GB |", "|---|---|---|"]
-    benchmarks = checkout / "results/article/benchmarks"
-    for path in sorted(benchmarks.rglob("*.tsv")):
+    lines += ["", "| run | s | largest memory in Snakemake's samples, GB |", "|---|---|---|"]
+    for path in sorted((checkout / "results/article/benchmarks/optimise_run").glob("*.tsv")):
         with path.open() as file:
             row = next(csv.DictReader(file, delimiter="\t"))
-        name = str(path.relative_to(benchmarks)).removesuffix(".tsv")
-        lines.append(f"| {name} | {float(row['s']):.0f} | {float(row['max_rss']) * 2**20 / GIGABYTE:.1f} |")
+        lines.append(f"| {path.stem} | {float(row['s']):.0f} | {float(row['max_rss']) * 2**20 / GIGABYTE:.1f} |")
     lines += ["", "| figure | px | bytes |", "|---|---|---|"]
     for path in sorted((checkout / "figures").glob("*.png")):
         with Image.open(path) as image:

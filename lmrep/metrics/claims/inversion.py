@@ -153,7 +153,8 @@ def deeper_holds_less(view: View) -> Parts:
 
 
 @claim(
-    "Trained layers hold less of the image than untrained ones (a question of the article).", "Introduction", ("accuracy",),
+    "Trained layers hold less of the image than untrained ones (a question of the article).",
+    "Introduction", ("accuracy",),
     Rule("SSIM of untrained blocks minus that of trained ones", "above", SSIM, "mean"),
     panels="images",
 )  # fmt: skip

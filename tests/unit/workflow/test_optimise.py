@@ -95,5 +95,5 @@ def test_a_weight_file_that_was_damaged_is_told_in_one_line(job, tiny_files, tmp
     damaged = tmp_path / "tiny_gpt2.safetensors"
     damaged.write_bytes(tiny_files[0]["tiny_gpt2"].read_bytes()[:1000])
     monkeypatch.setitem(tiny_files[0], "tiny_gpt2", damaged)
-    with pytest.raises(InputError, match="weights.tiny_gpt2: .*not a readable safetensors file"):
+    with pytest.raises(InputError, match=r"weights.tiny_gpt2: .*not a readable safetensors file"):
         job(tiny.tiny_run("neuron", (2,)))
