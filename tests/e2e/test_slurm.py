@@ -122,7 +122,8 @@ def test_a_build_survives_a_cancelled_job_and_a_dead_node(built):
 def test_interrupted_runs_resume_from_their_last_saved_step(built):
     for run in LONG_RUNS:
         log = (built.checkout / f"results/miniature/logs/optimise_run/{run}.log").read_text()
-        assert re.search(r"(resumes|goes on) (at|from) step \d+", log), run
+        # A run may have ended before it was interrupted: Slurm and Snakemake hear of it later.
+        assert re.search(r"resumes from step \d+|was finished before", log), run
 
 
 def test_products_equal_those_of_a_build_without_slurm(built, unbroken):
