@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
@@ -23,6 +24,11 @@ ARTICLE_RUNS = (
     "vit_base_match", "vit_base_match_untrained", "vit_large_match", "vit_large_match_untrained",
 )  # fmt: skip
 INVERSION = "vit_base_inverted"
+
+
+def heed_interrupts() -> None:
+    """For a started process: heeds Ctrl-C even where the tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Checkout:

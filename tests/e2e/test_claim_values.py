@@ -17,7 +17,7 @@ RUNS = (
 def few_runs_of_few_steps(config):
     keep(config, RUNS)
     for octave in octaves_of(config):
-        octave["steps"] = min(octave["steps"], 12)
+        octave["steps"] = min(octave["steps"], 6)
 
 
 def test_every_number_of_the_claims_can_be_recomputed_with_numpy(tmp_path):

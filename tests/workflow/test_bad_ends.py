@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from checkout import Checkout, shorten
+from checkout import Checkout, heed_interrupts, shorten
 
 pytestmark = pytest.mark.workflow
 RUN = "results/miniature/runs/gpt2_match.safetensors"
@@ -33,6 +33,7 @@ def test_after_ctrl_c_there_is_no_traceback(tmp_path):
     build = subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--cores", "2", RUN, "--configfile", "miniature.yaml"],
         cwd=checkout.folder, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=heed_interrupts,
     )  # fmt: skip
     with build:
         before = next((line for line in build.stdout if line.startswith("gpt2_match: step")), "")
