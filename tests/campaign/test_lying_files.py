@@ -36,7 +36,7 @@ def arrays_of(run: Run) -> ArrayFile:
 
 
 def spoilt(**changes: object) -> bytes:
-    """A whole run file, but for arrays and facts that are changed; None leaves one out."""
+    """A run file with some arrays and facts changed; None leaves one out."""
     file = arrays_of(RUN)
     for name, value in changes.items():
         group = file.arrays if name in file.arrays else file.facts
