@@ -35,7 +35,8 @@ VERDICTS = f"""
 The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
 was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and a build does not
 choose them. Three were changed after a first look at data: the straight falls of sentence "not along a straight line",
-the threshold of "changes on both sides", and the blocks of "trained layers hold less". This page is written from that code and from `results/*/claims.json`: do not edit it.
+the threshold of "changes on both sides", and the blocks of "trained layers hold less". This page is written from that
+code and from `results/*/claims.json`: do not edit it.
 
 ## How a verdict is made
 
