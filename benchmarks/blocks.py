@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from speed import BFLOAT16, FLOAT32, machine
 from transformers import LlamaConfig
 
+from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.plan import has_bfloat16, pick_device, settle
 from lmrep.probe.block import Block
 from lmrep.probe.transformers_stack import load_stack
@@ -81,6 +82,7 @@ def main() -> None:
     most = torch.get_num_threads()
     for cores in sorted({1, most}):
         settle(cores)
+        keep_freed_memory()
         for precision in [FLOAT32] + [BFLOAT16] * has_bfloat16(device):
             own = Block(WIDTH, HEADS, True, "tanh", 1e-5).eval().requires_grad_(False).to(device)
             steps = {

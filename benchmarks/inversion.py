@@ -39,6 +39,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.descend import input_gradient
 from lmrep.descent.groups import distances, make_objectives, shift_noise
 from lmrep.descent.plan import make_plan, settle
@@ -306,6 +307,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, default=HERE / "inversion.png")
     options = parser.parse_args()
     settle(1)
+    keep_freed_memory()
     study, found = load_study(options.config), {}
     for probe in options.probes:
         runs = contestants(study, probe, options.image, options.blocks, options.passes, options.precision)

@@ -19,6 +19,7 @@ from contestants import our_step, write_stem
 from speed import BFLOAT16, FLOAT32, ROOT, Times, machine
 from torch import nn
 
+from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.plan import has_bfloat16, pick_device, settle
 from lmrep.probe import block
 from lmrep.probe.packed import packs
@@ -48,6 +49,7 @@ def main() -> None:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()
     device = pick_device("auto")
     settle(torch.get_num_threads())
+    keep_freed_memory()
     print(f"{machine(device)}, torch {torch.__version__}, block {BLOCK}, {IMAGES} images.\n")
     print("| study | precision | variant | ms an image-step | against ours | s to start |\n|---|---|---|---|---|---|")
     for config in ("config.yaml", "miniature.yaml"):

@@ -31,6 +31,7 @@ import torch
 import yaml
 from contestants import authors_step, bare_products, lucents_step, our_step, write_stem
 
+from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.experiment import perform
 from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
 from lmrep.probe.packed import packed
@@ -181,6 +182,7 @@ def memory_table(run: Run, device: torch.device, images: int, precisions: list) 
 def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
     """Seconds, steps, passes, precision and peak GB of a run: fresh blocks, at most `steps` steps of each octave."""
     settle(torch.get_num_threads())
+    keep_freed_memory()
     octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
     run = replace(run, weights="untrained", descent=replace(run.descent, octaves=octaves))
     size = run.probe.stem.size
@@ -226,6 +228,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = pick_device(arguments.device)
     settle(torch.get_num_threads())
+    keep_freed_memory()
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["memory"] = arguments.memory if arguments.memory == "auto" else float(arguments.memory)
     study = make_study(config)

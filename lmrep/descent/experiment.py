@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.checkpoint import Checkpoint
 from lmrep.descent.groups import DISTANCES, descend_in_groups
 from lmrep.descent.optimisers import Optimiser
@@ -102,6 +103,7 @@ def perform_with(
     with `first_step` also `rates` [layer], which the octaves' rates are in parts of.
     Raises FloatingPointError if a loss or an image is not finite, or if `first_step` finds a gradient of zero.
     """
+    keep_freed_memory()  # only now: what the loading of the weights has freed is the system's again
     size = run.descent.octaves[0].size
     draws = zip(run.start_seeds, run.panel_names, strict=True)
     start = torch.stack([start_noise(run.descent.start, size, seed, name) for seed, name in draws])
@@ -129,7 +131,7 @@ def perform(
     stem = files[run.probe.stem.weights.name] if run.probe.stem.weights else None
     stack, trained = files.get(run.probe.stack.name), run.weights == "trained"
     probe = load_probe(run.probe, stem, stack, max(run.layers), plan.device, run.seed, trained)
-    quick = probe.in_precision(plan.precision)
-    if plan.precision == torch.float32:
-        probe = quick  # saves one copy of the weights
+    one = plan.precision == torch.float32  # the descent's probe also measures: two would be alike
+    quick = probe.in_precision(plan.precision, keep=not one)
+    probe = quick if one else probe
     return perform_with(probe, quick, run, targets, plan, report, checkpoint, clock)

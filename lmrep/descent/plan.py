@@ -7,13 +7,12 @@ from math import ceil
 
 import torch
 
-from lmrep.descent.allocator import keep_freed_memory
 from lmrep.errors import InputError
 from lmrep.probe.block import fuses_attention
+from lmrep.study.cost import CPU_PASS
 from lmrep.study.kinds import FAMILIES, OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Run, Weights
 
-CPU_MEMORY = 2000  # MB for `auto`: passes of more images are no faster
 GPU_SHARE = 0.5  # of the card's whole memory; the free memory differs from day to day, and with it the bytes
 MEGABYTE = 10**6
 HEAD = 64  # width of a head, where the model's own config says how many there are
@@ -65,7 +64,6 @@ def settle(threads: int) -> None:
     torch.use_deterministic_algorithms(True)
     # That mode also fills new memory, to show reads of unwritten values. It costs a tenth of the time here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its __setattr__
-    keep_freed_memory()
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -89,7 +87,7 @@ def budget(memory: float | str, device: torch.device) -> float:
         return memory * MEGABYTE
     if device.type == "cuda":
         return GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
-    return CPU_MEMORY * MEGABYTE
+    return CPU_PASS * MEGABYTE
 
 
 def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: torch.dtype) -> int:

@@ -45,10 +45,17 @@ class Probe(nn.Module):
         self.register_buffer("positions", positions)
         self.eval().requires_grad_(False)
 
-    def in_precision(self, precision: torch.dtype) -> "Probe":
-        """A probe whose blocks multiply and attend in `precision`. Stem, norms and sums stay float32."""
-        blocks = (cast(Any, block).in_precision(precision) for block in self.blocks)
-        return Probe(self.spec, self.stem, nn.ModuleList(blocks), self.scale, self.first, self.positions)
+    def in_precision(self, precision: torch.dtype, keep: bool = True) -> "Probe":
+        """A probe whose blocks multiply and attend in `precision`. Stem, norms and sums stay float32.
+
+        `keep`: False frees the weights of each block once they are converted; this probe is then of no use.
+        """
+        blocks = nn.ModuleList()
+        for index in range(len(self.blocks)):
+            blocks.append(cast(Any, self.blocks[index]).in_precision(precision))
+            if not keep:
+                self.blocks[index] = nn.Identity()
+        return Probe(self.spec, self.stem, blocks, self.scale, self.first, self.positions)
 
     def tokens(self, images: Tensor) -> Tensor:
         """What enters block 1: images [image, 3, size, size] as tokens [image, token, width]."""

@@ -4,13 +4,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from math import ceil
 
-from lmrep.study.cost import Speed, run_flops, run_seconds
+from lmrep.study.cost import CPU_PASS, Speed, run_flops, run_seconds
 from lmrep.study.kinds import FAMILIES, OPTIMISERS
 from lmrep.study.spec import Run
 
 MEGABYTE = 10**6
-LIBRARIES = 4000  # MB of a job that do not depend on the run: torch, images
-CPU_PASS = 2000  # MB that one pass keeps on a CPU where `memory` is auto (see descent.plan)
+LIBRARIES = 2500  # MB of a job that do not depend on the run: torch, images; 700 were measured without a GPU
 COPIES = 3  # of the weights: as read, and laid out for the forward and the backward half of a pass
 START_MINUTES = 15  # to start a job on a busy cluster
 MARGIN = 3  # times the estimated time
@@ -24,7 +23,7 @@ def run_memory(run: Run, attempt: int) -> int:
     weights = COPIES * depth * 12 * stack.width**2 * 4 // MEGABYTE
     history = 2 * run.descent.history if "history" in OPTIMISERS[run.descent.optimiser].keys else 0
     pixels = len(run.layers) * len(run.panels) * 3 * run.descent.octaves[-1].size ** 2
-    optimiser = 2 * history * pixels * 4 // MEGABYTE  # twice: a state that is written is copied
+    optimiser = history * pixels * 4 // MEGABYTE
     return (LIBRARIES + kept + weights + optimiser) * (1 + attempt) // 2
 
 

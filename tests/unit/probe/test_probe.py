@@ -1,5 +1,6 @@
 """The probe against the libraries whose models it takes apart."""
 
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -93,6 +94,15 @@ def test_gpt2_cannot_look_ahead_and_a_vit_can(tiny_files, gpt2_probe):
         assert not torch.equal(ours[:, -1], changed[:, -1])
     vit = vit_probe(files)
     assert (vit(one, [3])[0] - vit(other, [3])[0]).abs().amax(dim=(0, 2)).gt(0).all()
+
+
+def test_a_conversion_that_keeps_nothing_frees_each_block_and_changes_no_output(tiny_files, gpt2_probe):
+    files, _ = tiny_files
+    once = load_probe(gpt2_probe.spec, files["tiny_vit"], files["tiny_gpt2"], 3, CPU)
+    weights = [weakref.ref(block.fc1.weight) for block in once.blocks]
+    quick = once.in_precision(torch.float32, keep=False)
+    assert [weight() for weight in weights] == [None] * 3
+    assert torch.equal(quick(images(1), [3])[0], gpt2_probe.in_precision(torch.float32)(images(1), [3])[0])
 
 
 def test_without_its_mask_gpt2_looks_ahead_with_the_same_weights(tiny_files, gpt2_probe):
