@@ -31,7 +31,7 @@ def make_config() -> dict[str, Any]:
     config["probes"], config["runs"] = probes, {}
 
     def add(name: str, objective: str, probe: str, descent: str, weights: str = "trained") -> None:
-        panels: dict[str, Any] = {"neuron": {"neurons": 4}, "patch": {"patches": 4}, "match": {"images": IMAGES}}
+        panels: dict[str, Any] = {"neuron": {"neurons": 4}, "patch": {"patches": 9}, "match": {"images": IMAGES}}
         run = {"objective": objective, "probe": probe, "weights": weights, "layers": [1, 2, 4, 6], "descent": descent}
         config["runs"][name] = run | panels[objective] | {"seeds": SEEDS}
 

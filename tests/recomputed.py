@@ -323,6 +323,8 @@ def values_of(build: Build, claim: str, probe: str, models: Mapping[str, str]) -
         theirs = range(1, math.ceil(build.depth(vision) / 4) + 1)
         ssim = [each(build.cells("match", name), similarity) for name in (vision, probe)]
         return by_block(minus(over_blocks(ssim[0], theirs), over_blocks(ssim[1], early)))
+    if claim == "untrained_deeper_holds_less":
+        return by_block(each(build.cells("match", probe, "untrained"), similarity))
     if claim == "trained_holds_less":
         fresh, trained = (
             each(build.cells("match", probe, weights), similarity) for weights in ("untrained", "trained")
@@ -372,9 +374,11 @@ def check_claims(results: Path, config: Mapping[str, Any]) -> int:
         assert found.keys() == {block for block, value in expected.items() if not math.isnan(value)}, claim
         for block, value in found.items():
             assert near(value, expected[block], claim), (claim, probe, block, value, expected[block])
-        rule = next(rule for rule, part in zip(entry["rule"], entry["parts"], strict=True) if not part["gate"])
-        number = number_of(expected, rule, build.depth(probe))
-        assert near(entry["number"], number, claim), (claim, probe, entry["number"], number)
+        rules = zip(entry["rule"], entry["parts"], strict=True)
+        rule, part = next((rule, part) for rule, part in rules if not part["gate"] and part["number"] is not None)
+        number = number_of(expected, rule, build.depth(probe)) if part["block"] is None else expected[part["block"]]
+        assert near(part["number"], number, claim), (claim, probe, part["number"], number)
+        assert entry["number"] == entry["parts"][entry["decided_by"]]["number"], claim
         compared += len(found) + 1
     return compared + check_candidates(build)
 

@@ -21,6 +21,7 @@ from lmrep.metrics.claims.words import (
     count_text,
     interval_text,
     models_of,
+    number_of,
     number_text,
     other_rules,
     own_rule,
@@ -33,6 +34,7 @@ MARKS: dict[str, dict[str, Any]] = {  # shape, face, edge: they differ without c
     OPEN: {"marker": "o", "markerfacecolor": "white", "markeredgecolor": "#555555"},
 }
 TINTS = {HOLDS: "#dcebf5", FAILS: "#fae3d6", OPEN: "#f4f4f4"}  # behind a cell
+FAINT = "#8a8a8a"  # of the marks of a model that is there for contrast
 DEPENDS = "\N{LEFT RIGHT ARROW}"  # before what a verdict depends on
 MINUS = "\N{MINUS SIGN}"
 
@@ -42,8 +44,8 @@ NUMBER = 0.2  # in, left of a sentence, for its number
 MARK = 0.17  # in, left of a number, for its mark
 WIDE, NARROW, SLIM = 1.06, 0.68, 0.3  # in, of a model's column: at most, at least with numbers, and with marks alone
 HEAD = 1.4  # in, of a model's name, where it stands upright
-LEAST = 1.9  # in, of the column of sentences
-PAD, PLACE = 0.035, 0.2  # in: above and below the text of a row; the height of a place's heading
+LEAST = 2.2  # in, of the column of sentences
+PAD, PLACE = 0.03, 0.185  # in: above and below the text of a row; the height of a place's heading
 FOOT = 0.3  # in, the legend
 
 fold_once = lru_cache(maxsize=4096)(fold)  # the same text is tried again with less small print
@@ -62,9 +64,13 @@ DETAILS = Detail(True, True, True), Detail(False, True, True), Detail(False, Tru
 
 @dataclass(frozen=True)
 class Cell:
-    """What one model's verdict on one sentence looks like: its lines of text, and of what size each is."""
+    """What one model's verdict on one sentence looks like: its lines of text, and of what size each is.
+
+    `contrast`: the sentence is not about the model.
+    """
 
     verdict: str
+    contrast: bool
     number: str
     small: Sequence[str]
 
@@ -95,6 +101,7 @@ def column_widths(models: int) -> tuple[float, float]:
     width = min(WIDE, (room - LEAST) / models)
     if width < SLIM:
         raise ValueError(f"expected at most {int((room - LEAST) / SLIM)} models, got {models}")
+    width = width if width >= NARROW else SLIM
     return room - models * width, width
 
 
@@ -102,14 +109,15 @@ def read_cell(entry: Mapping[str, Any], width: float, detail: Detail) -> Cell:
     """An entry of claims.json in a column `width` in wide; without a number, small print takes its place."""
     depends = f"{DEPENDS} {', '.join(entry['depends_on'])}" if entry["depends_on"] else ""
     if width < NARROW:
-        return Cell(entry["verdict"], depends[:1], [])
+        return Cell(entry["verdict"], entry["contrast"], depends[:1], [])
     if entry["number"] is None:
         number, small = "", [NONE]
     else:
         number, small = number_text(entry["number"], 2), [interval_text(entry["interval"], 2)] * detail.intervals
+        small += [number_of(entry)] * detail.intervals
     small.append(depends if detail.causes else depends[:1])
     lines = [fold_once(text.replace("-", MINUS), width - MARK - 0.06, SMALL) for text in small if text]
-    return Cell(entry["verdict"], number.replace("-", MINUS), "\n".join(lines).splitlines())
+    return Cell(entry["verdict"], entry["contrast"], number.replace("-", MINUS), "\n".join(lines).splitlines())
 
 
 def read_rows(shown: Shown, models: int, detail: Detail) -> list[Row]:
@@ -139,9 +147,12 @@ def fit_rows(shown: Shown, models: int, room: float) -> list[Row]:
     raise ValueError(f"expected fewer sentences, got {len(rows)}: they are higher than a page")
 
 
-def draw_mark(axes: Axes, verdict: str, x: float, y: float) -> None:
+def draw_mark(axes: Axes, verdict: str, x: float, y: float, contrast: bool = False) -> None:
     """The mark of a verdict, with its centre at (x, y) in."""
-    axes.plot([x], [y], linestyle="", markersize=5.5, markeredgewidth=1.0, **MARKS[verdict])
+    look = dict(MARKS[verdict])
+    if contrast:
+        look |= {"markeredgecolor": FAINT} | ({} if verdict == OPEN else {"markerfacecolor": FAINT})
+    axes.plot([x], [y], linestyle="", markersize=5.5, markeredgewidth=1.0, **look)
 
 
 def draw_cell(axes: Axes, cell: Cell | None, corner: tuple[float, float], width: float, height: float) -> None:
@@ -150,13 +161,15 @@ def draw_cell(axes: Axes, cell: Cell | None, corner: tuple[float, float], width:
     if cell is None:
         axes.text(x + width / 2, y + height / 2, "\N{EN DASH}", size=TEXT, color=GREY, ha="center", va="center")
         return
-    axes.add_patch(
-        Rectangle((x + 0.015, y + 0.01), width - 0.03, height - 0.02, color=TINTS[cell.verdict], linewidth=0)
-    )
+    if not cell.contrast:
+        axes.add_patch(
+            Rectangle((x + 0.015, y + 0.01), width - 0.03, height - 0.02, color=TINTS[cell.verdict], linewidth=0)
+        )
     y += PAD
-    draw_mark(axes, cell.verdict, x + MARK / 2 + 0.02, y + LINE / 2)
+    draw_mark(axes, cell.verdict, x + MARK / 2 + 0.02, y + LINE / 2, cell.contrast)
     if cell.number:
-        axes.text(x + MARK + 0.03, y, cell.number, size=TEXT, weight="bold", va="top")
+        look: dict[str, Any] = {"color": GREY} if cell.contrast else {"weight": "bold"}
+        axes.text(x + MARK + 0.03, y, cell.number, size=TEXT, va="top", **look)
         y += LINE
     for index, line in enumerate(cell.small):
         axes.text(x + MARK + 0.03, y + SMALL_LINE * index + 0.005, line, size=SMALL, color=GREY, va="top")
@@ -189,8 +202,9 @@ def draw_key(axes: Axes, text: str, y: float) -> None:
 def draw_claims(shown: Shown) -> Figure:
     """The verdicts of `shown.claims`, entries of claims.json: a row a sentence, by its place, and a column a model.
 
-    A cell has the mark of its verdict, its number, the number's interval below it, and what the verdict depends on; a
-    dash where the sentence is not asked of the model. Below a sentence is the rule that the number belongs to. Where a
+    A cell has the mark of its verdict, the number that decides it, the number's interval, rule and block below it, and
+    what the verdict depends on. It is grey where the sentence is not about the model, and a dash where it is not asked.
+    Below a sentence is its rule, the first of several. Where a
     page is too short for all of that, DETAILS says what goes first; where it is too narrow, only marks stay.
 
     Raises ValueError without entries, and for more models or sentences than fit a page.
@@ -221,7 +235,8 @@ def draw_claims(shown: Shown) -> Figure:
     axes.plot([MARGIN, PAGE - MARGIN], [y + 0.03, y + 0.03], color=GREY, linewidth=0.6)
     draw_key(
         axes,
-        f"\N{EN DASH} not asked     {DEPENDS} depends on     [95 % interval]     {tally_text(shown.claims)}",
+        f"grey: for contrast     \N{EN DASH} not asked     {DEPENDS} depends on     [95 % interval]     "
+        f"{tally_text(shown.claims)}",
         y + 0.16,
     )
     return figure

@@ -8,7 +8,7 @@ from lmrep.metrics.claims.samples import Sample, View, matched
 from lmrep.metrics.claims.statistics import Array
 from lmrep.metrics.claims.verdicts import Measured, Rule, early_blocks, measure
 from lmrep.study.config import Study
-from lmrep.study.kinds import FAMILIES
+from lmrep.study.kinds import FAMILIES, OBJECTIVES
 from lmrep.study.spec import Probe
 
 Parts = Sequence[Measured | None]
@@ -19,7 +19,11 @@ Ask = TypeVar("Ask", bound=Callable[[View], Parts])
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the article, in our words. `asked_of`: the probes that it is about."""
+    """A sentence of the article, in our words.
+
+    `asked_of`: the probes that it makes sense for; `about`: those that the article speaks of, the others are there for
+    contrast. `against`: what the model is compared with, the widest other model that fits.
+    """
 
     name: str
     sentence: str
@@ -28,6 +32,8 @@ class Claim:
     rules: tuple[Rule, ...]
     panels: str  # of the runs that it is about: neurons, patches or images
     asked_of: Callable[[Probe], bool]
+    about: Callable[[Probe], bool]
+    against: Callable[[Probe], bool] | None
     measure: Callable[[View], Parts]
 
     @property
@@ -46,12 +52,14 @@ def claim(
     *rules: Rule,
     panels: str,
     asked_of: Callable[[Probe], bool] = bool,
+    about: Callable[[Probe], bool] = bool,
+    against: Callable[[Probe], bool] | None = None,
 ) -> Callable[[Ask], Ask]:
     """Puts a function into CLAIMS, under its own name."""
 
     def enter(function: Ask) -> Ask:
         CLAIMS[function.__name__] = Claim(
-            function.__name__, sentence, place, figures, rules, panels, asked_of, function
+            function.__name__, sentence, place, figures, rules, panels, asked_of, about, against, function
         )
         return function
 
@@ -84,11 +92,19 @@ def main_probes(study: Study) -> list[Probe]:
     return list(found.values())
 
 
-def beside(view: View, wanted: Callable[[Probe], bool], sample: Callable[[View], Sample | None]) -> Sample | None:
-    """The sample of the widest other model that fits and has one; None if the study has no such model."""
-    others = [probe for probe in main_probes(view.study) if wanted(probe) and probe.stack != view.probe.stack]
-    widest = sorted(others, key=lambda probe: -probe.stack.width)
-    return next((found for probe in widest if (found := sample(replace(view, probe=probe)))), None)
+def has_runs(study: Study, probe: Probe, panels: str) -> bool:
+    """Whether a study has runs of a model's trained blocks with such panels."""
+    runs = [run for run in study.runs.values() if run.probe == probe and run.weights == "trained"]
+    return any(OBJECTIVES[run.objective].panels == panels for run in runs)
+
+
+def other_model(view: View, wanted: Callable[[Probe], bool], panels: str) -> View | None:
+    """The widest other model that fits and has runs with such panels, asked alike; None if the study has none."""
+    others = [
+        probe for probe in main_probes(view.study)
+        if wanted(probe) and probe.stack != view.probe.stack and has_runs(view.study, probe, panels)
+    ]  # fmt: skip
+    return replace(view, probe=max(others, key=lambda probe: probe.stack.width)) if others else None
 
 
 def map_sample(sample: Sample | None, statistic: Callable[[Array], Array]) -> Measured | None:

@@ -9,7 +9,6 @@ import numpy as np
 from lmrep.metrics.claims.claim import (
     SHARE,
     Parts,
-    beside,
     claim,
     difference,
     is_language,
@@ -17,6 +16,7 @@ from lmrep.metrics.claims.claim import (
     is_not_masked,
     is_vision,
     map_sample,
+    other_model,
     over_blocks,
 )  # fmt: skip
 from lmrep.metrics.claims.samples import Sample, View
@@ -39,7 +39,7 @@ ORDER = log(1.05)  # of the top row's change over the bottom row's
 @claim(
     "Patterns form from the first patches to the last.", NEURON,
     ("importance", "features"), Rule("the rank correlation", "at most", -0.2, "every"),
-    panels="neurons",
+    panels="neurons", about=is_language,
 )  # fmt: skip
 def patterns_begin_first(view: View) -> Parts:
     """Spearman's rank correlation of a patch's change with its number, when one neuron of all patches is maximised."""
@@ -49,7 +49,7 @@ def patterns_begin_first(view: View) -> Parts:
 @claim(
     "Much of the input stays unchanged in early layers.", NEURON, ("features", "importance"),
     Rule("the share of unchanged patches", "above", 0.25, "early"),
-    panels="neurons",
+    panels="neurons", about=is_language,
 )  # fmt: skip
 def much_is_unchanged(view: View) -> Parts:
     """The share of patches that change by less than a tenth of the image's largest change, one neuron maximised."""
@@ -59,7 +59,7 @@ def much_is_unchanged(view: View) -> Parts:
 @claim(
     "More of the input stays unchanged in early layers than in deep ones.", NEURON, ("features", "importance"),
     Rule("the share of unchanged patches changes", "at most", -SHARE, "change"),
-    panels="neurons",
+    panels="neurons", about=is_language,
 )  # fmt: skip
 def unchanged_early(view: View) -> Parts:
     """The share of patches that change by less than a tenth of the image's largest change: last block minus first."""
@@ -72,6 +72,7 @@ def unchanged_early(view: View) -> Parts:
     ("importance",),
     Rule("the AIC of a straight line minus that of a curved fall", "above", 10, "every"),
     panels="neurons",
+    about=is_language,
 )
 def falls_not_along_a_line(view: View) -> Parts:
     """How much better an exponential or a power law fits the mean change by patch than a straight line: the AIC of the
@@ -83,7 +84,7 @@ def falls_not_along_a_line(view: View) -> Parts:
 @claim(
     "Early layers focus on the first tokens, deeper layers more broadly.", NEURON, ("importance", "features"),
     Rule("the effective share of patches changes", "above", SHARE, "change"),
-    panels="neurons",
+    panels="neurons", about=is_language,
 )  # fmt: skip
 def deeper_is_broader(view: View) -> Parts:
     """The effective number of patches that change (the exponential of the entropy of the change), in parts of all, when
@@ -94,7 +95,7 @@ def deeper_is_broader(view: View) -> Parts:
 @claim(
     "Without blur and jitter, the start of the input matters even more.", NEURON, ("features", "importance"),
     Rule("the centre of mass with jitter minus that without", "above", SHARE, "mean"),
-    panels="neurons",
+    panels="neurons", about=is_language,
 )  # fmt: skip
 def start_matters_more_plain(view: View) -> Parts:
     """Where the change lies on average in the order of patches, 0 for the first and 1 for the last, when one neuron is
@@ -182,7 +183,7 @@ def patch_looks_back(view: View) -> Parts:
 @claim(
     "The deeper the layer, the less the patch itself counts.", PATCH, ("features",),
     Rule("the patch's own share changes", "at most", -SHARE, "change"),
-    panels="patches",
+    panels="patches", about=is_language,
 )  # fmt: skip
 def own_share_falls(view: View) -> Parts:
     """The share of the squared change that lies in the maximised patch: last block minus first."""
@@ -192,7 +193,7 @@ def own_share_falls(view: View) -> Parts:
 @claim(
     "Deeper layers of a patch look more broadly.", PATCH, ("features",),
     Rule("the effective share of patches changes", "above", SHARE, "change"),
-    panels="patches",
+    panels="patches", about=is_language,
 )  # fmt: skip
 def deeper_patch_is_broader(view: View) -> Parts:
     """The effective number of patches that change (the exponential of the entropy of the change), in parts of all, when
@@ -203,8 +204,7 @@ def deeper_patch_is_broader(view: View) -> Parts:
 @claim(
     "Patches of a language model focus on more than themselves, more than those of a vision transformer.",
     END, ("features",), Rule("the own share minus the vision transformer's", "at most", -SHARE, "mean"),
-    asked_of=is_language,
-    panels="patches",
+    asked_of=is_language, against=is_vision, panels="patches",
 )  # fmt: skip
 def language_is_less_self_attentive(view: View) -> Parts:
     """The share of the squared change that lies in the maximised patch, mean over blocks: the model's minus that of the
@@ -213,7 +213,8 @@ def language_is_less_self_attentive(view: View) -> Parts:
     def mean_share(one: View) -> Sample | None:
         return over_blocks(patch_parts(one, own_share), one.depth)
 
-    return [measure(difference(mean_share(view), beside(view, is_vision, mean_share)))]
+    other = other_model(view, is_vision, "patches")
+    return [measure(difference(mean_share(view), mean_share(other) if other else None))]
 
 
 @claim(
@@ -221,18 +222,19 @@ def language_is_less_self_attentive(view: View) -> Parts:
     Rule("ln(top row / bottom row) with the mask", "above", ORDER, "mean", gate=True),
     Rule("ln(top row / bottom row) without the mask", "at most", ORDER, "mean"),
     Rule("ln(top row / bottom row) of fresh blocks with the mask", "above", ORDER, "mean"),
-    Rule("ln(top row / bottom row) of a model without a mask", "at most", ORDER, "mean"), asked_of=is_masked,
-    panels="neurons",
+    Rule("ln(top row / bottom row) of a model without a mask", "at most", ORDER, "mean"),
+    asked_of=is_masked, against=is_not_masked, panels="neurons",
 )  # fmt: skip
 def order_is_the_masks(view: View) -> Parts:
     """The natural logarithm of the change of the top row of patches over that of the bottom row, one neuron maximised:
     of the model, of its weights without the mask, of fresh blocks with the mask, and of another model without one."""
     wanted = identity(replace(view.probe, causal="never"))
     bare = next((probe for probe in view.study.probes.values() if identity(probe) == wanted), None)
+    other = other_model(view, is_not_masked, "neurons")
     samples = [
         view.changes("neurons"),
         replace(view, probe=bare).changes("neurons") if bare else None,
         view.changes("neurons", "untrained"),
-        beside(view, is_not_masked, lambda other: other.changes("neurons")),
+        other.changes("neurons") if other else None,
     ]
     return [map_sample(sample, top_to_bottom) for sample in samples]

@@ -7,7 +7,6 @@ import numpy as np
 from lmrep.metrics.claims.claim import (
     SSIM,
     Parts,
-    beside,
     claim,
     difference,
     is_language,
@@ -15,6 +14,7 @@ from lmrep.metrics.claims.claim import (
     is_not_masked,
     is_vision,
     map_sample,
+    other_model,
     over_blocks,
 )  # fmt: skip
 from lmrep.metrics.claims.samples import ARTICLE, Sample, View, matched
@@ -43,8 +43,7 @@ def unfinished(view: View, weights: str = "trained") -> Sample | None:
 @claim(
     "Early layers of the language model hold the image less well than those of the vision transformer.", PLACE,
     ("accuracy", "inversion"), Rule("SSIM of the vision transformer minus the model's", "above", SSIM, "mean"),
-    asked_of=is_language,
-    panels="images",
+    asked_of=is_language, against=is_vision, panels="images",
 )  # fmt: skip
 def early_holds_less_than_vision(view: View) -> Parts:
     """SSIM with the photograph, mean over the first quarter of the blocks: the widest vision transformer's minus the
@@ -56,8 +55,9 @@ def early_holds_less_than_vision(view: View) -> Parts:
     def rise(one: View) -> Sample | None:
         return over_blocks(unfinished(one), one.depth, early=True)
 
-    gap = difference(beside(view, is_vision, early), early(view))
-    return [measure(gap, alike(rise(view), gap), alike(beside(view, is_vision, rise), gap))]
+    other = other_model(view, is_vision, "images")
+    gap = difference(early(other) if other else None, early(view))
+    return [measure(gap, alike(rise(view), gap), alike(rise(other) if other else None, gap))]
 
 
 def above_floors(view: View) -> Measured | None:
@@ -82,7 +82,8 @@ def rank(distances: Array) -> Array:
 )  # fmt: skip
 def early_is_recognisable(view: View) -> Parts:
     """The rank of the right photograph among 20 candidates, 1 is best: by SSIM with the re-created image, and by the L1
-    distance of its output at that block. Asked only where SSIM is above those of flat grey and of the start noise."""
+    distance of its output at that block, which is near to what the search made small. Asked only where SSIM is above
+    those of flat grey and of the start noise."""
     similar = view.candidates("ssim")
     return [
         above_floors(view),
@@ -116,8 +117,8 @@ def first_rows(values: Array) -> Array:
 @claim(
     "The first tokens, the top rows, are re-created worst.", PLACE, ("inversion", "reconstructions"),
     Rule("SSIM of the other rows minus that of the top rows", "above", SSIM, "mean"),
-    Rule("the same minus that of a model without a mask", "above", SSIM, "mean"), asked_of=is_masked,
-    panels="images",
+    Rule("the same minus that of a model without a mask", "above", SSIM, "mean"),
+    asked_of=is_masked, against=is_not_masked, panels="images",
 )  # fmt: skip
 def first_rows_are_worst(view: View) -> Parts:
     """SSIM of the other rows of patches minus that of the top quarter of the rows; and this minus the same of another
@@ -127,7 +128,8 @@ def first_rows_are_worst(view: View) -> Parts:
         rows = one.rows()
         return over_blocks(rows and rows.map(first_rows), one.depth)
 
-    return [map_sample(view.rows(), first_rows), measure(difference(gap(view), beside(view, is_not_masked, gap)))]
+    other = other_model(view, is_not_masked, "images")
+    return [map_sample(view.rows(), first_rows), measure(difference(gap(view), gap(other) if other else None))]
 
 
 @claim(
@@ -150,6 +152,16 @@ def errors_are_of_high_frequency(view: View) -> Parts:
 def deeper_holds_less(view: View) -> Parts:
     """SSIM of the re-created image with the photograph: last block minus first."""
     return [measure(view.accuracy("ssim"), rises=unfinished(view))]
+
+
+@claim(
+    "The deeper the layer of an untrained model, the less of the image it holds.", "Introduction", ("accuracy",),
+    Rule("SSIM of untrained blocks changes", "at most", -SSIM, "change"),
+    panels="images",
+)  # fmt: skip
+def untrained_deeper_holds_less(view: View) -> Parts:
+    """SSIM of the image re-created from freshly initialised blocks with the photograph: last block minus first."""
+    return [measure(view.accuracy("ssim", "untrained"), rises=unfinished(view, "untrained"))]
 
 
 @claim(

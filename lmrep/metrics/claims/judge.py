@@ -1,6 +1,6 @@
 """Every claim, asked of every model of a study: numbers, intervals, verdicts, and what the verdicts depend on."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from lmrep.metrics.claims import features, inversion
-from lmrep.metrics.claims.claim import CLAIMS, Claim, main_probes
+from lmrep.metrics.claims.claim import CLAIMS, Claim, has_runs, main_probes, other_model
 from lmrep.metrics.claims.samples import ARTICLE, SEARCHES, Cells, View
 from lmrep.metrics.claims.statistics import FEWEST
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, decide
 from lmrep.study.config import Study
-from lmrep.study.kinds import OBJECTIVES
 from lmrep.study.spec import Probe, identity
 
 __all__ = ["features", "inversion", "judge"]  # the first two enter their claims
@@ -60,8 +59,8 @@ def _bare(probe: Probe) -> tuple[Any, ...]:
 def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry]:
     """What a verdict depends on, and the other verdicts by what differs and its name.
 
-    It depends on the descent, the regime or the stem if another one gives another verdict. It depends on the seed or
-    the image if one of them alone gives the opposite verdict: alone they leave more open.
+    It depends on the descent, the regime or the stem if another one gives another verdict of the same blocks. It
+    depends on the seed or the image if one of them alone gives the opposite verdict: alone they leave more open.
     """
     found: Entry = {}
     depends = []
@@ -74,8 +73,7 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
             continue
         own = decide(claim.rules, list(measured), view.depth)
         found.setdefault(what, {})[name] = own
-        opposite = {own, verdict} == {HOLDS, FAILS}
-        if opposite or (own != verdict and what not in ("seed", "image")):
+        if {own, verdict} == {HOLDS, FAILS} if what in ("seed", "image") else differ(claim, view, other):
             depends.append(what)
     for what in ("seed", "image"):
         if {HOLDS, FAILS} <= set(found.get(what, {}).values()):
@@ -83,46 +81,67 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     return list(dict.fromkeys(depends)), found
 
 
+def differ(claim: Claim, view: View, other: View) -> bool:
+    """Whether two ways to ask a model give other verdicts of the blocks that both have."""
+    blocks = tuple(sorted(view.asked_blocks(claim.panels) & other.asked_blocks(claim.panels)))
+    one, two = (
+        decide(claim.rules, list(claim.measure(replace(each, blocks=blocks))), view.depth) for each in (view, other)
+    )
+    return bool(blocks) and one != two
+
+
 def entry(claim: Claim, view: View, figure: str) -> Entry:
     """One row of claims.json: a claim and a model."""
     measured, model = list(claim.measure(view)), view.probe.label
     verdict = decide(claim.rules, measured, view.depth)
     depends, others = dependence(claim, view, verdict)
-    judged = [place for place, rule in enumerate(claim.rules) if not rule.gate]
-    place = next((place for place in judged if measured[place] is not None), judged[0])
-    rule, part = claim.rules[place], measured[place]
-    shown: Entry = {"values": {model: {}}, "intervals": {model: {}}, "number": None, "interval": None}
-    if part is not None:
-        shown |= _numbers(part, rule.where, view.depth, model)
+    parts = [_part(rule, part, view.depth) for rule, part in zip(claim.rules, measured, strict=True)]
+    shown, other = deciding(parts, verdict), claim.against and other_model(view, claim.against, claim.panels)
+    part = next((part for rule, part in zip(claim.rules, measured, strict=True) if not rule.gate and part), None)
     return {
         "claim": claim.name, "sentence": claim.sentence, "place": claim.place, "study": view.study.name,
-        "model": model, "statistic": claim.statistic, "rule": [str(rule) for rule in claim.rules],
-        **shown, "panels": part.panels if part else 0, "seeds": part.seeds if part else 0,
-        "parts": [_part(rule, part, view.depth) for rule, part in zip(claim.rules, measured, strict=True)],
+        "model": model, "contrast": not claim.about(view.probe), "against": other.probe.label if other else "",
+        "statistic": claim.statistic, "rule": [str(rule) for rule in claim.rules], **_by_block(part, model),
+        **{key: parts[shown][key] for key in ("number", "interval", "block")}, "decided_by": shown,
+        "panels": part.panels if part else 0, "seeds": part.seeds if part else 0, "parts": parts,
         "verdict": verdict, "reason": reason(claim, view, measured, verdict), "depends_on": depends, "others": others,
         "figure": figure,
     }  # fmt: skip
 
 
+def deciding(parts: Sequence[Entry], verdict: str) -> int:
+    """The place of the rule that decides a verdict: a gate that is not passed, or the first rule with that verdict.
+
+    Of those, the first with a number, if there is one.
+    """
+    closed = [place for place, part in enumerate(parts) if part["gate"] and part["verdict"] != HOLDS]
+    judged = [place for place, part in enumerate(parts) if not part["gate"]]
+    found = closed or [place for place in judged if parts[place]["verdict"] == verdict]
+    return next((place for place in [*found, *judged] if parts[place]["number"] is not None), found[0])
+
+
 def _part(rule: Rule, part: Measured | None, depth: int) -> Entry:
-    numbers = _numbers(part, rule.where, depth, "") if part else {"number": None, "interval": None}
-    shown = {"number": numbers["number"], "interval": numbers["interval"]}
-    return {"what": rule.what, "gate": rule.gate, "verdict": rule.verdict(part, depth), **shown}
+    """A rule's verdict, with the number that decides it, its interval, and its block if it is of one of several."""
+    found: Entry = {"what": rule.what, "gate": rule.gate, "verdict": rule.verdict(part, depth)}
+    one = rule.decisive(part, depth) if part else None
+    if one is None:
+        return found | {"number": None, "interval": None, "block": None}
+    (low,), (high,) = one.bounds()
+    interval = [_plain(low), _plain(high)] if isfinite(low) else None
+    block = one.blocks[0] if rule.where.startswith("every") else None
+    return found | {"number": _plain(one.values[0]), "interval": interval, "block": block}
 
 
-def _numbers(part: Measured, where: str, depth: int, model: str) -> Entry:
-    """The value and interval of each block, and the one number: of the blocks of the rule, or their mean."""
+def _by_block(part: Measured | None, model: str) -> Entry:
+    """The value and interval of each block, of the first rule that is no gate."""
+    if part is None:
+        return {"values": {model: {}}, "intervals": {model: {}}}
     low, high = part.bounds()
-    one = part.joined(where, depth)
-    one = one if len(one.values) == 1 else one.joined("mean", depth)
-    (least,), (most,) = one.bounds() if len(one.values) else ([float("nan")], [float("nan")])
     return {
         "values": {model: {str(block): _plain(value) for block, value in zip(part.blocks, part.values, strict=True)}},
         "intervals": {
             model: {str(b): [_plain(a), _plain(c)] for b, a, c in zip(part.blocks, low, high, strict=True)}
         },
-        "number": _plain(one.values[0]) if len(one.values) else None,
-        "interval": [_plain(least), _plain(most)] if isfinite(least) else None,
     }  # fmt: skip
 
 
@@ -162,12 +181,6 @@ def figure_of(claim: Claim, view: View) -> str:
     return ""
 
 
-def has_runs(study: Study, probe: Probe, panels: str) -> bool:
-    """Whether a study has runs of a model's trained blocks with such panels."""
-    runs = [run for run in study.runs.values() if run.probe == probe and run.weights == "trained"]
-    return any(OBJECTIVES[run.objective].panels == panels for run in runs)
-
-
 def judge(study: Study, cells: Mapping[str, Mapping[str, Cells]]) -> list[Entry]:
     """The rows of claims.json: every claim, asked of every model that it is about and that the study has runs of.
 
@@ -183,6 +196,6 @@ def judge(study: Study, cells: Mapping[str, Mapping[str, Cells]]) -> list[Entry]
 
 
 def tally(entries: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """How many entries have each verdict."""
-    verdicts = [entry["verdict"] for entry in entries]
+    """How many entries have each verdict, of the models that the sentences are about."""
+    verdicts = [entry["verdict"] for entry in entries if not entry["contrast"]]
     return {verdict: verdicts.count(verdict) for verdict in (HOLDS, FAILS, OPEN)}

@@ -6,7 +6,8 @@ from textwrap import fill
 from typing import Any
 
 from lmrep.metrics.claims.claim import CLAIMS
-from lmrep.metrics.claims.statistics import DRAWS, FEWEST, LEVEL, UNCHANGED
+from lmrep.metrics.claims.guide import DEPENDS, ELSEWHERE, HEAD, KEY, MEANING, NOT_ASKED, VERDICTS
+from lmrep.metrics.claims.statistics import LEVEL
 from lmrep.metrics.claims.verdicts import OPEN, WHERE
 from lmrep.metrics.claims.words import (
     by_claim,
@@ -14,84 +15,19 @@ from lmrep.metrics.claims.words import (
     count_text,
     interval_text,
     models_of,
+    number_of,
     number_text,
     tally_text,
     value_text,
 )  # fmt: skip
 
 Entry = Mapping[str, Any]  # of claims.json
-DEPENDS = "*"  # beside a verdict that depends on something
 LINE = 120
 
 OTHERWISE = {  # what differs in `others` of an entry
     "descent": "by another descent", "regime": "in another regime", "stem": "behind another stem",
     "seed": "by one seed alone", "image": "by one image alone",
 }  # fmt: skip
-
-HEAD = """What the article "Language Model Representations and Features" says, in our words, and what was measured.
-`holds`, `fails` and `open` follow rules in the code, which docs/claims.md lists."""
-
-VERDICTS = f"""
-The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
-was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and a build does not
-choose them. Three were changed after a first look at data: the straight falls of sentence "not along a straight line",
-the threshold of "changes on both sides", and the blocks of "trained layers hold less". This page is written from that
-code and from `results/*/claims.json`: do not edit it.
-
-## How a verdict is made
-
-- A **rule** names a statistic, the blocks that it looks at, a side and a threshold. It holds if the {LEVEL:.0%}
-  interval of the statistic lies on that side. It fails if the interval lies on the other side. It is open if the
-  threshold lies inside the interval, or if nothing was measured.
-- A sentence **holds** if all its rules hold, and **fails** if one of them fails. Otherwise it is **open**: the data do
-  not say.
-- A **gate** is a condition of asking. Where it does not hold, the sentence is open, whatever the other rules say.
-- The **interval** comes from a bootstrap over panels and seeds: {DRAWS} times, panels and seeds are drawn independently
-  and with replacement (the pigeonhole bootstrap, Owen 2007). The interval is widened for small numbers (Hesterberg
-  2015). Fewer than {FEWEST} images of a block give no interval. With one seed, the interval comes from the panels alone
-  and says nothing of other starts.
-- **Photographs are few.** Neurons and patches are a sample of many; two photographs are not. A verdict on re-created
-  images is about the photographs of the study, not about photographs in general.
-- The **number** is that of the first rule that is no gate. If that rule looks at every block, the number is their mean.
-- An **unfinished search** gives a lower bound of SSIM. Its interval is made wider: by as much as SSIM rose in the last
-  quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. So it can
-  leave a sentence open, and not decide it. The article's own descent is read as it is, as the article did.
-- The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
-  by the best search that the study has: L-BFGS, then Adam, then the article's descent.
-- A verdict **depends on** the descent, the regime or the stem if another one gives another verdict. It depends on the
-  seed or the image if one of them alone gives the opposite verdict. Blur and jitter count as another descent.
-
-A rule looks at its statistic
-
-{{where}}
-
-The change of a patch is the root mean square difference of its pixels from the start. A patch is unchanged if it
-changes by less than {UNCHANGED:g} of the largest change in its image.
-"""
-
-MEANING = {  # of WHERE, where its words leave a question
-    "every": "each must hold, and one that fails decides",
-    "early": "rounded up: blocks 1 to 3 of 12",
-    "change": "the value of the last block minus that of the first",
-}
-
-KEY = (
-    f"`{DEPENDS}`: the verdict depends on the descent, the regime, the stem, the seed or the image. "
-    "`-`: not asked of this model."
-)
-
-ELSEWHERE = (
-    "Intervals, values by block and figures are in `figures/<study>/claims.md`, or `figures/claims.md` of the article. "
-    "All of it is in `results/<study>/claims.json`."
-)
-
-NOT_ASKED = """## What is not asked
-
-- "Transformer-based vision models do not incorporate as much global information as MLP mixers or convolutional models":
-  this needs mixers and convolutional models, which we do not load.
-- "Deeper layers infer rather than select information": no number here tells information that a layer kept from
-  information that its training added.
-- "Language is not translation invariant": this is about language and not about a model."""
 
 
 def cell(text: object) -> str:
@@ -130,7 +66,8 @@ def short_verdict(entry: Entry | None) -> str:
         return "-"
     star = DEPENDS if entry["depends_on"] else ""
     number = "" if entry["number"] is None else number_text(entry["number"])
-    return f"{entry['verdict']}{star} {number}".strip()
+    text = f"{entry['verdict']}{star} {number}".strip()
+    return f"({text})" if entry["contrast"] else text
 
 
 def sentence(name: str) -> str:
@@ -143,12 +80,14 @@ def rules(name: str) -> list[str]:
 
 def models_table(entries: Mapping[str, Entry]) -> str:
     """One claim: a row a model, with the figure as a link beside the page."""
-    head = ("model", "verdict", "number", f"{LEVEL:.0%} interval", "from", "depends on", "figure")
+    head = ("model", "verdict", "number", f"{LEVEL:.0%} interval", "of", "from", "depends on", "against", "figure")
     rows = [
         (
-            model, entry["verdict"], number_text(entry["number"]), interval_text(entry["interval"]),
+            f"{model} (for contrast)" if entry["contrast"] else model, entry["verdict"], number_text(entry["number"]),
+            interval_text(entry["interval"]), number_of(entry) if entry["number"] is not None else "",
             f"{count_text(entry['panels'], 'panel')}, {count_text(entry['seeds'], 'seed')}" if entry["panels"] else "",
-            ", ".join(entry["depends_on"]), f"[{entry['figure']}]({entry['figure']}.png)" if entry["figure"] else "",
+            ", ".join(entry["depends_on"]), entry["against"],
+            f"[{entry['figure']}]({entry['figure']}.png)" if entry["figure"] else "",
         )
         for model, entry in entries.items()
     ]  # fmt: skip

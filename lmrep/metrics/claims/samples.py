@@ -93,7 +93,7 @@ def matched(first: Sample, second: Sample) -> tuple[Sample, Sample] | None:
 class View:
     """One model, asked one way: its probe, the search of its inversions, and whether its features have jitter.
 
-    `cells`: of each of READ, by run. `seeds`, `panels`: only these; none: all there are.
+    `cells`: of each of READ, by run. `seeds`, `panels`, `blocks`: only these; none: all there are.
     """
 
     study: Study
@@ -103,6 +103,7 @@ class View:
     jittered: bool = False
     seeds: tuple[int, ...] = ()
     panels: tuple[str, ...] = ()
+    blocks: tuple[int, ...] = ()
 
     @property
     def depth(self) -> int:
@@ -130,6 +131,11 @@ class View:
         way = run.descent.optimiser == self.search if run.matches else is_jittered(run) == self.jittered
         return way and (run.probe, run.weights, OBJECTIVES[run.objective].panels) == (self.probe, weights, panels)
 
+    def asked_blocks(self, panels: str) -> set[int]:
+        """The blocks that the runs of this model's trained weights have, asked this way."""
+        runs = [run for run in self.study.runs.values() if self.asks(run, panels, "trained")]
+        return {block for run in runs for block in run.layers if block}
+
     def _sample(self, table: str, column: str, panels: str, weights: str) -> Sample | None:
         """None without a run, and never the stem. Of two runs with the same panel, seed and block the first counts."""
         found: dict[Cell, Array] = {}
@@ -137,9 +143,10 @@ class View:
             if self.asks(run, panels, weights):
                 own = self.cells.get(table, {}).get(run.name, {})
                 found = {cell: entry[column] for cell, entry in own.items()} | found
+        asked = [(self.panels, "panel"), (self.seeds, "seed"), (self.blocks, "block")]
         kept = [
             cell for cell in found
-            if cell.block and cell.seed in (self.seeds or [cell.seed]) and cell.panel in (self.panels or [cell.panel])
+            if cell.block and all(not only or getattr(cell, name) in only for only, name in asked)
         ]  # fmt: skip
         if not kept:
             return None

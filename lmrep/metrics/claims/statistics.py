@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata, t
 
 Array = npt.NDArray[np.float64]
 
@@ -131,31 +131,42 @@ class Weights:
         return _ratio(total, np.tensordot(counts, there.astype(float), axes=1))
 
 
-def bootstrap(panels: int, seeds: int) -> Weights:
+def bootstrap(panels: int, seeds: int) -> tuple[Weights, Weights, Weights]:
     """DRAWS of a pigeonhole bootstrap: panels and seeds are drawn independently, each with replacement.
 
     Owen (2007), "The pigeonhole bootstrap", Annals of Applied Statistics 1: for cells of two crossed factors, where a
     draw of single cells would take panels that share a start, or starts that share a panel, for independent ones. The
-    draws are the same in every call.
+    draws are the same in every call. Returns those of both, of the panels alone, and of the seeds alone.
     """
     draws = np.random.default_rng(0)
-    of_panels = draws.multinomial(panels, np.full(panels, 1 / panels), DRAWS)
-    of_seeds = draws.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS)
-    return Weights((of_panels[:, :, None] * of_seeds[:, None, :]).astype(float))
+    of_panels = draws.multinomial(panels, np.full(panels, 1 / panels), DRAWS)[:, :, None].astype(float)
+    of_seeds = draws.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS)[:, None, :].astype(float)
+    all_panels, all_seeds = np.ones((1, panels, 1)), np.ones((1, 1, seeds))
+    return Weights(of_panels * of_seeds), Weights(of_panels * all_seeds), Weights(all_panels * of_seeds)
 
 
 def interval(draws: Array, values: Array, panels: int, seeds: int) -> tuple[Array, Array]:
-    """The percentile interval [...] at LEVEL of draws [draw, ...], around values [...]; NaN where no draw has a value.
+    """The interval [...] at LEVEL around values [...], from the draws [3, draw, ...] of `bootstrap`; NaN without draws.
 
-    A percentile interval of n units is too narrow by the root of (n - 1) / n (Hesterberg 2015, "What teachers should
-    know about the bootstrap", The American Statistician 69). It is widened by that, for the fewer of panels and seeds;
-    a single panel or seed does not vary.
+    A percentile interval of few units is too narrow twice: its variance lacks a factor n / (n - 1), and it has the
+    tails of a normal distribution (Hesterberg 2015, "What teachers should know about the bootstrap", The American
+    Statistician 69). Both are put right: its ends are moved outwards by the missing variance, and by a quantile of
+    Student's t over that of the normal distribution. The degrees of freedom are those of the sum of two variances, of
+    panels and of seeds (Satterthwaite 1946). A single panel or seed does not vary.
     """
-    some, tail = np.isfinite(draws).any(axis=0), (1 - LEVEL) / 2
+    if not values.size:  # which numpy's quantiles do not take
+        return values, values
+    some, tail = np.isfinite(draws).any(axis=(0, 1)), (1 - LEVEL) / 2
     kept = np.where(some, draws, 0.0)
-    low, high = np.nanquantile(kept, [tail, 1 - tail], axis=0) - np.nanmean(kept, axis=0)
-    units = min([count for count in (panels, seeds) if count > 1], default=2)
-    wider = (units / (units - 1)) ** 0.5
+    low, high = np.nanquantile(kept[0], [tail, 1 - tail], axis=0) - np.nanmean(kept[0], axis=0)
+    found, *apart = np.nanvar(kept, axis=1)
+    free = [max(count - 1, 1) for count in (panels, seeds)]
+    parts = [variance * (n + 1) / n for variance, n in zip(apart, free, strict=True)]
+    whole = parts[0] + parts[1]
+    freedom = _ratio(whole**2, parts[0] ** 2 / free[0] + parts[1] ** 2 / free[1])
+    tails = np.where(whole > 0, t.ppf(1 - tail, np.maximum(freedom, 1)) / norm.ppf(1 - tail), 1.0)
+    wider = tails * np.sqrt(np.maximum(_ratio(whole, found), 1))
+    wider = np.where(found > 0, wider, 1.0)
     return np.where(some, values + wider * low, np.nan), np.where(some, values + wider * high, np.nan)
 
 

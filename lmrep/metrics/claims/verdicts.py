@@ -30,8 +30,8 @@ def early_blocks(blocks: Sequence[int], depth: int) -> list[int]:
 class Measured:
     """A statistic by block, with what the bootstrap makes of it.
 
-    `values` [block]; `draws` [draw, block]; `falls`, `rises` [block]: by how much it may yet fall or rise, because a
-    search behind it has not converged. `panels`, `seeds`: how many the interval comes from.
+    `values` [block]; `draws` [3, draw, block], see `bootstrap`; `falls`, `rises` [block]: by how much it may yet fall
+    or rise, because a search behind it has not converged. `panels`, `seeds`: how many the interval comes from.
     """
 
     blocks: tuple[int, ...]
@@ -46,6 +46,11 @@ class Measured:
         """The interval of each block, wider where a search has not converged."""
         low, high = interval(self.draws, self.values, self.panels, self.seeds)
         return low - self.falls, high + self.rises
+
+    def at(self, place: int) -> "Measured":
+        """One of its values."""
+        part = {name: getattr(self, name)[..., [place]] for name in ("values", "draws", "falls", "rises")}
+        return replace(self, blocks=self.blocks[place : place + 1], **part)
 
     def joined(self, where: str, depth: int) -> "Measured":
         """The blocks that a rule looks at: see WHERE. A mean and a change are one value, of no block."""
@@ -81,16 +86,31 @@ class Rule:
     def __str__(self) -> str:
         return f"{self.what} {WHERE[self.where]}: {self.side} {self.threshold:.3g}"
 
-    def verdict(self, measured: Measured | None, depth: int) -> str:
-        """Of every block that the rule looks at: holds in all, fails in some, or else open."""
-        if measured is None:
-            return OPEN
-        low, high = measured.joined(self.where, depth).bounds()
-        if not len(low):
-            return OPEN
+    def verdicts(self, measured: Measured) -> list[str]:
+        """Of each value by itself."""
+        low, high = measured.bounds()
         above, below = low > self.threshold, high <= self.threshold
         holds, fails = (above, below) if self.side == "above" else (below, above)
-        return HOLDS if holds.all() else FAILS if fails.any() else OPEN
+        return [HOLDS if yes else FAILS if no else OPEN for yes, no in zip(holds, fails, strict=True)]
+
+    def verdict(self, measured: Measured | None, depth: int) -> str:
+        """Of every block that the rule looks at: holds in all, fails in some, or else open."""
+        found = set(self.verdicts(measured.joined(self.where, depth))) if measured else set()
+        return FAILS if FAILS in found else HOLDS if found == {HOLDS} else OPEN
+
+    def decisive(self, measured: Measured, depth: int) -> Measured | None:
+        """The one value that decides: of several blocks with the rule's verdict, the one furthest to the wrong side.
+
+        None if the rule's blocks have no value.
+        """
+        looked, verdict = measured.joined(self.where, depth), self.verdict(measured, depth)
+        side = 1 if self.side == "above" else -1
+        places = [
+            (side * looked.values[place], place)
+            for place, own in enumerate(self.verdicts(looked))
+            if own == verdict and np.isfinite(looked.values[place])
+        ]
+        return looked.at(min(places)[1]) if places else None
 
 
 def decide(rules: tuple[Rule, ...], measured: list[Measured | None], depth: int) -> str:
@@ -123,7 +143,7 @@ def measure_means(
     there = np.isfinite(cells).all(axis=tuple(range(3, cells.ndim)))
     whole = np.where(there.reshape(*there.shape, *[1] * (cells.ndim - 3)), cells, np.nan)
     means = statistic(Weights(np.ones((1, panels, seeds))).means(whole))[0]
-    draws = statistic(bootstrap(panels, seeds).means(whole))
+    draws = np.stack([statistic(weights.means(whole)) for weights in bootstrap(panels, seeds)])
     enough = there.sum(axis=(0, 1)) >= FEWEST
     zeros = np.zeros(len(sample.blocks))
     return Measured(

@@ -37,8 +37,20 @@ def models_of(claims: Claims) -> list[str]:
 
 
 def own_rule(name: str) -> Rule:
-    """The rule that a claim's number belongs to: the first that is no gate."""
+    """The rule that stands for a claim where there is room for one: the first that is no gate."""
     return next(rule for rule in CLAIMS[name].rules if not rule.gate)
+
+
+def number_of(entry: Mapping[str, Any]) -> str:
+    """What the number of an entry is of: its block, and its rule unless that is the claim's own: "gate", "rule 2".
+
+    Gates are not counted.
+    """
+    rules, place = CLAIMS[entry["claim"]].rules, entry["decided_by"]
+    count = sum(not rule.gate for rule in rules[: place + 1])
+    rule = "gate" if rules[place].gate else "" if rules[place] == own_rule(entry["claim"]) else f"rule {count}"
+    block = "" if entry["block"] is None else f"block {entry['block']}"
+    return ", ".join(filter(None, (rule, block)))
 
 
 def other_rules(name: str) -> int:
@@ -69,8 +81,11 @@ def value_text(value: float | None, interval: Iterable[float | None] | None) -> 
 
 
 def tally_text(claims: Claims) -> str:
-    """How many entries have each verdict: 7 holds, 8 fails, 20 open."""
-    return ", ".join(f"{count} {verdict}" for verdict, count in tally(claims).items())
+    """How many entries have each verdict: 7 holds, 8 fails, 20 open, and 9 for contrast."""
+    claims = list(claims)
+    found, contrast = tally(claims), sum(entry["contrast"] for entry in claims)
+    text = ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+    return f"{text}, and {contrast} for contrast" if contrast else text
 
 
 def count_text(count: int, word: str) -> str:

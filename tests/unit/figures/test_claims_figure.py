@@ -106,5 +106,5 @@ def test_many_models_have_marks_alone():
 def test_no_claims_and_too_many_models_are_refused():
     with pytest.raises(ValueError, match="expected claims, got none"):
         draw([])
-    with pytest.raises(ValueError, match="expected at most 16 models, got 40"):
+    with pytest.raises(ValueError, match="expected at most 15 models, got 40"):
         draw(entries([str(number) for number in range(40)]))

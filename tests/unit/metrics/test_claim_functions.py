@@ -159,6 +159,7 @@ CASES = [
     ("errors_are_of_high_frequency", accuracy_with(ssim_start=lambda run, block, old: 0.9), OPEN),  # its gate
     ("errors_are_of_high_frequency", accuracy_with(ssim_grey=lambda run, block, old: 0.9), OPEN),
     ("deeper_holds_less", accuracy_with(ssim=lambda run, block, old: 0.6 + block / 100), FAILS),
+    ("untrained_deeper_holds_less", accuracy_with(ssim=lambda run, block, old: 0.6 + block / 100), FAILS),
     ("trained_holds_less", accuracy_with(ssim=lambda run, block, old: 0.6), FAILS),
     ("trained_holds_less", accuracy_with(ssim=lambda run, block, old: 0.6 if block == 6 else old), HOLDS),
 ]  # fmt: skip

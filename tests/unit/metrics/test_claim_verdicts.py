@@ -5,14 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import IMAGES, SEEDS, STUDY, accuracy, change, make_cells, verdict, view_of
+from made_up import IMAGES, SEEDS, STUDY, accuracy, change, make_cells, make_config, verdict, view_of
 
 from lmrep.metrics.claims.claim import CLAIMS, main_probes
 from lmrep.metrics.claims.inversion import unfinished
-from lmrep.metrics.claims.judge import dependence, entry, judge, tally
+from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, tally
 from lmrep.metrics.claims.samples import ARTICLE, Sample, read_cells
 from lmrep.metrics.claims.statistics import FEWEST
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, decide, early_blocks, measure
+from lmrep.study.config import make_study
 
 BLOCKS = (1, 2, 4, 6)
 
@@ -50,7 +51,7 @@ def test_the_first_quarter_is_early():
 
 
 def test_at_most_a_threshold_takes_the_threshold_itself():
-    zero = Measured(BLOCKS, np.zeros(4), np.zeros((9, 4)), np.zeros(4), np.zeros(4), 3, 3)
+    zero = Measured(BLOCKS, np.zeros(4), np.zeros((3, 9, 4)), np.zeros(4), np.zeros(4), 3, 3)
     assert Rule("x", "at most", 0, "every").verdict(zero, 6) == HOLDS
     assert Rule("x", "above", 0, "every").verdict(zero, 6) == FAILS
 
@@ -65,6 +66,43 @@ def test_all_rules_decide_and_gates_only_open():
     assert decide((gate, plain), [yes, yes], 6) == HOLDS and decide((gate, plain), [yes, no], 6) == FAILS
     for blocked in (no, unsure, None):
         assert decide((gate, plain), [blocked, yes], 6) == decide((gate, plain), [blocked, no], 6) == OPEN
+
+
+def test_the_block_that_decides_is_the_furthest_to_the_wrong_side():
+    for side, means, block in [("above", (3, 1, 2, 4), 2), ("above", (3, -1, -2, 4), 4), ("above", (3, 0.5, -2, 4), 4),
+                               ("at most", (-3, -1, -2, -4), 2), ("above", (3, 0.5, 0.51, 4), 2)]:  # fmt: skip
+        found = Rule("x", side, 0.5 if side == "above" else 0, "every").decisive(measure(sample(*means)), 6)
+        assert found is not None and found.blocks == (block,)
+    mean = Rule("x", "above", 0, "mean").decisive(measure(sample(1, 3)), 6)
+    assert mean is not None and mean.values == pytest.approx(2, abs=0.01)
+    assert Rule("x", "above", 0, "early").decisive(replace(measure(sample(1)), blocks=(4,)), 6) is None
+
+
+def test_the_rule_that_decides_is_a_closed_gate_or_has_the_verdict():
+    def parts(*found):
+        return [{"gate": gate, "verdict": verdict, "number": number} for gate, verdict, number in found]
+
+    gate, closed = (True, HOLDS, 1), (True, OPEN, 2)
+    assert deciding(parts(gate, (False, HOLDS, 3), (False, FAILS, 4)), FAILS) == 2
+    assert deciding(parts(closed, (False, HOLDS, 3)), OPEN) == 0
+    assert deciding(parts((False, HOLDS, 3), (False, OPEN, None), (False, OPEN, 5)), OPEN) == 2
+    assert deciding(parts((False, HOLDS, 3), (False, OPEN, None)), OPEN) == 0
+    assert deciding(parts((False, OPEN, None)), OPEN) == 0
+
+
+def test_ways_with_other_blocks_are_compared_where_both_have_blocks():
+    """Another regime has blocks 1 and 2 alone; there SSIM falls less than it must, in the main regime too."""
+    config = make_config()
+    config["runs"]["gpt2_bos_inverted"]["layers"] = [1, 2]
+    study = make_study(config)
+
+    def flat_at_first(run, panel, seed, block):
+        ssim = 0.5 if block < 3 else 0.2
+        return accuracy(run, panel, seed, block) | {"ssim": ssim, "ssim_earlier": ssim}
+
+    view = view_of(make_cells(study, accuracy=flat_at_first), study=study)
+    depends, others = dependence(CLAIMS["deeper_holds_less"], view, HOLDS)
+    assert others["regime"]["BOS first"] == FAILS and "regime" not in depends
 
 
 def test_too_few_images_give_no_interval_and_no_verdict():
@@ -193,7 +231,10 @@ def test_every_claim_is_asked_of_every_model_it_is_about(judged):
              if claim.asked_of(probe)]  # fmt: skip
     assert [(row["claim"], row["model"]) for row in judged] == asked
     assert {row["claim"] for row in judged if row["model"] == "GPT-2"} == CLAIMS.keys() - {"patch_reaches_both_sides"}
-    assert sum(tally(judged).values()) == len(judged)
+    contrast = {(row["claim"], row["model"]) for row in judged if row["contrast"]}
+    assert ("patterns_begin_first", "ViT-B") in contrast and ("deeper_holds_less", "ViT-B") not in contrast
+    assert not any(model == "GPT-2" for _, model in contrast)
+    assert sum(tally(judged).values()) == len(judged) - len(contrast)
 
 
 def test_a_row_has_what_a_reader_needs_and_is_plain_json(judged):
@@ -201,7 +242,7 @@ def test_a_row_has_what_a_reader_needs_and_is_plain_json(judged):
     for row in judged:
         assert {"claim", "sentence", "study", "statistic", "values", "interval", "verdict", "figure"} <= row.keys()
         assert row["sentence"].endswith(".") and row["statistic"] and row["rule"] and row["seeds"] == len(SEEDS)
-        if row["number"] is not None and row["claim"] != "falls_not_along_a_line":
+        if row["number"] is not None:
             low, high = row["interval"]
             assert low <= row["number"] <= high
     row = next(row for row in judged if row["claim"] == "much_is_unchanged" and row["model"] == "GPT-2")

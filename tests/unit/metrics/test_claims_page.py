@@ -8,7 +8,7 @@ from entries import entries, entry
 from lmrep.metrics.claims.claim import CLAIMS
 from lmrep.metrics.claims.page import claims_page, document, table
 from lmrep.metrics.claims.verdicts import WHERE
-from lmrep.metrics.claims.words import PLACES, claim_numbers, interval_text, number_text
+from lmrep.metrics.claims.words import PLACES, claim_numbers, interval_text, number_of, number_text
 
 FIRST, SECOND = "much_is_unchanged", "patch_reaches_both_sides"  # of the second and the third place
 
@@ -63,20 +63,21 @@ def test_a_study_has_its_command_its_counts_and_an_overview():
 
 
 def test_each_sentence_has_its_numbers_its_figure_its_statistic_and_its_rules():
-    found = claims_page(
-        "laptop", [entry(FIRST, depends_on=["descent", "regime"]), entry(FIRST, "B", panels=1, seeds=3)]
-    )
+    other = entry(FIRST, "B", panels=1, seeds=3, contrast=True, against="C", block=2)
+    found = claims_page("laptop", [entry(FIRST, depends_on=["descent", "regime"]), other])
+    own = ["0.250", "[0.100, 0.500]"]
     models, blocks = read_tables(section(found, FIRST))
     assert models[1:] == [
-        ["A", "holds", "0.250", "[0.100, 0.500]", "6 panels, 1 seed", "descent, regime", "[a_figure](a_figure.png)"],
-        ["B", "holds", "0.250", "[0.100, 0.500]", "1 panel, 3 seeds", "", "[a_figure](a_figure.png)"],
+        ["A", "holds", *own, "", "6 panels, 1 seed", "descent, regime", "", "[a_figure](a_figure.png)"],
+        ["B (for contrast)", "holds", *own, "block 2", "1 panel, 3 seeds", "", "C", "[a_figure](a_figure.png)"],
     ]
     assert blocks == [
         ["block", "A", "B"], *([block, *["0.250 [0.100, 0.500]"] * 2] for block in ("1", "2", "10")),
     ]  # fmt: skip
     for text in (CLAIMS[FIRST].statistic, *map(str, CLAIMS[FIRST].rules)):
         assert text in words(section(found, FIRST))
-    assert "holds* 0.250" in found
+    assert "holds* 0.250" in found and "(holds 0.250)" in found
+    assert "1 holds, 0 fails, 0 open, and 1 for contrast" in found
 
 
 def test_several_rules_have_a_row_each():
@@ -86,12 +87,19 @@ def test_several_rules_have_a_row_each():
     assert rules[1:] == [[rule.what, "holds 0.250 [0.100, 0.500]", "fails 7.00"] for rule in CLAIMS[SECOND].rules]
 
 
+def test_a_number_says_which_rule_and_block_it_is_of():
+    rules = CLAIMS[SECOND].rules  # a gate and two rules
+    assert [rule.gate for rule in rules] == [True, False, False]
+    of = [number_of(entry(SECOND, decided_by=place, block=block)) for place, block in [(0, None), (1, 4), (2, 4)]]
+    assert of == ["gate", "block 4", "rule 2, block 4"] and number_of(entry(SECOND)) == ""
+
+
 def test_an_open_claim_has_its_reason_and_other_ways_their_verdicts():
     others = {"regime": {"pixels centred": "holds", "10 times the RMS": "fails"}, "seed": {"seed 0": "open"}}
     page = claims_page("laptop", [entry(FIRST, "A", "open", None, None, others=others, figure="")])
     assert read_tables(section(page, FIRST)) == [[
-        ["model", "verdict", "number", "95% interval", "from", "depends on", "figure"],
-        ["A", "open", "not measured", "", "", "", ""],
+        ["model", "verdict", "number", "95% interval", "of", "from", "depends on", "against", "figure"],
+        ["A", "open", "not measured", *[""] * 6],
     ]]  # fmt: skip
     assert "- A is open: it rained.\n" in page
     assert "- A in another regime: pixels centred (holds), 10 times the RMS (fails).\n" in page

@@ -1,0 +1,79 @@
+"""What the pages of claims say around their tables: how a verdict is made, and what is not asked."""
+
+from lmrep.metrics.claims.statistics import DRAWS, FEWEST, LEVEL, UNCHANGED
+
+DEPENDS = "*"  # beside a verdict that depends on something
+
+HEAD = """What the article "Language Model Representations and Features" says, in our words, and what was measured.
+`holds`, `fails` and `open` follow rules in the code, which docs/claims.md lists."""
+
+VERDICTS = f"""
+The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
+was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and a build does not
+choose them. Three were changed after a first look at data: the straight falls of sentence "not along a straight line",
+the threshold of "changes on both sides", and the blocks of "trained layers hold less". This page is written from that
+code and from `results/*/claims.json`: do not edit it.
+
+## How a verdict is made
+
+- A **rule** names a statistic, the blocks that it looks at, a side and a threshold. It holds if the {LEVEL:.0%}
+  interval of the statistic lies on that side. It fails if the interval lies on the other side. It is open if the
+  threshold lies inside the interval, or if nothing was measured.
+- A sentence **holds** if all its rules hold, and **fails** if one of them fails. Otherwise it is **open**: the data do
+  not say.
+- A **gate** is a condition of asking. Where it does not hold, the sentence is open, whatever the other rules say.
+- The **interval** comes from a bootstrap over panels and seeds: {DRAWS} times, panels and seeds are drawn independently
+  and with replacement (the pigeonhole bootstrap, Owen 2007). The interval is widened for small numbers, by their
+  missing variance and by Student's t (Hesterberg 2015, Satterthwaite 1946). Fewer than {FEWEST} images of a block give
+  no interval. With one seed, the interval comes from the panels alone and says nothing of other starts.
+- **Photographs are few.** Two of them are a small sample, so their intervals are wide, and leave open what more
+  photographs could decide.
+- The **number** is the one that decides: of the rule with that verdict, and where that rule looks at every block, of
+  the block that is furthest to the wrong side. Sentences with several rules count them from 1, without gates.
+- **For contrast**, some sentences are also asked of models that they are not about, as of vision transformers where the
+  article speaks of GPT-2. Such a verdict says how a model differs; it is not one on the article.
+- Some sentences compare a model **against** another. That is the widest other model of the study that fits.
+- An **unfinished search** gives a lower bound of SSIM. Its interval is made wider: by as much as SSIM rose in the last
+  quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. So it can
+  leave a sentence open, and not decide it. The article's own descent is read as it is, as the article did.
+- The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
+  by the best search that the study has: L-BFGS, then Adam, then the article's descent.
+- A verdict **depends on** the descent, the regime or the stem if another one gives another verdict of the blocks that
+  both have. It depends on the seed or the image if one of them alone gives the opposite verdict. Blur and jitter count
+  as another descent.
+
+A rule looks at its statistic
+
+{{where}}
+
+The change of a patch is the root mean square difference of its pixels from the start. A patch is unchanged if it
+changes by less than {UNCHANGED:g} of the largest change in its image.
+"""
+
+MEANING = {  # of WHERE, where its words leave a question
+    "every": "each must hold, and one that fails decides",
+    "early": "rounded up: blocks 1 to 3 of 12",
+    "change": "the value of the last block minus that of the first",
+}
+
+KEY = (
+    f"`{DEPENDS}`: the verdict depends on the descent, the regime, the stem, the seed or the image. `-`: not asked of "
+    "this model. In brackets: the sentence is not about this model, which is there for contrast."
+)
+
+ELSEWHERE = (
+    "Intervals, values by block and figures are in `figures/<study>/claims.md`, or `figures/claims.md` of the article. "
+    "All of it is in `results/<study>/claims.json`."
+)
+
+NOT_ASKED = """## What is not asked
+
+- "Transformer-based vision models do not incorporate as much global information as MLP mixers or convolutional models":
+  this needs mixers and convolutional models, which we do not load.
+- "Deeper layers infer rather than select information": no number here tells information that a layer kept from
+  information that its training added.
+- "Language is not translation invariant": this is about language and not about a model.
+- "Each neuron forms a consistent pattern across the input" of a vision transformer: this needs the likeness of patches,
+  and the numbers here are of how much each changes.
+- "Also the case for out-of-distribution images": each sentence on re-created images names the verdict of each image
+  alone. That the errors are of high frequency is asked of whole images and not of their first rows."""
