@@ -5,15 +5,19 @@ from contextlib import suppress
 from lmrep.descent.checkpoint import forget_state
 from lmrep.inputs.places import pin_place
 from lmrep.workflow.announce import announcement, check_network
+from lmrep.workflow.job import forget_refusals, refusal_place
 from lmrep.workflow.session import begin_build, end_with_build, hold_folder
 
 # Snakemake reads the rules again for each job. This ends such a process with its build.
 or_refuse(end_with_build)
+# The profiles of clusters retry a job after a dead node. Bad input is as bad the next time.
+engine.end_retries(lambda log: refusal_place(log).exists())
 
 
 def begin():
     """Refuses a second build of the study in this folder. Jobs on this machine end with the build."""
     or_refuse(hold_folder, Path(".snakemake"), study.name)
+    forget_refusals(Path(LOGS))
     if engine.runs_here:
         begin_build()
 

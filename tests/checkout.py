@@ -137,12 +137,9 @@ def shorten(config: dict, steps: int = 3) -> None:
 
 def interruptible(config: dict) -> None:
     """Two runs long enough to be interrupted, with a state every second; all others are short."""
+    shorten(config)
     config["checkpoint"] = 1
     for name, steps in LONG_RUNS.items():
         run = config["runs"][name]
         octaves = run.get("octaves", config["descents"][run["descent"]]["octaves"])
         run["octaves"] = [octave | {"steps": steps} for octave in octaves]
-    long = {name: config["runs"][name]["octaves"] for name in LONG_RUNS}
-    shorten(config)
-    for name, octaves in long.items():
-        config["runs"][name]["octaves"] = octaves

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NoReturn, TextIO
 
 from lmrep.errors import InputError
@@ -32,20 +33,36 @@ def tell(log: TextIO, line: str) -> None:
             print(f"lmrep: {line}", file=stream, flush=True)
 
 
+def refusal_place(log: str) -> Path:
+    """The file that stands beside a job's log if its last attempt ended on bad input."""
+    return Path(f"{log}.refused")
+
+
+def forget_refusals(logs: Path) -> None:
+    """Removes what earlier builds left beside their logs."""
+    for path in logs.rglob(refusal_place("*").name):
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def job_log(path: str) -> Iterator[TextIO]:
     """Opens a job's log. On bad input, writes one line to the log and the terminal and exits with status 1.
 
-    Bad input is an InputError, or an OSError: a file that cannot be read, a disk that is full.
+    Bad input is an InputError, which no further attempt can change, or an OSError: a file that cannot be read, a disk
+    that is full.
     """
     log = None
     try:
         end_with_build()
+        refusal_place(path).unlink(missing_ok=True)
         log = open(path, "w")  # noqa: SIM115  # a log that cannot be closed must not hide how the job ended
         yield log
     except (InputError, OSError) as error:
         if isinstance(error, OSError) and not error.errno:
             raise
+        if isinstance(error, InputError):
+            with suppress(OSError):
+                refusal_place(path).touch()
         tell(log or sys.stdout, str(error) if isinstance(error, InputError) else system_line(error, path))
         raise SystemExit(1) from None
     finally:

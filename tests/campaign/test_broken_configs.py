@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from mutants import KEYS, STUDIES
 
-pytest_plugins = ("counts",)
 # The same cases each time, and no file of examples in the tree. Nothing is shrunk: a mutant differs in one key.
 STEADY = settings(
     max_examples=100 if counts.FULL else 10, derandomize=True, database=None, deadline=None, phases=[Phase.generate],

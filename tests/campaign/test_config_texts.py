@@ -8,7 +8,6 @@ from test_broken_configs import here  # noqa: F401
 
 from lmrep.study.reading import read_config
 
-pytest_plugins = ("counts",)
 GROUP = "configs, text"
 GOOD = yaml.safe_dump(STUDIES["miniature"], sort_keys=False)
 TEXTS = {

@@ -11,7 +11,6 @@ from checkout import Checkout
 from crossed import crossed
 from mutants import KEYS, STUDIES
 
-pytest_plugins = ("counts",)
 pytestmark = pytest.mark.workflow
 GROUP = "dry runs"
 MADE = ("results", "resources", "figures", "weights.lock.json")

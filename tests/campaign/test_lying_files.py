@@ -14,9 +14,6 @@ from lmrep.metrics.reading import ARRAYS, OF_MATCH, read_run, read_run_table
 from lmrep.metrics.tables import TABLES, write_table
 from lmrep.study.spec import Run
 
-pytest_plugins = ("counts",)
-
-
 RUN = tiny.tiny_run("match", ("a", "b"))
 
 

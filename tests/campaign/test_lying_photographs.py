@@ -15,8 +15,6 @@ from PIL import Image as Picture
 from lmrep.inputs.image_sources import fetch_image
 from lmrep.study.spec import Image
 
-pytest_plugins = ("counts",)
-
 
 def encoded(kind: str, picture: Picture.Image | None = None, **options: object) -> bytes:
     stream = io.BytesIO()

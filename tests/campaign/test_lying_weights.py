@@ -21,7 +21,6 @@ from lmrep.probe.probe import load_probe
 from lmrep.probe.transformers_stack import load_stack
 from lmrep.study.spec import Probe, Stem, Weights
 
-pytest_plugins = ("counts",)
 pytestmark = pytest.mark.models
 Tensors = dict[str, torch.Tensor]
 

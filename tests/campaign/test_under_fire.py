@@ -11,7 +11,6 @@ from pictures import sha256
 
 from lmrep.errors import OFFLINE_HINT, InputError
 
-pytest_plugins = ("counts",)
 HUB, PIN = "weights.gpt2_mini", ("weights.gpt2_mini", "sha256")
 UNPINNED = {"sha256": None, "bytes": None}
 FOREVER = 99

@@ -10,8 +10,6 @@ from mutants import STUDIES
 from neighbours import near, studies
 from test_broken_configs import here  # noqa: F401
 
-pytest_plugins = ("counts",)
-
 
 def check_made(config: dict[str, Any]) -> None:
     """The study has what the config says."""

@@ -50,6 +50,29 @@ def found(tmp_path):
     return run
 
 
+RETRIED = """
+from pathlib import Path
+from lmrep.workflow.engine import Engine
+Engine(workflow).end_retries(lambda log: Path(log).read_text() == "refused")
+
+rule fail:
+    output: "{word}.txt"
+    log: "{word}.log"
+    shell: "printf {wildcards.word} > {log}; echo tried; exit 1"
+"""
+
+
+@pytest.mark.parametrize(("word", "times"), [("refused", 1), ("killed", 3)])
+def test_a_job_that_was_refused_is_not_tried_again(tmp_path, word, times):
+    (tmp_path / "Snakefile").write_text(RETRIED)
+    options = ["--workflow-profile", "none", "--cores", "1", "--retries", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *options, f"{word}.txt"], cwd=tmp_path, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stdout.splitlines().count("tried") == times
+
+
 def test_the_adapter_reads_what_the_command_line_says(tmp_path, found):
     first = found("--cores", "3", "--resources", "gpu=2", "--configfile", "some.yaml")
     assert (first["configfiles"], first["here"], first["cores"], first["gpus"]) == (["some.yaml"], True, 3, 2)

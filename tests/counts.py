@@ -1,6 +1,6 @@
 """The cases of the campaign: what must happen to each, what happens, and the table of counts after a test run.
 
-A test module that has cases names this module in `pytest_plugins`. No assertion here: PYTEST_DONT_REWRITE.
+conftest.py makes this a plugin. No assertion here: PYTEST_DONT_REWRITE.
 """
 
 import os
@@ -9,6 +9,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,19 @@ def line_of(process: "subprocess.CompletedProcess[str]") -> None:
         raise RuntimeError(f"exit status {process.returncode}, {said[-LONGEST:]}")
     if process.returncode:
         raise InputError("\n".join(lines) if lines else f"\nno line of ours in {said[-LONGEST:]}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several test processes hands its counts to the first."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["campaign"] = [[*case, found] for case, found in outcomes.items()]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    outcomes.update(
+        {(group, case): found for group, case, found in getattr(node, "workeroutput", {}).get("campaign", [])}
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
