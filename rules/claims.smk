@@ -1,4 +1,4 @@
-# The article's sentences: what they need besides the tables, their verdicts, and the page about all studies.
+# The article's sentences: what they need besides the tables, their verdicts, and the page and figure of all studies.
 from lmrep.metrics.candidates import candidate_runs
 
 
@@ -102,7 +102,8 @@ rule document_claims:
     input:
         judged_studies,
     output:
-        "docs/claims.md",
+        page="docs/claims.md",
+        figure="figures/gallery/claims.png",
     log:
         f"{LOGS}/document_claims.log",
     benchmark:
@@ -113,7 +114,7 @@ rule document_claims:
         mem_mb=500,
         runtime=10,
     params:
-        code=code_digest("lmrep.metrics.claims.page", script="scripts/document_claims.py"),
+        code=code_digest("lmrep.metrics.claims.page", "lmrep.figures.claims", script="scripts/document_claims.py"),
     message:
         "Writing the rules of all claims, and the verdicts of all judged studies"
     script:

@@ -117,6 +117,9 @@ def read_inputs(found: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]
     }
 
 
+OF_CLAIM = {"claim", "model", "verdict", "number", "interval", "block", "decided_by", "contrast", "depends_on"}
+
+
 def read_claims(path: Path) -> list[dict[str, Any]]:
     """The entries of a claims.json. Raises InputError for any other file."""
     with made_again(path):
@@ -124,8 +127,8 @@ def read_claims(path: Path) -> list[dict[str, Any]]:
             entries = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path}: expected claims as JSON ({one_line(error)})") from None
-        if not isinstance(entries, list) or not all(isinstance(e, dict) and "claim" in e for e in entries):
-            raise InputError(f"{path}: expected a list of claims")
+        if not isinstance(entries, list) or not all(isinstance(e, dict) and e.keys() >= OF_CLAIM for e in entries):
+            raise InputError(f"{path}: expected a list of claims, as this version writes them")
     return entries
 
 

@@ -36,6 +36,11 @@ def models_of(claims: Claims) -> list[str]:
     return list(dict.fromkeys(entry["model"] for entry in claims))
 
 
+def of_all_studies(studies: Mapping[str, Claims]) -> list[Mapping[str, Any]]:
+    """The entries of several studies, by name, as of one: models are called by their study too."""
+    return [{**entry, "model": f"{entry['model']}, {study}"} for study, claims in studies.items() for entry in claims]
+
+
 def own_rule(name: str) -> Rule:
     """The rule that stands for a claim where there is room for one: the first that is no gate."""
     return next(rule for rule in CLAIMS[name].rules if not rule.gate)

@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from entries import entries
 
 from lmrep.errors import InputError
 from lmrep.metrics.reading import read_claims, read_inputs
 
-ENTRIES = [{"claim": "x", "model": "A"}, {"claim": "y", "model": "A"}]
+ENTRIES = entries(("A",))
 
 
 def test_claims_are_read_for_a_figure(tmp_path):
