@@ -1,5 +1,4 @@
-# lmrep: the article's figures, from pinned weights and photographs. config.yaml says what to build (the article);
-# with --configfile miniature.yaml it is a study that a laptop builds in minutes.
+# lmrep: the figures of config.yaml, or of another study, from pinned weights and photographs to pictures and verdicts.
 import sys
 
 from snakemake.utils import min_version
@@ -31,11 +30,6 @@ include: "rules/miniature.smk"
 report: "figures/captions/workflow.rst"
 
 
-localrules:
-    figures,
-    evidence,
-
-
 rule figures:
     default_target: True
     input:
@@ -49,6 +43,9 @@ rule evidence:
         figures_of("evidence"),
         rules.merge_evidence.output,
         rules.judge_claims.output,
+
+
+include: "rules/report.smk"
 
 
 onstart:

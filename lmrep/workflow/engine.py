@@ -3,6 +3,8 @@
 A contract test runs a real Snakefile through each of them.
 """
 
+import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,16 @@ class Engine:
     def configfiles(self) -> tuple[Path, ...]:
         """The configs that the command line names. They replace the default one and are not merged into it."""
         return tuple(map(Path, self.workflow.overwrite_configfiles))
+
+    def again(self, *options: str) -> list[str]:
+        """The command that reads this Snakefile with the same configs again, with other options at its end."""
+        settings = self.workflow.config_settings
+        files = [str(Path(path).absolute()) for path in settings.configfiles]
+        changes = [f"{key}={json.dumps(value)}" for key, value in settings.config.items()]
+        return [
+            sys.executable, "-m", "snakemake", "--snakefile", str(Path(self.workflow.basedir, "Snakefile")),
+            *(["--configfile", *files] if files else []), *(["--config", *changes] if changes else []), *options,
+        ]  # fmt: skip
 
     @property
     def runs_here(self) -> bool:

@@ -23,9 +23,11 @@ def few_runs_of_few_steps(config):
 def test_every_number_of_the_claims_can_be_recomputed_with_numpy(tmp_path):
     checkout = Checkout(tmp_path / "lmrep")
     checkout.edit("miniature.yaml", few_runs_of_few_steps)
-    done = checkout.miniature("results/miniature/claims.json")
+    done = checkout.miniature("report")
     assert done.returncode == 0, done.stdout[-4000:]
     assert (checkout / "figures/miniature/claims.md").is_file()
+    page = (checkout / "figures/miniature/report.html").read_text()
+    assert all(name in page for name in ("claims.png", "claims.md", "representational_accuracy.png", "accuracy.tsv"))
     results, config = checkout / "results/miniature", yaml.safe_load((checkout / "miniature.yaml").read_text())
     assert check_claims(results, config) > 80
     entries = json.loads((results / "claims.json").read_text())

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from checkout import Checkout, shorten
 from lmrep.files import read_arrays
 from lmrep.metrics.measures import ssim
 from lmrep.metrics.tables import TABLES, read_table
+from lmrep.workflow.report import write_report
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build]
 NAMES = [
@@ -215,11 +217,16 @@ def test_a_run_file_names_the_weights_that_it_was_made_from(built):
         assert hashlib.sha256(kept.read_bytes()).hexdigest() == digest
 
 
-def test_the_report_is_made_offline(built):
-    done = built.miniature("figures", "--report", "report.html")
-    assert done.returncode == 0, done.stdout
-    page = (built / "report.html").read_text()
-    assert all(name in page for name in NAMES) and "accuracy.tsv" in page
+def test_a_page_is_made_offline(built, tmp_path, monkeypatch):
+    command = [sys.executable, "-m", "snakemake", "--configfile", "miniature.yaml", "--report"]
+    page, log = tmp_path / "page.html", tmp_path / "log.txt"
+    monkeypatch.chdir(built.folder)
+    with log.open("w") as file:
+        write_report(command, ["figures"], page, file)
+        with pytest.raises(RuntimeError, match=r"exit status 1\): see .*log\.txt"):
+            write_report(command, ["nothing"], tmp_path / "none.html", file)
+    assert all(name in page.read_text() for name in NAMES) and "accuracy.tsv" in page.read_text()
+    assert "nothing" in log.read_text() and not (tmp_path / "none.html").exists()
 
 
 def test_another_format_is_one_key(built):

@@ -38,7 +38,7 @@ def models_of(claims: Claims) -> list[str]:
 
 def of_all_studies(studies: Mapping[str, Claims]) -> list[Mapping[str, Any]]:
     """The entries of several studies, by name, as of one: models are called by their study too."""
-    return [{**entry, "model": f"{entry['model']}, {study}"} for study, claims in studies.items() for entry in claims]
+    return [{**entry, "model": f"{entry['model']} ({study})"} for study, claims in studies.items() for entry in claims]
 
 
 def own_rule(name: str) -> Rule:
