@@ -23,6 +23,7 @@ include: "rules/descent.smk"
 include: "rules/metrics.smk"
 include: "rules/probe.smk"
 include: "rules/claims.smk"
+include: "rules/explorer.smk"
 include: "rules/figures.smk"
 include: "rules/miniature.smk"
 
@@ -43,6 +44,7 @@ rule evidence:
         figures_of("evidence"),
         rules.merge_evidence.output,
         rules.judge_claims.output,
+        rules.draw_explorer.output,
 
 
 include: "rules/report.smk"

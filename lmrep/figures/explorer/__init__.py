@@ -1,0 +1,1 @@
+"""The explorer: one page without network to look through all pictures of a study."""

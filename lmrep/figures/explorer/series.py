@@ -1,0 +1,112 @@
+"""What the explorer shows of a run: the pictures of each panel, block by block, and the numbers beside them."""
+
+import base64
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from lmrep.figures.grids import panel_label
+from lmrep.files import ArrayFile
+from lmrep.metrics.claims.claim import main_probes
+from lmrep.metrics.claims.samples import is_jittered
+from lmrep.study.config import Study
+from lmrep.study.kinds import OBJECTIVES
+from lmrep.study.spec import Probe, Run
+
+SIDE = 144  # px of a picture on the page, at most
+QUALITY = 60  # of WebP
+POINTS = 50  # of a loss curve, at most
+DIGITS = 4
+QUESTIONS = {"neurons": "one neuron of all patches", "patches": "all neurons of one patch", "images": "a photograph"}
+SEARCHES = {"gradient": "the article's descent", "adam": "Adam", "lbfgs": "L-BFGS"}
+WAYS = {True: "with blur and jitter", False: "without blur and jitter"}
+Pixels = npt.NDArray[np.float32]
+Entry = dict[str, Any]
+
+
+def webp(pictures: Pixels, side: int) -> str:
+    """Pictures [picture, 3, height, width] in [0, 1] side by side as one WebP, each `side` px wide, as a data URI."""
+    levels = np.round(np.clip(pictures, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    strip = Image.new("RGB", (side * len(levels), side))
+    for place, picture in enumerate(levels):
+        strip.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS), (side * place, 0))
+    file = io.BytesIO()
+    strip.save(file, "WEBP", quality=QUALITY, method=6)
+    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def curve(losses: Sequence[float]) -> list[tuple[int, float | None]]:
+    """The steps and losses of a curve, at most POINTS of them, more of the early ones, where it falls."""
+    last = len(losses) - 1
+    steps = (
+        sorted({round(step) for step in np.geomspace(1, last + 1, POINTS) - 1}) if last > POINTS else range(last + 1)
+    )
+    return [(step, short(losses[step])) for step in steps]
+
+
+def short(value: float) -> float | None:
+    """A number with a few digits; None for one that is not finite, which JSON has not."""
+    return float(f"{value:.{DIGITS}g}") if isfinite(value) else None
+
+
+def model_names(study: Study) -> dict[str, str]:
+    """What each probe is called: by its label, after that of its stack's main probe if it is another one."""
+    mains = {probe.stack.name: probe for probe in main_probes(study)}
+
+    def name(probe: Probe) -> str:
+        main = mains.get(probe.stack.name, probe)
+        return probe.label if main.name == probe.name else f"{main.label}: {probe.label}"
+
+    return {probe.name: name(probe) for probe in study.probes.values()}
+
+
+def panel_name(run: Run, panel: int | str) -> str:
+    """A panel as the figures call it: neurons from 1, patches by row and column, photographs by name."""
+    kind = OBJECTIVES[run.objective].panels
+    words = {"neurons": "neuron", "patches": "patch"}
+    return f"{words[kind]} {panel_label(kind, int(panel), run.probe.stem.grid)}" if kind in words else str(panel)
+
+
+def way_of(run: Run) -> str:
+    """How a run searched, in words."""
+    if run.matches:
+        return SEARCHES.get(run.descent.optimiser, run.descent.optimiser)
+    return WAYS[is_jittered(run)]
+
+
+def describe_run(run: Run, file: ArrayFile, names: Mapping[str, str]) -> Entry:
+    """What all panels of a run share. `names`: see `model_names`."""
+    question = QUESTIONS[OBJECTIVES[run.objective].panels]
+    return {
+        "model": names[run.probe.name], "weights": run.weights, "question": question, "way": way_of(run),
+        "blocks": list(run.layers), "side": min(SIDE, run.probe.stem.size),
+        "loss": [curve(losses) for losses in file["loss"].tolist()],
+    }  # fmt: skip
+
+
+def panels_of(run: Run, file: ArrayFile, rows: Iterable[Mapping[str, Any]], side: int) -> Iterator[Entry]:
+    """Each panel of a run: its pictures, and for a photograph its SSIM, ratio and convergence by block.
+
+    rows: the run's rows of accuracy.tsv.
+    """
+    found = {(row["image"], row["seed"], row["layer"]): row for row in rows}
+    for index, seed in enumerate(run.start_seeds):
+        panel = run.panels[index]
+        entry: Entry = {
+            "run": run.name, "panel": panel_name(run, panel), "seed": seed,
+            "strip": webp(file["images"][:, index], side),
+        }  # fmt: skip
+        if run.matches:
+            own = [found[str(panel), seed, layer] for layer in run.layers]
+            entry |= {
+                "target": webp(file["targets"][index : index + 1], side),
+                "ssim": [short(row["ssim"]) for row in own],
+                "ratio": [short(row["output_distance_ratio"]) for row in own],
+                "converged": [row["converged"] for row in own],
+            }
+        yield entry

@@ -1,0 +1,179 @@
+"""All of a study by `report`: its claims by another way, its explorer in a real browser, its page for others."""
+
+import csv
+import json
+import shutil
+
+import pytest
+import yaml
+from checkout import Checkout, keep, octaves_of
+from recomputed import check_claims
+
+pytestmark = [pytest.mark.workflow, pytest.mark.build]
+RUNS = (
+    "gpt2_neurons", "gpt2_neurons_jittered", "gpt2_unmasked_neurons", "gpt2_neurons_untrained", "vit_base_neurons",
+    "gpt2_patches", "vit_base_patches", "gpt2_match", "gpt2_inverted", "gpt2_inverted_untrained", "vit_base_inverted",
+)  # fmt: skip
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+with_browser = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
+SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+
+
+def few_runs_of_few_steps(config):
+    keep(config, RUNS)
+    for octave in octaves_of(config):
+        octave["steps"] = min(octave["steps"], 6)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    checkout = Checkout(tmp_path_factory.mktemp("evidence") / "lmrep")
+    checkout.edit("miniature.yaml", few_runs_of_few_steps)
+    done = checkout.miniature("report")
+    assert done.returncode == 0, done.stdout[-4000:]
+    return checkout
+
+
+def test_every_number_of_the_claims_can_be_recomputed_with_numpy(built):
+    assert (built / "figures/miniature/claims.md").is_file()
+    results, config = built / "results/miniature", yaml.safe_load((built / "miniature.yaml").read_text())
+    assert check_claims(results, config) > 80
+    text = (results / "claims.json").read_text()
+    entries = json.loads(text)
+    assert {entry["claim"] for entry in entries if entry["number"] is not None} >= {
+        "patterns_begin_first", "falls_not_along_a_line", "start_matters_more_plain", "order_is_the_masks",
+        "patch_reaches_back_only", "language_is_less_self_attentive", "early_holds_less_than_vision",
+        "early_is_recognisable", "first_rows_are_worst", "trained_holds_less", "untrained_deeper_holds_less",
+    }  # fmt: skip
+    entries[0]["number"] += 0.1
+    (results / "claims.json").write_text(json.dumps(entries))
+    with pytest.raises(AssertionError):
+        check_claims(results, config)
+    (results / "claims.json").write_text(text)
+
+
+def test_the_page_for_others_holds_figures_tables_claims_and_the_explorer(built):
+    page = (built / "figures/miniature/report.html").read_text()
+    names = "claims.png", "claims.md", "representational_accuracy.png", "accuracy.tsv", "explorer.html"
+    assert all(name in page for name in names)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def opened(browser, built):
+    """Opens the explorer, at an address after its hash. Whatever the browser complains of fails the test."""
+    contexts, complaints = [], []
+
+    def open_page(asked="", size="desk", scheme="light"):
+        width, height = SIZES[size]
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=size == "phone", offline=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto((built / "figures/miniature/explorer.html").as_uri() + asked)
+        page.wait_for_selector("#pane-a[data-drawn] ~ #pane-b[data-drawn]")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def pixels(page, pane="a"):
+    return page.evaluate(f"document.querySelector('#pane-{pane} .picture').toDataURL()")
+
+
+def drawn(page, pane="a"):
+    """Run, panel, seed and block of a pane."""
+    return page.get_attribute(f"#pane-{pane}", "data-drawn").split("/")
+
+
+def move(page, key, pane="a"):
+    """Presses a key on a pane's slider, and waits until the block is drawn."""
+    before = drawn(page, pane)
+    page.press(f"#pane-{pane} input[type=range]", key)
+    page.wait_for_function(f"document.querySelector('#pane-{pane}').dataset.drawn != '{'/'.join(before)}'")
+
+
+@with_browser
+def test_the_slider_changes_the_picture_and_the_numbers_are_those_of_the_table(opened, built):
+    with (built / "results/miniature/evidence/accuracy.tsv").open() as file:
+        rows = {(r["run"], r["image"], r["seed"], r["layer"]): r for r in csv.DictReader(file, delimiter="\t")}
+    page = opened()
+    seen = set()
+    for _ in range(6):
+        row = rows[tuple(drawn(page))]
+        for term, column in (("SSIM", "ssim"), ("distance ratio", "output_distance_ratio")):
+            assert float(page.inner_text(f"#pane-a [data-number='{term}']")) == pytest.approx(
+                float(row[column]), rel=1e-3
+            )
+        assert page.inner_text("#pane-a [data-number=converged]").startswith(row["converged"])
+        seen.add(pixels(page))
+        if drawn(page)[3] != "6":
+            move(page, "ArrowRight")
+    assert len(seen) == 6 and drawn(page)[3] == "6"
+
+
+@with_browser
+def test_a_choice_changes_one_pane_and_the_address_leads_back(opened):
+    page = opened()
+    other = pixels(page, "b")
+    page.select_option("#pane-a select[data-key=question]", "one neuron of all patches")
+    page.select_option("#pane-a select[data-key=panel]", "neuron 3")
+    page.wait_for_function("document.querySelector('#pane-a').dataset.drawn.includes('neuron 3')")
+    assert page.is_hidden("#pane-a .target") and pixels(page, "b") == other
+    again = opened("#" + page.url.split("#")[1])
+    assert drawn(again) == drawn(page) and drawn(again, "b") == drawn(page, "b") and pixels(again) == pixels(page)
+
+
+@with_browser
+def test_both_sliders_move_together_if_asked(opened):
+    page = opened()
+    move(page, "End")
+    assert (drawn(page)[3], drawn(page, "b")[3]) == ("6", "1")
+    page.check("#together")
+    move(page, "Home")
+    move(page, "End")
+    page.wait_for_function("document.querySelector('#pane-b').dataset.drawn.endsWith('/6')")
+
+
+@with_browser
+def test_a_verdict_leads_to_its_pictures(opened):
+    page = opened()
+    link = page.locator("td a[href*='neuron']").first
+    wanted = link.get_attribute("href").removeprefix("#a=").replace("%20", " ")
+    link.click()
+    page.wait_for_function(f"document.querySelector('#pane-a').dataset.drawn == '{wanted}'")
+
+
+@with_browser
+def test_an_address_that_leads_nowhere_shows_the_first_pictures(opened):
+    assert drawn(opened("#a=gone/x/0/1&b=%")) == drawn(opened())
+
+
+@with_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_explorer_is_accessible_and_fits_the_screen(opened, size, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = opened(size=size, scheme=scheme)
+    page.wait_for_selector("#pane-a .loss svg")
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
+    if size == "phone":
+        page.tap("#pane-b input[type=range]")
