@@ -8,7 +8,7 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lmrep.figures.explorer.series import SEARCHES, Entry, describe_run, model_names, panels_of
+from lmrep.figures.explorer.series import SEARCHES, Entry, describe_run, model_names, panels_of, picture_side
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.claim import CLAIMS
 from lmrep.metrics.claims.words import by_claim, claim_numbers, models_of, number_of, number_text
@@ -85,11 +85,11 @@ def explorer_page(study: Study, reads: Iterable[Read], claims: Sequence[Mapping[
 
     `claims`: entries of claims.json.
     """
-    names = model_names(study)
+    names, side = model_names(study), picture_side(study)
     runs: dict[str, Entry] = {}
     panels: list[Entry] = []
     for run, file, rows in reads:
-        entry = describe_run(run, file, names)
+        entry = describe_run(run, file, names, side)
         found = list(panels_of(run, file, rows, entry["side"]))
         if any(asked(entry, panel) == asked(runs[other["run"]], other) for panel in found for other in panels):
             entry["way"] += f", {run.name}"  # nothing else tells it from another run

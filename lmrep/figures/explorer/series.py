@@ -18,7 +18,7 @@ from lmrep.study.config import Study
 from lmrep.study.kinds import OBJECTIVES
 from lmrep.study.spec import Probe, Run
 
-SIDE = 144  # px of a picture on the page, at most
+SIDES = {1200: 144, 10**9: 112}  # px of a picture on a page of up to so many: 15 MB for the article's 4600
 QUALITY = 60  # of WebP
 POINTS = 50  # of a loss curve, at most
 DIGITS = 4
@@ -79,12 +79,19 @@ def way_of(run: Run) -> str:
     return WAYS[is_jittered(run)]
 
 
-def describe_run(run: Run, file: ArrayFile, names: Mapping[str, str]) -> Entry:
-    """What all panels of a run share. `names`: see `model_names`."""
+def picture_side(study: Study) -> int:
+    """How wide the pictures of a study are on its page, px, at most."""
+    runs = [study.runs[name] for name in study.runs_of("evidence")]
+    count = sum(len(run.layers) * len(run.panels) for run in runs)
+    return next(side for most, side in SIDES.items() if count <= most)
+
+
+def describe_run(run: Run, file: ArrayFile, names: Mapping[str, str], side: int) -> Entry:
+    """What all panels of a run share. `names`: see `model_names`; `side`: see `picture_side`."""
     question = QUESTIONS[OBJECTIVES[run.objective].panels]
     return {
         "model": names[run.probe.name], "weights": run.weights, "question": question, "way": way_of(run),
-        "blocks": list(run.layers), "side": min(SIDE, run.probe.stem.size),
+        "blocks": list(run.layers), "side": min(side, run.probe.stem.size),
         "loss": [curve(losses) for losses in file["loss"].tolist()],
     }  # fmt: skip
 

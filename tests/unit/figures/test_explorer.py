@@ -8,13 +8,16 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+import yaml
+from conftest import ROOT
 from made_up import STUDY, make_cells
 from PIL import Image
 
 from lmrep.figures.explorer.page import address, explorer_page
-from lmrep.figures.explorer.series import POINTS, curve, model_names, panel_name, short, webp
+from lmrep.figures.explorer.series import POINTS, curve, model_names, panel_name, picture_side, short, webp
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.judge import judge
+from lmrep.study.config import make_study
 
 RUNS = ("gpt2_plain", "gpt2_patches", "gpt2_inverted", "vit_base_inverted", "gpt2_bos_inverted")
 
@@ -103,6 +106,11 @@ def test_curves_and_numbers_are_short():
     long = curve(list(np.linspace(5, 1, 1000)))
     assert len(long) <= POINTS and long[0] == (0, 5.0) and long[-1] == (999, 1.0)
     assert short(0.123456) == 0.1235 and short(float("inf")) is None
+
+
+def test_pages_of_many_pictures_have_smaller_ones():
+    article = make_study(yaml.safe_load((ROOT / "config.yaml").read_text()))
+    assert (picture_side(STUDY), picture_side(article)) == (144, 112)
 
 
 def test_panels_are_called_as_in_the_figures():
