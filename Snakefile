@@ -23,7 +23,6 @@ include: "rules/descent.smk"
 include: "rules/metrics.smk"
 include: "rules/probe.smk"
 include: "rules/claims.smk"
-include: "rules/explorer.smk"
 include: "rules/figures.smk"
 include: "rules/miniature.smk"
 

@@ -81,4 +81,4 @@ def test_rules_and_unit_tests_mirror_the_wings():
     assert folders == ALLOWED.keys() - {"api"}
     assert folders <= {path.name for path in (ROOT / "tests/unit").iterdir()}
     rules = {path.stem for path in (ROOT / "rules").glob("*.smk")}
-    assert rules == folders - {"study", "workflow"} | {"common", "build", "claims"}
+    assert rules == folders - {"study", "workflow"} | {"common", "build", "claims", "report"}
