@@ -114,6 +114,7 @@ rule draw_explorer:
         runtime=30,
     params:
         study=as_param({key: config[key] for key in CLAIM_KEYS}),
+        regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
         page=as_param({path.name: file_sha256(path) for path in PAGE}),
         code=code_digest("lmrep.figures.explorer.page", script="scripts/draw_explorer.py"),
     message:
