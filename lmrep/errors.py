@@ -8,6 +8,10 @@ class InputError(ValueError):
     """Bad input. The message is one line that names the key, file or URL and says what was expected."""
 
 
+class MachineError(InputError):
+    """What this machine lacks and another may have: the same job may end well there."""
+
+
 def one_line(error: Exception) -> str:
     """The message of `error` on one line, or its class if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__

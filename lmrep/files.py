@@ -19,7 +19,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from lmrep.errors import InputError, one_line
+from lmrep.errors import InputError, MachineError, one_line
 
 Array = npt.NDArray[np.float32]
 Shape = tuple[str | int, ...]  # of an array: axes with a size, or with a name
@@ -100,7 +100,7 @@ def read_arrays(path: Path | str) -> ArrayFile:
                 raise ValueError("its metadata is no JSON object")
             return ArrayFile({name: file.get_tensor(name) for name in names}, facts, str(path))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected a run file") from None
+        raise MachineError(f"{path}: no such file; expected a run file") from None
     except SafetensorError as error:
         raise InputError(f"{path}: not a readable safetensors file ({one_line(error)})") from None
     except (KeyError, ValueError, OSError, RecursionError) as error:

@@ -6,6 +6,7 @@ from lmrep.metrics.candidates import candidate_runs
 localrules:
     judge_claims,
     document_claims,
+    draw_verdicts,
 
 
 CANDIDATE_RUNS = candidate_runs(study)
@@ -95,15 +96,14 @@ rule judge_claims:
 def judged_studies(wildcards):
     """The claims of every study that has been judged in this folder."""
     found = sorted(map(str, Path("results").glob("*/claims.json")))
-    return found or refuse("docs/claims.md: expected a results/<study>/claims.json; build the target evidence first")
+    return found or refuse("expected a results/<study>/claims.json; build the target evidence first")
 
 
 rule document_claims:
     input:
         judged_studies,
     output:
-        page="docs/claims.md",
-        figure="figures/gallery/claims.png",
+        "docs/claims.md",
     log:
         f"{LOGS}/document_claims.log",
     benchmark:
@@ -114,8 +114,30 @@ rule document_claims:
         mem_mb=500,
         runtime=10,
     params:
-        code=code_digest("lmrep.metrics.claims.page", "lmrep.figures.claims", script="scripts/document_claims.py"),
+        code=code_digest("lmrep.metrics.claims.page", script="scripts/document_claims.py"),
     message:
         "Writing the rules of all claims, and the verdicts of all judged studies"
     script:
         "../scripts/document_claims.py"
+
+
+rule draw_verdicts:
+    input:
+        judged_studies,
+    output:
+        "figures/gallery/claims.png",
+    log:
+        f"{LOGS}/draw_verdicts.log",
+    benchmark:
+        f"{BENCHMARKS}/draw_verdicts.tsv"
+    retries: 0
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code_digest("lmrep.figures.claims", script="scripts/draw_verdicts.py"),
+    message:
+        "Drawing the verdicts of all judged studies"
+    script:
+        "../scripts/draw_verdicts.py"

@@ -91,7 +91,7 @@ for kind, entry in kinds.FIGURES.items():
             "../scripts/draw_figure.py"
 
 
-PAGE = sorted(Path(workflow.basedir, "figures/explorer").iterdir())  # template, style, script
+PAGE = [Path(workflow.basedir, "figures/explorer", file) for file in ("page.html.j2", "explorer.css", "explorer.js")]
 
 
 # One page without network to look through all pictures of a study, with its claims.

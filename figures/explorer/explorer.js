@@ -139,7 +139,7 @@ function write() {
 function read() {
   const asked = new URLSearchParams(location.hash.slice(1));
   panes.forEach((pane, i) => {
-    for (const address of [asked.get(pane.name) ?? "", pane.panel ? "" : data.first[i]]) {
+    for (const address of [asked.get(pane.name) ?? "", pane.panel ? "" : data.first[i] ?? ""]) {
       const [run, panel, seed, block] = address.split("/");
       const found = data.panels.find((one) => one.run === run && one.panel === panel && String(one.seed) === seed);
       if (found) return pane.show(found, Number(block));
@@ -151,6 +151,7 @@ read();
 addEventListener("hashchange", () => {
   const leads = location.hash.includes("=");
   read();
+  write();
   if (leads) panes[0].root.scrollIntoView({ block: "start" });
 });
 dark.addEventListener("change", () => panes.forEach((pane) => pane.draw()));

@@ -7,11 +7,10 @@ from math import ceil
 
 import torch
 
-from lmrep.errors import InputError
+from lmrep.errors import MachineError
 from lmrep.probe.block import fuses_attention
-from lmrep.study.cost import CPU_PASS
 from lmrep.study.kinds import FAMILIES, OBJECTIVES, OPTIMISERS
-from lmrep.study.spec import Run, Weights
+from lmrep.study.spec import CPU_PASS, Run, Weights
 
 GPU_SHARE = 0.5  # of the card's whole memory; the free memory differs from day to day, and with it the bytes
 MEGABYTE = 10**6
@@ -50,9 +49,9 @@ class Plan:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is a GPU where torch sees one. Raises InputError for `cuda` where it sees none."""
+    """`auto` is a GPU where torch sees one. Raises MachineError for `cuda` where it sees none."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device: cuda was asked for, but torch sees no GPU here; expected auto or cpu")
+        raise MachineError("device: cuda was asked for, but torch sees no GPU here; expected auto or cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -95,12 +95,17 @@ class Row:
         return max(words, *(cell.height for cell in self.cells.values())) + 2 * PAD
 
 
+def most_models() -> int:
+    """How many models fit a page."""
+    return int((PAGE - 2 * MARGIN - LEAST) / SLIM)
+
+
 def column_widths(models: int) -> tuple[float, float]:
     """Inches of the column of sentences and of each model's. Raises ValueError for more models than fit a page."""
     room = PAGE - 2 * MARGIN
     width = min(WIDE, (room - LEAST) / models)
     if width < SLIM:
-        raise ValueError(f"expected at most {int((room - LEAST) / SLIM)} models, got {models}")
+        raise ValueError(f"expected at most {most_models()} models, got {models}")
     width = width if width >= NARROW else SLIM
     return room - models * width, width
 

@@ -44,6 +44,17 @@ def check_panels(run: Run, images: Iterable[str]) -> None:
             raise InputError(f"{key}.{wanted}: '{owner}' has {wanted} 0 to {count - 1}, not {panel}")
 
 
+def check_labels(study: Study) -> None:
+    """Claims and the explorer call a model by the label of its probe."""
+    known: dict[str, str] = {}
+    for name in study.runs_of("figures"):
+        probe = study.runs[name].probe
+        if known.setdefault(probe.label, probe.stack.name) != probe.stack.name:
+            raise InputError(
+                f"probes.{probe.name}.label: '{probe.label}' is that of another model, expected one of its own"
+            )
+
+
 def check_descent(run: Run) -> None:
     """What a config's schema and `config.make_descent` check too: a notebook makes descents of its own."""
     key, descent = f"runs.{run.name}", run.descent
@@ -208,6 +219,7 @@ def check_study(study: Study) -> None:
         check_run(run, study.images)
     for figure in study.figures.values():
         check_figure(figure, study)
+    check_labels(study)
     runs = study.runs.values()
     shown = {panel for run in runs for panel in run.panels} | {figure.image for figure in study.figures.values()}
     refuse_spare("images", study.images, shown, "a match run with it among its images")

@@ -9,7 +9,6 @@ from lmrep.study.spec import Run
 
 Speed = Mapping[str, float]  # 10^9 operations a second, by precision
 SECONDS_OF_STEP = 0.01  # of a step without its blocks, on a CPU or a GPU
-CPU_PASS = 1000  # MB that one pass keeps on a CPU where `memory` is auto: passes of more images are hardly faster
 HISTORY = 220  # operations that take as long as one pixel of one remembered move does in a step: it is read from memory
 
 

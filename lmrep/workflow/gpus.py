@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from lmrep.errors import InputError
+from lmrep.errors import MachineError
 
 if TYPE_CHECKING:  # planning a build imports this module, and torch takes seconds
     import torch
@@ -73,13 +73,15 @@ def claim(cards: Sequence[str], folder: Path, say: Callable[[str], None]) -> Ite
     """Claims a free card and yields its index in `cards`. Waits while other processes hold all of them.
 
     `cards`: names of the cards; a card has the same name in every process. `folder`: where the lock files are.
-    `say`: called once with a line if there is a wait. Raises InputError if `folder` is not writable.
+    `say`: called once with a line if there is a wait. Raises MachineError if `folder` is not writable.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "test").touch()
     except OSError as error:
-        raise InputError(f"{folder}: expected a writable folder for GPU locks ({error.strerror}); set TMPDIR") from None
+        raise MachineError(
+            f"{folder}: expected a writable folder for GPU locks ({error.strerror}); set TMPDIR"
+        ) from None
     waiting = False
     while True:
         for place, card in enumerate(cards):

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from lmrep.errors import InputError
+from lmrep.errors import InputError, MachineError
 from lmrep.workflow.session import end_with_build
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit of the file size
@@ -48,8 +48,8 @@ def forget_refusals(logs: Path) -> None:
 def job_log(path: str) -> Iterator[TextIO]:
     """Opens a job's log. On bad input, writes one line to the log and the terminal and exits with status 1.
 
-    Bad input is an InputError, which no further attempt can change, or an OSError: a file that cannot be read, a disk
-    that is full.
+    Bad input is an InputError, which no further attempt can change unless it is a MachineError, or an OSError: a file
+    that cannot be read, a disk that is full.
     """
     log = None
     try:
@@ -60,7 +60,7 @@ def job_log(path: str) -> Iterator[TextIO]:
     except (InputError, OSError) as error:
         if isinstance(error, OSError) and not error.errno:
             raise
-        if isinstance(error, InputError):
+        if isinstance(error, InputError) and not isinstance(error, MachineError):
             with suppress(OSError):
                 refusal_place(path).touch()
         tell(log or sys.stdout, str(error) if isinstance(error, InputError) else system_line(error, path))

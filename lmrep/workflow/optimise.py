@@ -13,7 +13,7 @@ import torch
 from lmrep.descent.checkpoint import Checkpoint, state_path
 from lmrep.descent.experiment import conditions, describe, perform, state_arrays
 from lmrep.descent.plan import make_plan, pick_device, settle
-from lmrep.errors import InputError
+from lmrep.errors import InputError, MachineError
 from lmrep.files import write_arrays
 from lmrep.inputs.headers import blocks_in
 from lmrep.inputs.images import load_target
@@ -100,6 +100,6 @@ def optimise(
         except FloatingPointError as error:
             raise InputError(f"runs.{run.name}: {error}") from None
         except torch.OutOfMemoryError as error:
-            raise InputError(f"runs.{run.name}: {device} is out of memory: expected a smaller memory") from error
+            raise MachineError(f"runs.{run.name}: {device} is out of memory: expected a smaller memory") from error
         write_arrays(output, arrays, facts)
         checkpoint.keep(output)

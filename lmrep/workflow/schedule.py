@@ -4,12 +4,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from math import ceil
 
-from lmrep.study.cost import CPU_PASS, Speed, run_flops, run_seconds
+from lmrep.study.cost import Speed, run_flops, run_seconds
 from lmrep.study.kinds import FAMILIES, OPTIMISERS
-from lmrep.study.spec import Run
+from lmrep.study.spec import CPU_PASS, Run
 
 MEGABYTE = 10**6
-LIBRARIES = 2500  # MB of a job that do not depend on the run: torch, images; 700 were measured without a GPU
+LIBRARIES = 4000  # MB of a job that do not depend on the run: 700 were measured without a GPU, CUDA's were never
 COPIES = 3  # of the weights: as read, and laid out for the forward and the backward half of a pass
 START_MINUTES = 15  # to start a job on a busy cluster
 MARGIN = 3  # times the estimated time

@@ -1,6 +1,7 @@
 """The explorer's page: all pictures of a study, its claims and a chart library in one HTML file."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from lmrep.files import ArrayFile
 from lmrep.metrics.claims.claim import CLAIMS
 from lmrep.metrics.claims.words import by_claim, claim_numbers, models_of, number_of, number_text
 from lmrep.study.config import Study
-from lmrep.study.kinds import OBJECTIVES
 from lmrep.study.spec import Run
 
 FOLDER = Path(__file__).resolve().parents[3] / "figures" / "explorer"  # the template, its style and its script
@@ -30,20 +30,12 @@ def asked(run: Entry, panel: Entry) -> tuple[Any, ...]:
     return *(run[key] for key in ("model", "weights", "question", "way")), panel["panel"], panel["seed"]
 
 
-def shows(run: Run, entry: Mapping[str, Any]) -> bool:
-    """Whether a run has pictures of the model and of the kind that a claim is about."""
-    kind = OBJECTIVES[run.objective].panels
-    return (run.probe.label, run.weights, kind) == (entry["model"], "trained", CLAIMS[entry["claim"]].panels)
-
-
 def claim_view(entry: Mapping[str, Any], study: Study, panels: Sequence[Entry]) -> str:
-    """The address of the pictures behind a claim: of the first run of its figure that shows it, at its block.
+    """The address of the pictures that a claim was judged by: of the first run that has them, at the claim's block.
 
-    Nothing if its figure has no such run.
+    Nothing if no run has.
     """
-    figure = study.figures.get(entry["figure"])
-    runs = [name for name in (figure.runs if figure else ()) if shows(study.runs[name], entry)]
-    first = next((panel for name in runs for panel in panels if panel["run"] == name), None)
+    first = next((panel for panel in panels if panel["run"] == entry["run"]), None)
     if first is None:
         return ""
     blocks = study.runs[first["run"]].layers
@@ -71,6 +63,7 @@ def claim_rows(claims: Sequence[Mapping[str, Any]], study: Study, panels: Sequen
 def first_views(study: Study, panels: Sequence[Entry], runs: Mapping[str, Entry]) -> list[str]:
     """The addresses of the two panes at the start: one photograph of two models by L-BFGS, or what else there is."""
     shown = [panel for name in study.runs_of("figures") for panel in panels if panel["run"] == name]
+    shown = shown or list(panels)
     pictures = [panel for panel in shown if "target" in panel] or shown
     pictures.sort(key=lambda panel: runs[panel["run"]]["way"] != SEARCHES["lbfgs"])
     found: dict[str, Entry] = {}
@@ -103,7 +96,7 @@ def explorer_page(study: Study, reads: Iterable[Read], claims: Sequence[Mapping[
     loader = FileSystemLoader(FOLDER)
     templates = Environment(loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True)
     texts = {
-        "data": json.dumps(data, separators=(",", ":"), allow_nan=False),
+        "data": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
         "library": vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
         "script": (FOLDER / "explorer.js").read_text(),
     }
@@ -114,5 +107,5 @@ def explorer_page(study: Study, reads: Iterable[Read], claims: Sequence[Mapping[
 
 
 def script_text(text: str) -> str:
-    """Text that may stand inside a script element: no end of one, no comment."""
-    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    """A script that may stand inside its element: no end of one, no comment."""
+    return re.sub("<(/script|!--)", r"<\\\1", text, flags=re.IGNORECASE)

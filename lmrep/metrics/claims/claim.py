@@ -22,7 +22,8 @@ class Claim:
     """A sentence of the article, in our words.
 
     `asked_of`: the probes that it makes sense for; `about`: those that the article speaks of, the others are there for
-    contrast. `against`: what the model is compared with, the widest other model that fits.
+    contrast. `against`: what the model is compared with, the widest other model that fits. `weights`: of the blocks
+    that it is about, "trained" or "untrained".
     """
 
     name: str
@@ -34,6 +35,7 @@ class Claim:
     asked_of: Callable[[Probe], bool]
     about: Callable[[Probe], bool]
     against: Callable[[Probe], bool] | None
+    weights: str
     measure: Callable[[View], Parts]
 
     @property
@@ -54,12 +56,23 @@ def claim(
     asked_of: Callable[[Probe], bool] = bool,
     about: Callable[[Probe], bool] = bool,
     against: Callable[[Probe], bool] | None = None,
+    weights: str = "trained",
 ) -> Callable[[Ask], Ask]:
     """Puts a function into CLAIMS, under its own name."""
 
     def enter(function: Ask) -> Ask:
         CLAIMS[function.__name__] = Claim(
-            function.__name__, sentence, place, figures, rules, panels, asked_of, about, against, function
+            function.__name__,
+            sentence,
+            place,
+            figures,
+            rules,
+            panels,
+            asked_of,
+            about,
+            against,
+            weights,
+            function,
         )
         return function
 
@@ -99,10 +112,10 @@ def has_runs(study: Study, probe: Probe, panels: str) -> bool:
 
 
 def other_model(view: View, wanted: Callable[[Probe], bool], panels: str) -> View | None:
-    """The widest other model that fits and has runs with such panels, asked alike; None if the study has none."""
+    """The widest other model that fits and has runs with such panels, asked the same way; None without one."""
     others = [
         probe for probe in main_probes(view.study)
-        if wanted(probe) and probe.stack != view.probe.stack and has_runs(view.study, probe, panels)
+        if wanted(probe) and probe.stack != view.probe.stack and replace(view, probe=probe).asked_blocks(panels)
     ]  # fmt: skip
     return replace(view, probe=max(others, key=lambda probe: probe.stack.width)) if others else None
 

@@ -11,7 +11,8 @@ VERDICTS = f"""
 The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
 was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and a build does not
 choose them. Three were changed after a first look at data: the straight falls of sentence "not along a straight line",
-the threshold of "changes on both sides", and the blocks of "trained layers hold less". This page is written from that
+the threshold of "changes on both sides", and the blocks of "trained layers hold less". Intervals were made wider after
+that, and the block that decides is shown in place of a mean. This page is written from that
 code and from `results/*/claims.json`: do not edit it.
 
 ## How a verdict is made
@@ -35,7 +36,8 @@ code and from `results/*/claims.json`: do not edit it.
 - Some sentences compare a model **against** another. That is the widest other model of the study that fits.
 - An **unfinished search** gives a lower bound of SSIM. Its interval is made wider: by as much as SSIM rose in the last
   quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. So it can
-  leave a sentence open, and not decide it. The article's own descent is read as it is, as the article did.
+  leave a sentence open, and not decide it. The article's own descent is read as it is, as the article did. Ranks, rows
+  and frequencies of errors are read as a search left them, converged or not.
 - The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
   by the best search that the study has: L-BFGS, then Adam, then the article's descent.
 - A verdict **depends on** the descent, the regime or the stem if another one gives another verdict of the blocks that

@@ -157,7 +157,7 @@ def deeper_holds_less(view: View) -> Parts:
 @claim(
     "The deeper the layer of an untrained model, the less of the image it holds.", "Introduction", ("accuracy",),
     Rule("SSIM of untrained blocks changes", "at most", -SSIM, "change"),
-    panels="images",
+    panels="images", weights="untrained",
 )  # fmt: skip
 def untrained_deeper_holds_less(view: View) -> Parts:
     """SSIM of the image re-created from freshly initialised blocks with the photograph: last block minus first."""

@@ -11,7 +11,7 @@ from lmrep.metrics.claims import features, inversion
 from lmrep.metrics.claims.claim import CLAIMS, Claim, has_runs, main_probes, other_model
 from lmrep.metrics.claims.samples import ARTICLE, SEARCHES, Cells, View
 from lmrep.metrics.claims.statistics import FEWEST
-from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, decide
+from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, WHERE, Measured, Rule, decide
 from lmrep.study.config import Study
 from lmrep.study.spec import Probe, identity
 
@@ -59,8 +59,8 @@ def _bare(probe: Probe) -> tuple[Any, ...]:
 def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry]:
     """What a verdict depends on, and the other verdicts by what differs and its name.
 
-    It depends on the descent, the regime or the stem if another one gives another verdict of the same blocks. It
-    depends on the seed or the image if one of them alone gives the opposite verdict: alone they leave more open.
+    It depends on the descent, the regime or the stem if another one gives another verdict of the blocks that both have.
+    It depends on the seed or the image if one of them alone gives the opposite verdict: alone they leave more open.
     """
     found: Entry = {}
     depends = []
@@ -72,8 +72,16 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
             found.setdefault(what, {})[name] = TOO_FEW
             continue
         own = decide(claim.rules, list(measured), view.depth)
+        if what in ("seed", "image"):
+            differs = {own, verdict} == {HOLDS, FAILS}
+        else:
+            blocks = common_blocks(claim, view, other)
+            here, own = (verdict_at(claim, each, blocks) for each in (view, other))
+            differs = bool(blocks) and here != own
+            if here != verdict:
+                name += f", at blocks {', '.join(map(str, blocks))}, where the main way {here}"
         found.setdefault(what, {})[name] = own
-        if {own, verdict} == {HOLDS, FAILS} if what in ("seed", "image") else differ(claim, view, other):
+        if differs:
             depends.append(what)
     for what in ("seed", "image"):
         if {HOLDS, FAILS} <= set(found.get(what, {}).values()):
@@ -81,13 +89,16 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     return list(dict.fromkeys(depends)), found
 
 
-def differ(claim: Claim, view: View, other: View) -> bool:
-    """Whether two ways to ask a model give other verdicts of the blocks that both have."""
-    blocks = tuple(sorted(view.asked_blocks(claim.panels) & other.asked_blocks(claim.panels)))
-    one, two = (
-        decide(claim.rules, list(claim.measure(replace(each, blocks=blocks))), view.depth) for each in (view, other)
+def common_blocks(claim: Claim, view: View, other: View) -> tuple[int, ...]:
+    """The blocks that two ways to ask a model both have."""
+    weights = {"trained", claim.weights}
+    return tuple(
+        sorted(set.intersection(*(way.asked_blocks(claim.panels, w) for way in (view, other) for w in weights)))
     )
-    return bool(blocks) and one != two
+
+
+def verdict_at(claim: Claim, view: View, blocks: tuple[int, ...]) -> str:
+    return decide(claim.rules, list(claim.measure(replace(view, blocks=blocks))), view.depth)
 
 
 def entry(claim: Claim, view: View, figure: str) -> Entry:
@@ -97,13 +108,13 @@ def entry(claim: Claim, view: View, figure: str) -> Entry:
     depends, others = dependence(claim, view, verdict)
     parts = [_part(rule, part, view.depth) for rule, part in zip(claim.rules, measured, strict=True)]
     shown, other = deciding(parts, verdict), claim.against and other_model(view, claim.against, claim.panels)
-    part = next((part for rule, part in zip(claim.rules, measured, strict=True) if not rule.gate and part), None)
+    own = next(part for rule, part in zip(claim.rules, measured, strict=True) if not rule.gate)
     return {
         "claim": claim.name, "sentence": claim.sentence, "place": claim.place, "study": view.study.name,
         "model": model, "contrast": not claim.about(view.probe), "against": other.probe.label if other else "",
-        "statistic": claim.statistic, "rule": [str(rule) for rule in claim.rules], **_by_block(part, model),
-        **{key: parts[shown][key] for key in ("number", "interval", "block")}, "decided_by": shown,
-        "panels": part.panels if part else 0, "seeds": part.seeds if part else 0, "parts": parts,
+        "statistic": claim.statistic, "rule": [str(rule) for rule in claim.rules], **_by_block(own, model),
+        **{key: parts[shown][key] for key in ("number", "interval", "block", "panels", "seeds")}, "decided_by": shown,
+        "parts": parts, "run": run_of(claim, view, figure),
         "verdict": verdict, "reason": reason(claim, view, measured, verdict), "depends_on": depends, "others": others,
         "figure": figure,
     }  # fmt: skip
@@ -117,7 +128,7 @@ def deciding(parts: Sequence[Entry], verdict: str) -> int:
     closed = [place for place, part in enumerate(parts) if part["gate"] and part["verdict"] != HOLDS]
     judged = [place for place, part in enumerate(parts) if not part["gate"]]
     found = closed or [place for place in judged if parts[place]["verdict"] == verdict]
-    return next((place for place in [*found, *judged] if parts[place]["number"] is not None), found[0])
+    return next((place for place in found if parts[place]["number"] is not None), found[0])
 
 
 def _part(rule: Rule, part: Measured | None, depth: int) -> Entry:
@@ -125,11 +136,12 @@ def _part(rule: Rule, part: Measured | None, depth: int) -> Entry:
     found: Entry = {"what": rule.what, "gate": rule.gate, "verdict": rule.verdict(part, depth)}
     one = rule.decisive(part, depth) if part else None
     if one is None:
-        return found | {"number": None, "interval": None, "block": None}
+        return found | {"number": None, "interval": None, "block": None, "panels": 0, "seeds": 0}
     (low,), (high,) = one.bounds()
     interval = [_plain(low), _plain(high)] if isfinite(low) else None
     block = one.blocks[0] if rule.where.startswith("every") else None
-    return found | {"number": _plain(one.values[0]), "interval": interval, "block": block}
+    counts = {"panels": int(one.panels[0]), "seeds": int(one.seeds[0])}
+    return found | {"number": _plain(one.values[0]), "interval": interval, "block": block} | counts
 
 
 def _by_block(part: Measured | None, model: str) -> Entry:
@@ -152,7 +164,7 @@ def _plain(value: float) -> float | None:
 
 def too_few(measured: Iterable[Measured | None]) -> bool:
     """Whether a block has no interval at all."""
-    return any(part is not None and not np.isfinite(part.draws).any(axis=0).all() for part in measured)
+    return any(part is not None and not np.isfinite(part.draws).any(axis=(0, 1)).all() for part in measured)
 
 
 def reason(claim: Claim, view: View, measured: list[Measured | None], verdict: str) -> str:
@@ -162,6 +174,8 @@ def reason(claim: Claim, view: View, measured: list[Measured | None], verdict: s
     for rule, part in zip(claim.rules, measured, strict=True):
         if part is None:
             return f"no run of this study measures {rule.what}"
+        if rule.decisive(part, view.depth) is None:
+            return f"no run of this study measures {rule.what} {WHERE[rule.where]}"
         if rule.gate and rule.verdict(part, view.depth) != HOLDS:
             return f"asked only if {rule}"
     if too_few(measured):
@@ -176,9 +190,16 @@ def figure_of(claim: Claim, view: View) -> str:
     for kind in claim.figures:
         for figure in study.figures.values():
             shown = (study.runs[name] for name in figure.runs)
-            if figure.kind == kind and any(view.asks(run, claim.panels, "trained") for run in shown):
+            if figure.kind == kind and any(view.asks(run, claim.panels, claim.weights) for run in shown):
                 return figure.name
     return ""
+
+
+def run_of(claim: Claim, view: View, figure: str) -> str:
+    """The run whose pictures a claim was judged by: the first of its figure, or of the study; "" without one."""
+    shown = view.study.figures[figure].runs if figure else ()
+    runs = [view.study.runs[name] for name in [*shown, *view.study.runs]]
+    return next((run.name for run in runs if view.asks(run, claim.panels, claim.weights)), "")
 
 
 def judge(study: Study, cells: Mapping[str, Mapping[str, Cells]]) -> list[Entry]:

@@ -131,9 +131,9 @@ class View:
         way = run.descent.optimiser == self.search if run.matches else is_jittered(run) == self.jittered
         return way and (run.probe, run.weights, OBJECTIVES[run.objective].panels) == (self.probe, weights, panels)
 
-    def asked_blocks(self, panels: str) -> set[int]:
-        """The blocks that the runs of this model's trained weights have, asked this way."""
-        runs = [run for run in self.study.runs.values() if self.asks(run, panels, "trained")]
+    def asked_blocks(self, panels: str, weights: str = "trained") -> set[int]:
+        """The blocks that the runs of this model's weights have, asked this way."""
+        runs = [run for run in self.study.runs.values() if self.asks(run, panels, weights)]
         return {block for run in runs for block in run.layers if block}
 
     def _sample(self, table: str, column: str, panels: str, weights: str) -> Sample | None:

@@ -145,8 +145,10 @@ def bootstrap(panels: int, seeds: int) -> tuple[Weights, Weights, Weights]:
     return Weights(of_panels * of_seeds), Weights(of_panels * all_seeds), Weights(all_panels * of_seeds)
 
 
-def interval(draws: Array, values: Array, panels: int, seeds: int) -> tuple[Array, Array]:
+def interval(draws: Array, values: Array, panels: npt.ArrayLike, seeds: npt.ArrayLike) -> tuple[Array, Array]:
     """The interval [...] at LEVEL around values [...], from the draws [3, draw, ...] of `bootstrap`; NaN without draws.
+
+    panels, seeds: how many there are, one number or [...].
 
     A percentile interval of few units is too narrow twice: its variance lacks a factor n / (n - 1), and it has the
     tails of a normal distribution (Hesterberg 2015, "What teachers should know about the bootstrap", The American
@@ -160,7 +162,7 @@ def interval(draws: Array, values: Array, panels: int, seeds: int) -> tuple[Arra
     kept = np.where(some, draws, 0.0)
     low, high = np.nanquantile(kept[0], [tail, 1 - tail], axis=0) - np.nanmean(kept[0], axis=0)
     found, *apart = np.nanvar(kept, axis=1)
-    free = [max(count - 1, 1) for count in (panels, seeds)]
+    free = [np.maximum(np.asarray(count) - 1, 1) for count in (panels, seeds)]
     parts = [variance * (n + 1) / n for variance, n in zip(apart, free, strict=True)]
     whole = parts[0] + parts[1]
     freedom = _ratio(whole**2, parts[0] ** 2 / free[0] + parts[1] ** 2 / free[1])

@@ -26,12 +26,15 @@ def early_blocks(blocks: Sequence[int], depth: int) -> list[int]:
     return [place for place, block in enumerate(blocks) if block <= ceil(depth / EARLY)]
 
 
+ARRAYS = ("values", "draws", "falls", "rises", "panels", "seeds")  # of Measured, blocks last
+
+
 @dataclass(frozen=True)
 class Measured:
     """A statistic by block, with what the bootstrap makes of it.
 
     `values` [block]; `draws` [3, draw, block], see `bootstrap`; `falls`, `rises` [block]: by how much it may yet fall
-    or rise, because a search behind it has not converged. `panels`, `seeds`: how many the interval comes from.
+    or rise, because a search behind it has not converged. `panels`, `seeds` [block]: how many its interval comes from.
     """
 
     blocks: tuple[int, ...]
@@ -39,8 +42,8 @@ class Measured:
     draws: Array
     falls: Array
     rises: Array
-    panels: int
-    seeds: int
+    panels: Array
+    seeds: Array
 
     def bounds(self) -> tuple[Array, Array]:
         """The interval of each block, wider where a search has not converged."""
@@ -49,7 +52,7 @@ class Measured:
 
     def at(self, place: int) -> "Measured":
         """One of its values."""
-        part = {name: getattr(self, name)[..., [place]] for name in ("values", "draws", "falls", "rises")}
+        part = {name: getattr(self, name)[..., [place]] for name in ARRAYS}
         return replace(self, blocks=self.blocks[place : place + 1], **part)
 
     def joined(self, where: str, depth: int) -> "Measured":
@@ -59,13 +62,15 @@ class Measured:
             parts = {name: getattr(self, name) for name in ("values", "draws")}
             change = {name: part[..., [last]] - part[..., [0]] for name, part in parts.items()}
             falls, rises = self.falls[[last]] + self.rises[[0]], self.rises[[last]] + self.falls[[0]]
-            return replace(self, blocks=(), falls=falls, rises=rises, **change)
+            counts = {name: getattr(self, name)[[0, last]].min(keepdims=True) for name in ("panels", "seeds")}
+            return replace(self, blocks=(), falls=falls, rises=rises, **change, **counts)
         first = [0] if self.blocks[:1] == (1,) else []
         whole = [] if where == "change" else list(range(last + 1))  # one block does not change
         kept = {"first": first, "early": early, "every_early": early}.get(where, whole)
-        part = {name: getattr(self, name)[..., kept] for name in ("values", "draws", "falls", "rises")}
+        part = {name: getattr(self, name)[..., kept] for name in ARRAYS}
         if where in ("early", "mean") and kept:
-            part = {name: array.mean(axis=-1, keepdims=True) for name, array in part.items()}
+            least = {name: part[name].min(keepdims=True) for name in ("panels", "seeds")}
+            part = {name: array.mean(axis=-1, keepdims=True) for name, array in part.items()} | least
         return replace(self, blocks=() if where in ("early", "mean") else tuple(self.blocks[n] for n in kept), **part)
 
 
@@ -140,7 +145,7 @@ def measure_means(
     if sample is None:
         return None
     cells, panels, seeds = sample.values, len(sample.panels), len(sample.seeds)
-    there = np.isfinite(cells).all(axis=tuple(range(3, cells.ndim)))
+    there = np.asarray(np.isfinite(cells).all(axis=tuple(range(3, cells.ndim))))
     whole = np.where(there.reshape(*there.shape, *[1] * (cells.ndim - 3)), cells, np.nan)
     means = statistic(Weights(np.ones((1, panels, seeds))).means(whole))[0]
     draws = np.stack([statistic(weights.means(whole)) for weights in bootstrap(panels, seeds)])
@@ -150,5 +155,5 @@ def measure_means(
         sample.blocks, means, np.where(enough, draws, np.nan),
         zeros if falls is None else np.nanmean(falls.values, axis=(0, 1)),
         zeros if rises is None else np.nanmean(rises.values, axis=(0, 1)),
-        panels, seeds,
+        there.any(axis=1).sum(axis=0), there.any(axis=0).sum(axis=0),
     )  # fmt: skip

@@ -36,9 +36,21 @@ def models_of(claims: Claims) -> list[str]:
     return list(dict.fromkeys(entry["model"] for entry in claims))
 
 
-def of_all_studies(studies: Mapping[str, Claims]) -> list[Mapping[str, Any]]:
-    """The entries of several studies, by name, as of one: models are called by their study too."""
-    return [{**entry, "model": f"{entry['model']} ({study})"} for study, claims in studies.items() for entry in claims]
+def of_all_studies(studies: Mapping[str, Claims], most: int) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """The entries of several studies, by name, as of one: models are called by their study too.
+
+    Studies with fewer models come first. Those that would make more than `most` models are left out, and are returned
+    by name.
+    """
+    found: list[Mapping[str, Any]] = []
+    left_out = []
+    for study, claims in sorted(studies.items(), key=lambda item: len(models_of(item[1]))):
+        own = [{**entry, "model": f"{entry['model']} ({study})"} for entry in claims]
+        if len(models_of([*found, *own])) <= most:
+            found += own
+        else:
+            left_out.append(study)
+    return found, left_out
 
 
 def own_rule(name: str) -> Rule:
@@ -52,6 +64,8 @@ def number_of(entry: Mapping[str, Any]) -> str:
     Gates are not counted.
     """
     rules, place = CLAIMS[entry["claim"]].rules, entry["decided_by"]
+    if place >= len(rules):  # of an older table
+        return ""
     count = sum(not rule.gate for rule in rules[: place + 1])
     rule = "gate" if rules[place].gate else "" if rules[place] == own_rule(entry["claim"]) else f"rule {count}"
     block = "" if entry["block"] is None else f"block {entry['block']}"
