@@ -75,9 +75,9 @@ def test_a_job_that_was_refused_is_not_tried_again(tmp_path, word, times):
 
 
 def test_the_adapter_reads_what_the_command_line_says(tmp_path, found):
-    first = found("--cores", "3", "--resources", "gpu=2", "--configfile", "some.yaml", "--config", "a={b: [1, x]}")
+    first = found("--cores", "3", "--resources", "gpu=2", "--configfile", "some.yaml", "--config", "alpha={b: [y, x]}")
     assert first["again"][1:] == ["-m", "snakemake", "--snakefile", str(tmp_path / "Snakefile"), "--configfile",
-                                  str(tmp_path / "some.yaml"), "--config", 'a={"b": [1, "x"]}', "-n"]  # fmt: skip
+                                  str(tmp_path / "some.yaml"), "--config", 'alpha={"b": ["y", "x"]}', "-n"]  # fmt: skip
     assert (first["configfiles"], first["here"], first["cores"], first["gpus"]) == (["some.yaml"], True, 3, 2)
     assert sorted(job for job in first["jobs"] if job[0] != "all") == [
         ["numbered", {"number": "1"}, ["a/1.txt"]], ["plain", {}, ["b.txt"]],
