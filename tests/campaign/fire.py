@@ -68,7 +68,7 @@ class Site:
         """Files that a refusal must not leave: products, half written ones, and wrong contents in the hub's cache."""
         kept = {"log", ".weights.lock.json.lock", "CACHEDIR.TAG", ".huggingface-shared-blobs", *self.given}
         files = [path for path in self.folder.rglob("*") if path.is_file() and path.name not in kept]
-        files = [path for path in files if path.suffix not in (".lock", ".incomplete", ".log")]
+        files = [path for path in files if path.suffix not in (".lock", ".incomplete", ".log", ".refused")]
         bad = [path for path in files if "hf" not in path.parts or path.read_bytes() != BODY]
         return [str(path.relative_to(self.folder)) for path in bad if "xet" not in path.parts]
 
