@@ -182,7 +182,7 @@ def document(studies: Mapping[str, Sequence[Entry]]) -> str:
         "## The verdicts", points([f"{study}: {tally_text(claims)}." for study, claims in studies.items()]),
         table(("sentence", *(f"{model}, {study}" for study, model in columns)), rows),
         fill(f"{KEY} {ELSEWHERE}", LINE), NOT_ASKED, "## The commands",
-        "The claims of each study, and then this page and the README's figure of all studies in `results`:",
+        "The claims of each study, and then this page and a figure of all studies in `results`:",
         "\n".join(["```bash", *map(command, studies), PAGES, "```"]),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
