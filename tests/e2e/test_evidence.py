@@ -157,6 +157,7 @@ def test_a_verdict_leads_to_its_pictures(opened):
     wanted = link.get_attribute("href").removeprefix("#a=").replace("%20", " ")
     link.click()
     page.wait_for_function(f"document.querySelector('#pane-a').dataset.drawn == '{wanted}'")
+    assert "/".join(drawn(page)) == wanted and page.is_hidden("#pane-a .target")
 
 
 @with_browser
