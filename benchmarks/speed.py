@@ -182,7 +182,6 @@ def memory_table(run: Run, device: torch.device, images: int, precisions: list) 
 def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
     """Seconds, steps, passes, precision and peak GB of a run: fresh blocks, at most `steps` steps of each octave."""
     settle(torch.get_num_threads())
-    keep_freed_memory()
     octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
     run = replace(run, weights="untrained", descent=replace(run.descent, octaves=octaves))
     size = run.probe.stem.size

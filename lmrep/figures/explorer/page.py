@@ -9,7 +9,8 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lmrep.figures.explorer.series import SEARCHES, Entry, describe_run, model_names, panels_of, picture_side
+from lmrep.figures.explorer.series import Entry, describe_run, model_names, panels_of, picture_side
+from lmrep.figures.words import METHODS
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.claim import CLAIMS
 from lmrep.metrics.claims.words import by_claim, claim_numbers, models_of, number_of, number_text
@@ -65,7 +66,7 @@ def first_views(study: Study, panels: Sequence[Entry], runs: Mapping[str, Entry]
     shown = [panel for name in study.runs_of("figures") for panel in panels if panel["run"] == name]
     shown = shown or list(panels)
     pictures = [panel for panel in shown if "target" in panel] or shown
-    pictures.sort(key=lambda panel: runs[panel["run"]]["way"] != SEARCHES["lbfgs"])
+    pictures.sort(key=lambda panel: runs[panel["run"]]["way"] != METHODS["lbfgs"])
     found: dict[str, Entry] = {}
     for panel in pictures:
         found.setdefault(runs[panel["run"]]["model"], panel)

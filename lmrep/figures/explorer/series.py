@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from lmrep.figures.grids import panel_label
+from lmrep.figures.words import METHODS
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.claim import main_probes
 from lmrep.metrics.claims.samples import is_jittered
@@ -23,7 +24,6 @@ QUALITY = 60  # of WebP
 POINTS = 50  # of a loss curve, at most
 DIGITS = 4
 QUESTIONS = {"neurons": "one neuron of all patches", "patches": "all neurons of one patch", "images": "a photograph"}
-SEARCHES = {"gradient": "the article's descent", "adam": "Adam", "lbfgs": "L-BFGS"}
 WAYS = {True: "with blur and jitter", False: "without blur and jitter"}
 Pixels = npt.NDArray[np.float32]
 Entry = dict[str, Any]
@@ -75,7 +75,7 @@ def panel_name(run: Run, panel: int | str) -> str:
 def way_of(run: Run) -> str:
     """How a run searched, in words."""
     if run.matches:
-        return SEARCHES.get(run.descent.optimiser, run.descent.optimiser)
+        return METHODS.get(run.descent.optimiser, run.descent.optimiser)
     return WAYS[is_jittered(run)]
 
 
