@@ -33,16 +33,16 @@ report: "figures/captions/workflow.rst"
 rule figures:
     default_target: True
     input:
-        figures_of("figures"),
         rules.metrics.input,
+        figures_of("figures"),
 
 
 # The controls, the seeds and what else backs the figures.
 rule evidence:
     input:
-        figures_of("evidence"),
         rules.merge_evidence.output,
         rules.judge_claims.output,
+        figures_of("evidence"),
         rules.draw_explorer.output,
 
 

@@ -1,5 +1,6 @@
 # The article's sentences: what they need besides the tables, their verdicts, and the page and figure of all studies.
 from lmrep.metrics.candidates import candidate_runs
+from lmrep.metrics.claims.cells import READ, runs_read
 
 
 # Seconds each: they are not worth a place in a cluster's queue.
@@ -10,7 +11,6 @@ localrules:
 
 
 CANDIDATE_RUNS = candidate_runs(study)
-JUDGED = ("patches", "accuracy", "rows")  # tables of every run
 # What of a config the verdicts and their page name or depend on.
 CLAIM_KEYS = ("study", "seed", "weights", "images", "probes", "descents", "runs", "figures")
 
@@ -64,7 +64,7 @@ rule compare_candidates:
 
 rule judge_claims:
     input:
-        **{table: [table_path(table, run) for run in study.runs_of("evidence")] for table in JUDGED},
+        **{table: [table_path(table, run.name) for run in runs_read(study, table)] for table in READ if table in TABLES},
         candidates=[candidates_path(model) for model in CANDIDATE_RUNS],
     output:
         claims=f"{RESULTS}/claims.json",

@@ -1,6 +1,6 @@
 # Figures: one rule a kind, all made by the loop below from the table of kinds.
 from lmrep.provenance import file_sha256
-from lmrep.study.words import regime_words, regimes_text
+from lmrep.study.words import figure_regime, regime_words, regimes_text
 
 
 def figures_of(target):
@@ -27,13 +27,6 @@ def figure_inputs(wildcards):
     return found
 
 
-def figure_regime(wildcards):
-    """The regime of a figure's probes in words, for the figure and its caption. Claims are about the main probes."""
-    judged = "claims" in kinds.FIGURES[study.figures[wildcards.figure].kind].reads
-    names = study.runs_of("figures") if judged else study.figures[wildcards.figure].runs
-    return regimes_text(study.runs[name].probe for name in names)
-
-
 def figure_settings(wildcards):
     """What a figure shows of its inputs, and the labels on it."""
     figure, runs = study.figures[wildcards.figure], shown(wildcards.figure)
@@ -47,7 +40,7 @@ def figure_settings(wildcards):
             "image": figure.image,
             "panels": figure.panels,
             "regimes": {run.name: "; ".join(regime_words(run.probe)) for run in runs},
-            "regime": figure_regime(wildcards),
+            "regime": figure_regime(study, wildcards.figure),
             "stem": runs[0].probe.stem.label if traced else "",
             "stack": runs[0].probe.stack.label if traced else "",
         }
@@ -62,8 +55,10 @@ for kind, entry in kinds.FIGURES.items():
         input:
             unpack(figure_inputs),
         output:
-            report(
-                figure_path("{figure}", "{format}"),
+            figure=figure_path("{figure}", "{format}"),
+            # The report and the gallery show it at page width: some figures have 10 MB.
+            web=report(
+                f"{RESULTS}/web/{{figure}}.{{format}}.jpg",
                 caption=f"../figures/captions/{kind}.rst",
                 category="Figures",
                 labels={"figure": "{figure}", "format": "{format}"},
@@ -82,7 +77,7 @@ for kind, entry in kinds.FIGURES.items():
             runtime=10,
         params:
             title=lambda wildcards: study.figures[wildcards.figure].title,
-            regime=figure_regime,
+            regime=lambda wildcards: figure_regime(study, wildcards.figure),
             settings=figure_settings,
             code=code_digest(kinds.module_of(entry.function), script="scripts/draw_figure.py"),
         message:

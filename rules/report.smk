@@ -1,4 +1,4 @@
-# One page of a study: its figures with captions, tables, claims, settings, and how long each job took.
+# What others get of finished studies: a page with figures, tables, claims and times; a record to deposit; the gallery.
 
 
 localrules:
@@ -6,6 +6,10 @@ localrules:
     evidence,
     report_study,
     report,
+    deposit_study,
+    crate,
+    document_gallery,
+    pages,
 
 
 # A Snakemake that is asked for a report runs nothing: it reads what the build has noted of each file.
@@ -36,3 +40,85 @@ rule report_study:
 rule report:
     input:
         rules.report_study.output,
+
+
+def drawn_from():
+    """What figures and evidence are drawn from, besides the runs: a crate without it would make it again."""
+    traced = [name for name, figure in study.figures.items() if "trace" in kinds.FIGURES[figure.kind].reads]
+    tables = [table_path(table, run) for table in TABLES for run in study.runs_of("evidence")]
+    return (
+        [f"{RESULTS}/traces/{name}.safetensors" for name in traced]
+        + tables
+        + list(map(candidates_path, CANDIDATE_RUNS))
+    )
+
+
+# One file to deposit. Unpacked, it is a checkout in which the study has been built.
+rule deposit_study:
+    input:
+        drawn_from(),
+        rules.figures.input,
+        rules.evidence.input,
+        runs=[run_path(run) for run in study.runs_of("evidence")],
+    output:
+        f"{RESULTS}/{study.name}.crate.zip",
+    log:
+        f"{LOGS}/deposit_study.log",
+    benchmark:
+        f"{BENCHMARKS}/deposit_study.tsv"
+    retries: 0
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        root=workflow.basedir,
+        times=BENCHMARKS,
+        code=code_digest("lmrep.workflow.crate", script="scripts/deposit_study.py"),
+    message:
+        "Packing the study {config[study]} into one file to deposit"
+    script:
+        "../scripts/deposit_study.py"
+
+
+rule crate:
+    input:
+        rules.deposit_study.output,
+
+
+def drawn_figures(wildcards):
+    """The small copies of all figures in this folder, of every study."""
+    return sorted(map(str, Path("results").glob("*/web/*.jpg"))) or refuse(
+        "expected figures; build the target figures first"
+    )
+
+
+rule document_gallery:
+    input:
+        drawn_figures,
+    output:
+        page="docs/gallery.md",
+        pictures=directory("figures/gallery/studies"),
+    log:
+        f"{LOGS}/document_gallery.log",
+    benchmark:
+        f"{BENCHMARKS}/document_gallery.tsv"
+    retries: 0
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code_digest("lmrep.figures.gallery", script="scripts/document_gallery.py"),
+    message:
+        "Writing the gallery of all studies"
+    script:
+        "../scripts/document_gallery.py"
+
+
+# The pages of the documentation that builds write.
+rule pages:
+    input:
+        rules.document_claims.output,
+        rules.draw_verdicts.output,
+        rules.document_gallery.output,

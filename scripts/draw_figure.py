@@ -23,5 +23,6 @@ with job_log(snakemake.log[0]) as log:
         drawn = load(FIGURES[figure.kind].function)(shown)
     except ValueError as error:
         raise InputError(f"figures.{figure.name}: {error}") from None
-    save_figure(drawn, Path(snakemake.output[0]))
+    for path in snakemake.output:
+        save_figure(drawn, Path(path))
     print(f"drew {', '.join(figure.runs)}", file=log)

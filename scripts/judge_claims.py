@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lmrep.files import replacing
 from lmrep.metrics.candidates import candidate_runs, read_candidates
+from lmrep.metrics.claims.cells import READ, read_cells, runs_read
 from lmrep.metrics.claims.judge import judge, tally
 from lmrep.metrics.claims.page import claims_page
-from lmrep.metrics.claims.samples import READ, read_cells
 from lmrep.metrics.reading import read_run_table
 from lmrep.study.config import make_study
 from lmrep.workflow.job import job_log
@@ -16,11 +16,11 @@ from lmrep.workflow.job import job_log
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:
     study = make_study(snakemake.config)
-    files = {name: list(map(Path, snakemake.input[name])) for name in READ}
-    judged, compared = [study.runs[name] for name in study.runs_of("evidence")], candidate_runs(study).values()
-    parts = {"candidates": map(read_candidates, files.pop("candidates"), compared)}
-    for name, paths in files.items():
-        parts[name] = map(read_run_table, paths, [name] * len(paths), judged)
+    compared = candidate_runs(study).values()
+    parts = {"candidates": map(read_candidates, map(Path, snakemake.input.candidates), compared)}
+    for name in READ.keys() - parts.keys():
+        runs = runs_read(study, name)
+        parts[name] = map(read_run_table, map(Path, snakemake.input[name]), [name] * len(runs), runs)
     claims = judge(study, {name: read_cells(name, chain.from_iterable(rows)) for name, rows in parts.items()})
     with replacing(Path(snakemake.output.claims)) as part:
         part.write_text(json.dumps(claims, indent=2) + "\n")

@@ -8,7 +8,6 @@ from lmrep.workflow.job import job_log
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:
-    study = json.loads(snakemake.params.study)
     with replacing(Path(snakemake.output[0])) as part:
-        part.write_text(json.dumps(study, indent=2, sort_keys=True) + "\n")
-    print(f"recorded the study {study['study']}", file=log)
+        part.write_text(json.dumps(snakemake.config, indent=2) + "\n")  # in its order: figures are shown in it
+    print(f"recorded the study {snakemake.config['study']}", file=log)

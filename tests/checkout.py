@@ -15,7 +15,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ("config.yaml", "miniature.yaml", "laptop.yaml", "models.yaml")
 SOURCES = ("Snakefile", *CONFIGS, "rules", "scripts", "lmrep", "figures/captions", "figures/explorer",
-           "figures/lmrep.mplstyle", "resources/miniature", "profiles")  # fmt: skip
+           "figures/lmrep.mplstyle", "resources/miniature", "profiles", "CITATION.cff", "LICENSE")  # fmt: skip
 
 # Runs of some 20 s in an `interruptible` study, one through octaves and jitter, one by L-BFGS; steps of each octave.
 LONG_RUNS = {"gpt2_neurons_jittered": 20, "vit_base_inverted": 80}

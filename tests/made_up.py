@@ -8,9 +8,10 @@ import numpy as np
 import yaml
 from conftest import ROOT
 
+from lmrep.metrics.claims.cells import Cell
 from lmrep.metrics.claims.claim import CLAIMS
 from lmrep.metrics.claims.judge import searches
-from lmrep.metrics.claims.samples import SEARCHES, Cell, View, is_jittered
+from lmrep.metrics.claims.samples import SEARCHES, View, is_jittered
 from lmrep.metrics.claims.verdicts import decide
 from lmrep.study.config import Study, make_study
 from lmrep.study.kinds import OBJECTIVES

@@ -24,11 +24,12 @@ TALLEST = 9.5  # in, the height of a printed page's text
 MARGIN = 0.08  # in, around the page
 GREY = "#555555"  # of text beside the point
 REGIME = 0.12  # in, the line below a title that names a regime
-# What each format would otherwise write into the file: the library's version, the date.
-UNSTAMPED: dict[str, dict[str, Any]] = {
-    ".png": {"Software": None},
-    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    ".svg": {"Date": None, "Creator": None},
+# How each format is written: without what it would otherwise say of the library's version and the date.
+FORMATS: dict[str, dict[str, Any]] = {
+    ".png": {"metadata": {"Software": None}},
+    ".pdf": {"metadata": {"CreationDate": None, "Creator": None, "Producer": None}},
+    ".svg": {"metadata": {"Date": None, "Creator": None}},
+    ".jpg": {"dpi": 200, "pil_kwargs": {"quality": 85, "subsampling": 0, "optimize": True}},  # small, for web pages
 }
 
 Draw = Callable[[Shown], Figure]
@@ -110,12 +111,12 @@ def place_image(
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes `figure` to a png, pdf or svg file. The file does not say when, where or with what it was made.
+    """Writes `figure` to a png, pdf or svg file, or to a jpg of 1400 px for a web page.
 
-    Raises ValueError for any other format.
+    The file does not say when, where or with what it was made. Raises ValueError for any other format.
     """
     path = Path(path)
-    if path.suffix not in UNSTAMPED:
-        raise ValueError(f"{path}: expected a name that ends in {', '.join(UNSTAMPED)}")
+    if path.suffix not in FORMATS:
+        raise ValueError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
     with style.context(["default", str(STYLE)]), replacing(path) as part:
-        figure.savefig(part, format=path.suffix[1:], metadata=UNSTAMPED[path.suffix])
+        figure.savefig(part, format=path.suffix[1:], **FORMATS[path.suffix])

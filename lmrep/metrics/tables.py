@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,7 @@ def _row(values: list[str], table: Table, place: str) -> Row:
     return row
 
 
+@lru_cache(maxsize=1 << 14)  # most values of a table of patches are in many of its rows
 def _value(text: str, kind: type) -> Any:
     """The value that a text stands for, or None."""
     try:

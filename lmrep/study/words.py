@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from lmrep.study.config import Study
+from lmrep.study.kinds import FIGURES
 from lmrep.study.spec import Probe
 
 
@@ -54,3 +56,10 @@ def regimes_text(probes: Iterable[Probe]) -> str:
         who = "" if not own else "Both: " if len(found) == 2 else "All: "
         own.append(f"{who}{'; '.join(common)}")
     return ". ".join(own)
+
+
+def figure_regime(study: Study, name: str) -> str:
+    """The regimes of a figure's probes, for the figure and its caption. Claims are about the main probes."""
+    figure = study.figures[name]
+    runs = study.runs_of("figures") if "claims" in FIGURES[figure.kind].reads else figure.runs
+    return regimes_text(study.runs[run].probe for run in runs)

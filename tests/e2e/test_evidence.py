@@ -1,12 +1,14 @@
-"""All of a study by `report`: its claims by another way, its explorer in a real browser, its page for others."""
+"""All of a study: its claims by another way, its explorer and report in a real browser, its deposit drawn anew."""
 
 import csv
 import json
 import shutil
+import zipfile
 
 import pytest
 import yaml
 from checkout import Checkout, keep, octaves_of
+from crates import issues
 from recomputed import check_claims
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build]
@@ -29,7 +31,7 @@ def few_runs_of_few_steps(config):
 def built(tmp_path_factory):
     checkout = Checkout(tmp_path_factory.mktemp("evidence") / "lmrep")
     checkout.edit("miniature.yaml", few_runs_of_few_steps)
-    done = checkout.miniature("report")
+    done = checkout.miniature("report", "crate")
     assert done.returncode == 0, done.stdout[-4000:]
     return checkout
 
@@ -56,6 +58,28 @@ def test_the_page_for_others_holds_figures_tables_claims_and_the_explorer(built)
     page = (built / "figures/miniature/report.html").read_text()
     names = "claims.png", "claims.md", "representational_accuracy.png", "accuracy.tsv", "explorer.html"
     assert all(name in page for name in names)
+
+
+def test_the_deposit_is_valid_and_its_figures_are_drawn_anew_without_a_run(built, tmp_path):
+    class Deposit(Checkout):
+        def __init__(self, folder):
+            self.folder = folder
+
+    with zipfile.ZipFile(built / "results/miniature/miniature.crate.zip") as crate:
+        crate.extractall(tmp_path / "deposit")
+    assert issues(tmp_path / "deposit", tmp_path) == []
+    deposit = Deposit(tmp_path / "deposit")
+    drawn = built.bytes_of("figures/miniature")
+    figures = {name for name in drawn if name.endswith(".png")}
+    assert deposit.bytes_of("figures/miniature").keys() == drawn.keys() - {"figures/miniature/report.html"}
+    assert deposit.planned("figures", "evidence") == {"figures": 1, "evidence": 1} or not deposit.planned("figures")
+    shutil.rmtree(deposit / "figures/miniature")
+    planned = deposit.planned("figures", "evidence")
+    assert {rule for rule in planned if not rule.startswith("draw_")} <= {"figures", "evidence", "judge_claims"}
+    done = deposit.miniature("figures", "evidence")
+    assert done.returncode == 0, done.stdout[-4000:]
+    again = deposit.bytes_of("figures/miniature")
+    assert {name: again[name] for name in figures} == {name: drawn[name] for name in figures}
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from lmrep.metrics.claims import features, inversion
+from lmrep.metrics.claims.cells import Cells
 from lmrep.metrics.claims.claim import CLAIMS, Claim, has_runs, main_probes, other_model
-from lmrep.metrics.claims.samples import ARTICLE, SEARCHES, Cells, View
+from lmrep.metrics.claims.samples import ARTICLE, SEARCHES, View
 from lmrep.metrics.claims.statistics import FEWEST
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, WHERE, Measured, Rule, decide
 from lmrep.study.config import Study

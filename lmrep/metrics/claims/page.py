@@ -23,7 +23,7 @@ from lmrep.metrics.claims.words import (
 
 Entry = Mapping[str, Any]  # of claims.json
 LINE = 120
-PAGES = "snakemake --cores all docs/claims.md figures/gallery/claims.png"
+PAGES = "snakemake --cores all pages"
 
 OTHERWISE = {  # what differs in `others` of an entry
     "descent": "by another descent", "regime": "in another regime", "stem": "behind another stem",

@@ -1,11 +1,11 @@
 """The rows of a study's tables as arrays [panel, seed, block, ...], for one model and one way of asking it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 import numpy as np
 
+from lmrep.metrics.claims.cells import Cell, Cells
 from lmrep.metrics.claims.statistics import Array
 from lmrep.study.config import Study
 from lmrep.study.kinds import OBJECTIVES
@@ -13,51 +13,6 @@ from lmrep.study.spec import Probe, Run
 
 SEARCHES = ("lbfgs", "adam", "gradient")  # optimisers of a match, the one that gets nearest to its goal first
 ARTICLE = "gradient"  # the article's
-
-
-class Cell(NamedTuple):
-    """One optimised image of a run."""
-
-    panel: str
-    seed: int
-    block: int
-
-
-Cells = Mapping[Cell, Mapping[str, Array]]  # columns of a table; one value, or one for each patch, row or candidate
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What claims read of a table: the column that names the panel, those with values, and what numbers the rows."""
-
-    panel: str
-    values: tuple[str, ...]
-    number: str = ""
-
-
-READ = {
-    "patches": Columns("panel", ("change",), "patch"),
-    "accuracy": Columns(
-        "image", ("ssim", "ssim_earlier", "ssim_grey", "ssim_start", "output_distance_ratio", "high_frequency_error")
-    ),
-    "rows": Columns("image", ("ssim",), "row"),
-    "candidates": Columns("image", ("ssim", "output_distance"), "candidate"),
-}
-
-
-def read_cells(table: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, Cells]:
-    """The rows of one of READ, by run and image. Numbered rows of an image stand in order, as its table has them."""
-    columns = READ[table]
-    found: dict[str, dict[Cell, dict[str, list[float]]]] = {}
-    for row in rows:
-        cells = found.setdefault(row["run"], {})
-        cell = cells.setdefault(Cell(str(row[columns.panel]), row["seed"], row["layer"]), {})
-        for column in columns.values:
-            cell.setdefault(column, []).append(row[column])
-    return {
-        run: {cell: {name: np.array(values) for name, values in entry.items()} for cell, entry in cells.items()}
-        for run, cells in found.items()
-    }
 
 
 @dataclass(frozen=True)

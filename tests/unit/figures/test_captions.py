@@ -1,23 +1,16 @@
 """Captions: each can be rendered, says its study, and names the regime of the probes if there is one to name."""
 
-from types import SimpleNamespace
-
 import pytest
-from conftest import ROOT
-from jinja2 import Environment, StrictUndefined
 
-CAPTIONS = sorted((ROOT / "figures/captions").glob("*.rst"))
+from lmrep.figures import gallery
+
+CAPTIONS = sorted(gallery.CAPTIONS.glob("*.rst"))
 REGIME = "DCT basis of 12 px patches; BOS first"
 
 
 def rendered(path, regime):
     """A caption as the report has it, on one line."""
-    snakemake = SimpleNamespace(
-        params=SimpleNamespace(title="A title", regime=regime), config={"study": "laptop"},
-        wildcards=SimpleNamespace(figure="a_figure"),
-    )  # fmt: skip
-    page = Environment(undefined=StrictUndefined).from_string(path.read_text()).render(snakemake=snakemake)
-    return " ".join(page.split())
+    return " ".join(gallery.caption(path.stem, "A title", regime, "laptop", "a_figure").split())
 
 
 @pytest.mark.parametrize("path", CAPTIONS, ids=lambda path: path.stem)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from made_up import IMAGES, SEEDS, STUDY, accuracy, change, make_cells, make_config, verdict, view_of
 
+from lmrep.metrics.claims.cells import read_cells
 from lmrep.metrics.claims.claim import CLAIMS, main_probes
 from lmrep.metrics.claims.inversion import unfinished
 from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, tally
-from lmrep.metrics.claims.samples import ARTICLE, Sample, read_cells
+from lmrep.metrics.claims.samples import ARTICLE, Sample
 from lmrep.metrics.claims.statistics import FEWEST
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, decide, early_blocks, measure
 from lmrep.study.config import make_study

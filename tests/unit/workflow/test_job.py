@@ -52,9 +52,7 @@ PATCH = {"run": "r", "layer": 1, "panel": "3", "patch": 0, "change": 0.5, "seed"
 
 def record_study(path):
     """Runs the script of a rule as Snakemake does."""
-    job = SimpleNamespace(
-        log=[f"{path}.log"], output=[str(path)], params=SimpleNamespace(study=f'{{"study": "{"x" * 5000}"}}')
-    )
+    job = SimpleNamespace(log=[f"{path}.log"], output=[str(path)], config={"study": "x" * 5000})
     runpy.run_path(str(ROOT / "scripts" / "record_study.py"), {"snakemake": job})
 
 
@@ -64,7 +62,7 @@ WRITERS = {
     "study.json": record_study,
 } | {
     f"figure.{kind}": lambda path: save_figure(make_canvas(5, Shown("A title", {}, {}))[0], path)
-    for kind in ("png", "pdf", "svg")
+    for kind in ("png", "pdf", "svg", "jpg")
 }  # fmt: skip
 
 

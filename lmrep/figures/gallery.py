@@ -1,0 +1,60 @@
+"""The gallery: every figure of the studies at page width, with its caption and the verdicts that rest on it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from lmrep.metrics.claims.page import PAGES, cell, sentence, short_verdict
+from lmrep.metrics.claims.words import by_claim
+from lmrep.study.config import Figure, Study
+from lmrep.study.words import figure_regime
+
+CAPTIONS = Path(__file__).resolve().parents[2] / "figures" / "captions"
+HEAD = f"""# Gallery
+
+Every figure of the studies that were built, with its caption and the [verdicts](claims.md) that rest on it.
+`{PAGES}` writes this page after their builds: do not edit it. Full sizes are in `figures/<study>/`."""
+
+
+def caption(kind: str, title: str, regime: str, study: str, figure: str = "") -> str:
+    """The caption of a kind of figure as Snakemake's report renders it, in reStructuredText without links."""
+    snakemake = SimpleNamespace(
+        params=SimpleNamespace(title=title, regime=regime), config={"study": study},
+        wildcards=SimpleNamespace(figure=figure),
+    )  # fmt: skip
+    text = (CAPTIONS / f"{kind}.rst").read_text()
+    return Environment(undefined=StrictUndefined).from_string(text).render(snakemake=snakemake).strip()
+
+
+def verdicts(name: str, claims: Sequence[Mapping[str, Any]]) -> str:
+    """What a figure says of the article's sentences: a line a sentence, with the verdict on each model."""
+    found = by_claim(entry for entry in claims if entry["figure"] == name)
+    said = {
+        claim: "; ".join(f"{model}: {short_verdict(entry)}" for model, entry in entries.items())
+        for claim, entries in found.items()
+    }
+    return "\n".join(f"- {sentence(claim)} {verdict}." for claim, verdict in said.items())
+
+
+def entry(study: Study, figure: Figure, picture: str, claims: Sequence[Mapping[str, Any]]) -> str:
+    """One figure: `picture` is the link to it."""
+    text = caption(figure.kind, figure.title, figure_regime(study, figure.name), study.name, figure.name)
+    text = text.removeprefix(f"**{figure.title}.** ").replace("``", "`")
+    parts = [
+        f"### {figure.title}", f"![{cell(figure.title)}]({picture})",
+        f"`{figure.name}`", f"<details><summary>How to read it</summary>\n\n{text}\n\n</details>",
+        verdicts(figure.name, claims),
+    ]  # fmt: skip
+    return "\n\n".join(filter(None, parts))
+
+
+def gallery(studies: Sequence[tuple[Study, Mapping[str, str], Sequence[Mapping[str, Any]]]]) -> str:
+    """docs/gallery.md. studies: each with the links to the pictures of its figures, by name, and its claims."""
+    parts = [HEAD]
+    for study, pictures, claims in studies:
+        parts.append(f"## Study {study.name}")
+        parts += [entry(study, study.figures[name], picture, claims) for name, picture in pictures.items()]
+    return "\n\n".join(parts) + "\n"

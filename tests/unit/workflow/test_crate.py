@@ -1,0 +1,98 @@
+"""The crate of a study: every file is named as it is, local inputs come along, and the config leads to them."""
+
+import hashlib
+import json
+import zipfile
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT
+
+from lmrep.files import write_arrays
+from lmrep.study.config import make_study
+from lmrep.workflow.crate import local_inputs, write_crate
+
+SPLASH = {"url": "https://example.org/splash.png", "sha256": "ab" * 32}
+HUB = {"label": "Far", "family": "gpt2", "width": 108, "depth": 6, "heads": 3, "repo": "some/one", "revision": "1" * 40,
+       "file": "model.safetensors", "sha256": "cd" * 32}  # fmt: skip
+
+
+@pytest.fixture
+def packed(tmp_path, monkeypatch):
+    """The crate of a study with a local picture, one from the web and weights from the hub, and its metadata."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.png").write_bytes(b"a picture")
+    config = yaml.safe_load((ROOT / "miniature.yaml").read_text())
+    for weights in config["weights"].values():
+        weights["path"] = str(ROOT / weights["path"])
+    config["images"] |= {"mine": {"path": "mine.png"}, "splash": SPLASH}
+    config["weights"]["far"] = HUB
+    made = tmp_path / "results/miniature/runs/a.safetensors", tmp_path / "results/miniature/claims.json"
+    made[0].parent.mkdir(parents=True)
+    write_arrays(made[0], {"images": np.zeros(3)}, {"versions": {"torch": "2.15.0"}})
+    made[1].write_text("[]")
+    runs, products = ([path.relative_to(tmp_path)] for path in made)
+    count = write_crate(tmp_path / "x.zip", make_study(config), config, ROOT, runs, products)
+    with zipfile.ZipFile(tmp_path / "x.zip") as crate:
+        crate.extractall(tmp_path / "out")
+        assert len(crate.namelist()) == count + 1  # and the metadata
+    graph = json.loads((tmp_path / "out/ro-crate-metadata.json").read_text())["@graph"]
+    return tmp_path / "out", {entity["@id"]: entity for entity in graph}
+
+
+def test_every_file_is_named_with_its_hash_and_size(packed):
+    folder, graph = packed
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"ro-crate-metadata.json"}
+    assert names == {name for name, entity in graph.items() if "File" in entity["@type"]}
+    for name in names:
+        content = (folder / name).read_bytes()
+        assert graph[name]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert graph[name]["contentSize"] == str(len(content))
+
+
+def test_the_build_names_what_went_in_and_what_came_out(packed):
+    _, graph = packed
+    build = graph["#build"]
+    assert {entity["@id"] for entity in build["result"]} == {
+        "results/miniature/runs/a.safetensors", "results/miniature/claims.json",
+    }  # fmt: skip
+    asked = {entity["@id"] for entity in build["object"]}
+    assert asked >= {"miniature.yaml", SPLASH["url"], "resources/miniature/gpt2_mini.safetensors"}
+    (far,) = (graph[name] for name in asked if "some/one" in name)
+    assert far["sha256"] == HUB["sha256"] and graph[SPLASH["url"]]["sha256"] == SPLASH["sha256"]
+    assert graph["#torch"]["softwareVersion"] == "2.15.0" and build["instrument"] == {"@id": "Snakefile"}
+
+
+def test_the_config_in_it_leads_to_the_local_files_in_it(packed):
+    folder, _ = packed
+    config = yaml.safe_load((folder / "miniature.yaml").read_text())
+    assert (folder / config["images"]["mine"]["path"]).read_bytes() == b"a picture"
+    own = yaml.safe_load((ROOT / "miniature.yaml").read_text())
+    assert {name: values.get("path") for name, values in config["weights"].items()} == {
+        **{name: values["path"] for name, values in own["weights"].items()}, "far": None,
+    }  # fmt: skip
+    assert {key: config[key] for key in ("runs", "probes", "figures")} == {
+        key: own[key] for key in ("runs", "probes", "figures")
+    }
+
+
+def test_a_folder_of_weights_comes_along_whole(tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "model" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "model" / name).write_text(name)
+    _, found = local_inputs({"weights": {"mine": {"path": str(tmp_path / "model")}}, "images": {}}, ROOT)
+    assert {name: path.read_text() for name, path in found.items()} == {
+        f"inputs/mine/model/{name}": name for name in ("config.json", "model.safetensors")
+    }
+
+
+@pytest.mark.workflow
+def test_the_crate_conforms_to_its_profile(packed, tmp_path):
+    from crates import issues
+
+    folder, _ = packed
+    assert issues(folder, tmp_path) == []
+    metadata = folder / "ro-crate-metadata.json"
+    metadata.write_text(metadata.read_text().replace('"instrument"', '"tool"'))
+    assert any("instrument" in issue for issue in issues(folder, tmp_path))
