@@ -39,16 +39,21 @@ rule measure_run:
         "../scripts/measure_run.py"
 
 
+def merged(folder):
+    """The tables of several runs. All but that of patches, which is too long for it, are in the report."""
+    places = {table: f"{RESULTS}/{folder}/{table}.tsv" for table in TABLES}
+    caption = "../figures/captions/tables.rst"
+    shown = {
+        table: report(path, caption=caption, category="Tables") for table, path in places.items() if table != "patches"
+    }
+    return places | shown
+
+
 rule merge_tables:
     input:
         **{table: [table_path(table, run) for run in study.runs_of("figures")] for table in TABLES},
     output:
-        **{
-            table: report(
-                f"{RESULTS}/metrics/{table}.tsv", caption="../figures/captions/tables.rst", category="Tables"
-            )
-            for table in TABLES
-        },
+        **merged("metrics"),
     log:
         f"{LOGS}/merge_tables.log",
     benchmark:
@@ -72,12 +77,7 @@ use rule merge_tables as merge_evidence with:
     input:
         **{table: [table_path(table, run) for run in study.runs_of("evidence")] for table in TABLES},
     output:
-        **{
-            table: report(
-                f"{RESULTS}/evidence/{table}.tsv", caption="../figures/captions/tables.rst", category="Tables"
-            )
-            for table in TABLES
-        },
+        **merged("evidence"),
     log:
         f"{LOGS}/merge_evidence.log",
     benchmark:

@@ -32,9 +32,10 @@ def heed_interrupts() -> None:
 
 
 class Checkout:
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, sources: Collection[str] = SOURCES):
+        """`sources`: what to copy; nothing if the folder is a checkout already."""
         self.folder = folder
-        for source in SOURCES:
+        for source in sources:
             if (ROOT / source).is_dir():
                 shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
             else:

@@ -31,7 +31,8 @@ PROFILES = {  # URI: name, version
 TERMS = {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"}
 CODE = (  # what a build needs of the checkout, and what says what it is
     "rules", "scripts", "lmrep", "figures/captions", "figures/explorer", "figures/lmrep.mplstyle", "profiles", "docs",
-    "README.md", "LICENSE", "CITATION.cff", "codemeta.json", "pyproject.toml", "requirements.lock",
+    "resources/miniature/recipe.yaml", "README.md", "LICENSE", "CITATION.cff", "codemeta.json", "pyproject.toml",
+    "requirements.lock",
 )  # fmt: skip
 TSV = "text/tab-separated-values"
 MEDIA = {".safetensors": "application/octet-stream", ".tsv": TSV, ".md": "text/markdown"}  # else Python knows, or text

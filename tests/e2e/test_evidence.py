@@ -61,18 +61,14 @@ def test_the_page_for_others_holds_figures_tables_claims_and_the_explorer(built)
 
 
 def test_the_deposit_is_valid_and_its_figures_are_drawn_anew_without_a_run(built, tmp_path):
-    class Deposit(Checkout):
-        def __init__(self, folder):
-            self.folder = folder
-
     with zipfile.ZipFile(built / "results/miniature/miniature.crate.zip") as crate:
         crate.extractall(tmp_path / "deposit")
     assert issues(tmp_path / "deposit", tmp_path) == []
-    deposit = Deposit(tmp_path / "deposit")
+    deposit = Checkout(tmp_path / "deposit", sources=())
     drawn = built.bytes_of("figures/miniature")
     figures = {name for name in drawn if name.endswith(".png")}
     assert deposit.bytes_of("figures/miniature").keys() == drawn.keys() - {"figures/miniature/report.html"}
-    assert deposit.planned("figures", "evidence") == {"figures": 1, "evidence": 1} or not deposit.planned("figures")
+    assert deposit.planned("figures", "evidence") == {}
     shutil.rmtree(deposit / "figures/miniature")
     planned = deposit.planned("figures", "evidence")
     assert {rule for rule in planned if not rule.startswith("draw_")} <= {"figures", "evidence", "judge_claims"}
@@ -202,3 +198,19 @@ def test_the_explorer_is_accessible_and_fits_the_screen(opened, size, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
     if size == "phone":
         page.tap("#pane-b input[type=range]")
+
+
+@with_browser
+def test_the_report_opens_without_network_and_shows_a_figure(browser, built):
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    page, complaints = context.new_page(), []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.goto((built / "figures/miniature/report.html").as_uri())
+    assert "figures and tables of study miniature" in page.inner_text("body")
+    page.get_by_text("Figures", exact=True).click()
+    row = page.locator("tr", has_text="token_importance")
+    row.locator("a, button").first.click()
+    page.wait_for_function("[...document.images].some(image => image.complete && image.naturalWidth == 1400)")
+    assert complaints == []
+    context.close()
