@@ -7,6 +7,7 @@ from lmrep.inputs.places import pin_place
 from lmrep.workflow.announce import announcement, check_network
 from lmrep.workflow.job import forget_refusals, refusal_place
 from lmrep.workflow.session import begin_build, end_with_build, hold_folder
+from lmrep.workflow.source import keep_sources
 
 # Snakemake reads the rules again for each job. This ends such a process with its build.
 or_refuse(end_with_build)
@@ -18,6 +19,7 @@ def begin():
     """Refuses a second build of the study in this folder. Jobs on this machine end with the build."""
     or_refuse(hold_folder, Path(".snakemake"), study.name)
     forget_refusals(Path(LOGS))
+    keep_sources()  # each job reads the rules again
     if engine.runs_here:
         begin_build()
 

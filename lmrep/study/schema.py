@@ -15,6 +15,7 @@ from jsonschema.validators import extend
 
 from lmrep.errors import InputError
 from lmrep.study import kinds
+from lmrep.study.reading import Loader
 
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
 LONGEST = 200  # characters of a complaint: jsonschema quotes the value, which may be a whole section
@@ -44,7 +45,7 @@ Validator = extend(Draft202012Validator, KEYWORDS)  # type: ignore[no-untyped-ca
 @cache
 def schema() -> dict[str, Any]:
     """The JSON schema of a config: the file beside this one, with the kinds that there are."""
-    found: dict[str, Any] = yaml.safe_load(SCHEMA.read_text())
+    found: dict[str, Any] = yaml.load(SCHEMA.read_text(), Loader)
     tables: dict[str, Iterable[str]] = {"family": kinds.FAMILIES, "objective": kinds.OBJECTIVES}
     tables |= {"optimiser": kinds.OPTIMISERS, "figure": kinds.FIGURES, "basis": kinds.BASES}
     for name, table in tables.items():

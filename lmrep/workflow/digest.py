@@ -3,12 +3,13 @@
 Snakemake does not see an edit to an imported module. A digest passed as a param does.
 """
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+from lmrep.workflow.source import Import, read_source
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "lmrep"
@@ -43,14 +44,14 @@ def packages(module: str) -> Iterator[str]:
     return (".".join(parts[:end]) for end in range(1, len(parts)))
 
 
-def absolute(node: ast.ImportFrom, importer: str) -> str:
-    """The module that `from ... import` names, with the dots of a relative import resolved."""
-    if not node.level:
-        return node.module or ""
+def absolute(entry: Import, importer: str) -> str:
+    """The module that an import names, with the dots of a relative one resolved."""
+    if not entry.level:
+        return entry.module
     path = module_path(importer)
     parts = importer.split(".")
     package = parts if path and path.name == "__init__.py" else parts[:-1]
-    return ".".join([*package[: len(package) - node.level + 1], *filter(None, [node.module])])
+    return ".".join([*package[: len(package) - entry.level + 1], *filter(None, [entry.module])])
 
 
 def imported_modules(module: str) -> set[str]:
@@ -62,15 +63,11 @@ def imported_modules(module: str) -> set[str]:
     if path is None:
         raise ModuleNotFoundError(f"{module}: expected a module of {PACKAGE} in {ROOT}")
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            source = absolute(node, module)
-            found.add(source)
-            if source.partition(".")[0] == PACKAGE:  # a name may be a module or something in one
-                names = (f"{source}.{alias.name}" for alias in node.names)
-                found |= {name for name in names if module_path(name)}
+    for entry in read_source(path).imports:
+        source = absolute(entry, module)
+        found.add(source)
+        if source.partition(".")[0] == PACKAGE:  # a name may be a module or something in one
+            found |= {name for name in (f"{source}.{name}" for name in entry.names) if module_path(name)}
     ours = {name for name in found if name.partition(".")[0] == PACKAGE}
     missing = sorted(name for name in ours if not module_path(name))
     if missing:
@@ -92,18 +89,6 @@ def modules_behind(*modules: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def code_only(source: str) -> str:
-    """The source without comments, docstrings and layout."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and body:
-            first = body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and type(first.value.value) is str:
-                node.body = body[1:]
-    return ast.unparse(tree)
-
-
 @cache
 def code_digest(*modules: str, script: str = "") -> str:
     """16 hex digits that change with any edit to the code of the modules, of what they import, or of `script`.
@@ -114,7 +99,7 @@ def code_digest(*modules: str, script: str = "") -> str:
     paths = [module_path(module) for module in modules_behind(*modules) if module in modules or module not in SILENT]
     paths += [ROOT / script] if script else []
     for path in filter(None, paths):
-        digest.update(f"{path.relative_to(ROOT)}\n{code_only(path.read_text())}\n".encode())
+        digest.update(f"{path.relative_to(ROOT)}\n{read_source(path).code}\n".encode())
     if f"{PACKAGE}.figures.page" in modules_behind(*modules):
         digest.update((ROOT / STYLE).read_bytes())
     return digest.hexdigest()[:16]

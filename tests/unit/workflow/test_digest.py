@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 from lmrep.study import kinds
-from lmrep.workflow import digest
+from lmrep.workflow import digest, source
 
 RUN = ("lmrep.workflow.optimise", "lmrep.descent.objectives", "lmrep.descent.optimisers", "lmrep.probe.stem")
 CHARTS = ("lmrep.figures.charts",)
@@ -123,6 +123,22 @@ def test_a_module_of_ours_that_is_not_there_is_an_error(root, source):
         code_digest("lmrep.probe.new")
     with pytest.raises(ModuleNotFoundError, match=r"lmrep\.nowhere"):
         code_digest("lmrep.nowhere")
+
+
+def test_what_was_parsed_is_kept_for_other_processes_by_content(root, monkeypatch):
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(source, "known", {})
+    before = code_digest(*RUN)
+    source.keep_sources()
+    monkeypatch.setattr(source, "known", {})
+    monkeypatch.setattr(source, "parse", lambda text: pytest.fail("parsed again"))
+    assert code_digest(*RUN) == before
+    monkeypatch.undo()
+    monkeypatch.chdir(root)
+    for broken in ("", "[]", '{"x": 1}', '{"x": ["y", [1]]}'):
+        source.KEPT.write_text(broken)
+        source.known.clear()
+        assert code_digest(*RUN) == before
 
 
 def test_figures_depend_on_the_style(root):
