@@ -137,8 +137,9 @@ def shorten(config: dict, steps: int = 3) -> None:
 
 
 def interruptible(config: dict) -> None:
-    """Two runs long enough to be interrupted, with a state every second; all others are short."""
+    """Two runs long enough to be interrupted, with a state every second, and two short ones."""
     shorten(config)
+    keep(config, [*LONG_RUNS, "gpt2_neurons", "gpt2_match"])
     config["checkpoint"] = 1
     for name, steps in LONG_RUNS.items():
         run = config["runs"][name]

@@ -49,7 +49,7 @@ def test_a_build_that_is_killed_again_and_again_ends_in_the_same_bytes(unbroken,
 
     def check() -> None:
         found = checkout.products()
-        assert found.keys() == expected.keys() and len(found) == 9 + 11 + 5 * 12 + 1
+        assert found.keys() == expected.keys() and len(found) > 4 * (1 + 5)  # run files and tables, and figures
         assert [path for path in found if found[path] != expected[path]] == []
 
     while kills < KILLS:
