@@ -1,9 +1,13 @@
 """What tests share: tiny weight files, and probes on them, made once."""
 
+import os
 import time
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # threads of several processes wait for each other: a third of the speed
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parents[1]
 pytest_plugins = ("counts",)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -119,4 +120,6 @@ def save_figure(figure: Figure, path: Path) -> None:
     if path.suffix not in FORMATS:
         raise ValueError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
     with style.context(["default", str(STYLE)]), replacing(path) as part:
-        figure.savefig(part, format=path.suffix[1:], **FORMATS[path.suffix])
+        file = BytesIO()  # Pillow does not notice that a disk is full
+        figure.savefig(file, format=path.suffix[1:], **FORMATS[path.suffix])
+        part.write_bytes(file.getvalue())

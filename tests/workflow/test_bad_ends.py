@@ -15,6 +15,7 @@ RUN = "results/miniature/runs/gpt2_match.safetensors"
 @pytest.mark.parametrize("retries", [[], ["--retries", "2"]], ids=["here", "as on a cluster"])
 def test_a_run_that_fails_on_bad_input_says_so_once(tmp_path, retries):
     checkout = Checkout(tmp_path / "lmrep")
+    checkout.edit("miniature.yaml", shorten)
     assert checkout.miniature(RUN, "--until", "fetch_image").returncode == 0
     picture = next((checkout / "resources/images").glob("chelsea-*.png"))
     picture.write_bytes(b"rubbish")

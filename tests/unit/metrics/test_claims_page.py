@@ -128,7 +128,7 @@ def test_the_document_has_every_rule_and_every_study():
     assert [row[0].split(". ")[0] for row in verdicts[1:]] == [str(number) for number in claim_numbers().values()]
     assert all(row[1:] == ["holds 0.250", "open", "open"] for row in verdicts[1:])
     assert "evidence --configfile miniature.yaml\nsnakemake --cores all evidence --configfile laptop.yaml\n" in page
-    assert page.endswith("\nsnakemake --cores all docs/claims.md figures/gallery/claims.png\n```\n")
+    assert page.endswith("\nsnakemake --cores all pages\n```\n")
     assert f"- laptop: 0 holds, 0 fails, {2 * len(CLAIMS)} open.\n" in page
 
 
