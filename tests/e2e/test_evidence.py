@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -58,6 +60,18 @@ def test_the_page_for_others_holds_figures_tables_claims_and_the_explorer(built)
     page = (built / "figures/miniature/report.html").read_text()
     names = "claims.png", "claims.md", "representational_accuracy.png", "accuracy.tsv", "explorer.html"
     assert all(name in page for name in names)
+
+
+def test_the_pages_of_the_documentation_are_written_from_what_was_built(built):
+    done = built.miniature("pages")
+    assert done.returncode == 0, done.stdout[-4000:]
+    page = (built / "docs/gallery.md").read_text()
+    pictures = re.findall(r"!\[.*\]\((.*)\)", page)
+    drawn = {path.stem for path in (built / "figures/miniature").glob("*.png")}
+    assert {Path(picture).stem for picture in pictures} == drawn
+    assert all((built / "docs" / picture).is_file() for picture in pictures)
+    assert ", miniature" in (built / "docs/claims.md").read_text()
+    assert (built / "figures/gallery/claims.png").is_file()
 
 
 def test_the_deposit_is_valid_and_its_figures_are_drawn_anew_without_a_run(built, tmp_path):
