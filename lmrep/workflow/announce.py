@@ -53,7 +53,7 @@ def announcement(
     if here:
         found = forecast.begin(study.name, forecast.forecast(study, runs, gpus, cores, cards))
         takes = f"will take about {forecast.duration(found.seconds())} here"
-        takes += ", by the speed of earlier ones" if found.known else ""
+        takes += ", by the speed of earlier ones" if found.known else ", a guess that the first run corrects"
         device = f"on the CPU, {cores} cores"
     else:
         forecast.forget(study.name)

@@ -16,7 +16,7 @@ from checkout import Checkout, interruptible, shorten
 from lmrep.files import read_arrays
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build]
-KILLS = int(os.environ.get("LMREP_KILLS", 3))
+KILLS = int(os.environ.get("LMREP_KILLS", 2))
 BUILD = ("snakemake", "--cores", "2", "figures", "--configfile", "miniature.yaml")
 RUNS = "results/miniature/runs"
 
