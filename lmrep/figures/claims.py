@@ -140,15 +140,15 @@ def read_rows(shown: Shown, models: int, detail: Detail) -> list[Row]:
     return rows
 
 
-def fit_rows(shown: Shown, models: int, room: float) -> list[Row]:
-    """Rows no higher than `room` in together, with as much small print as that leaves.
+def fit_rows(shown: Shown, models: int, room: float) -> tuple[list[Row], Detail]:
+    """Rows no higher than `room` in together, with as much small print as that leaves, and how much that is.
 
     Raises ValueError where even the sentences alone are higher.
     """
     for detail in DETAILS:
         rows = read_rows(shown, models, detail)
         if sum(row.height for row in rows) + PLACE * len({row.place for row in rows}) <= room:
-            return rows
+            return rows, detail
     raise ValueError(f"expected fewer sentences, got {len(rows)}: they are higher than a page")
 
 
@@ -223,7 +223,7 @@ def draw_claims(shown: Shown) -> Figure:
     tall = max(text_width(line, NAME, "bold") if slim else NAME_LINE * (head.count("\n") + 1)
                for head in heads for line in head.splitlines())  # fmt: skip
     top = title_height(shown) + 0.04 + tall + 0.04
-    rows = fit_rows(shown, len(models), TALLEST - top - FOOT - MARGIN)
+    rows, detail = fit_rows(shown, len(models), TALLEST - top - FOOT - MARGIN)
     height = top + sum(row.height for row in rows) + PLACE * len({row.place for row in rows}) + FOOT + MARGIN
     figure, axes = make_canvas(height, shown)
     for index, head in enumerate(heads):
@@ -238,10 +238,7 @@ def draw_claims(shown: Shown) -> Figure:
             draw_row(axes, row, models, y)
             y += row.height
     axes.plot([MARGIN, PAGE - MARGIN], [y + 0.03, y + 0.03], color=GREY, linewidth=0.6)
-    draw_key(
-        axes,
-        f"grey: for contrast     \N{EN DASH} not asked     {DEPENDS} depends on     [95 % interval]     "
-        f"{tally_text(shown.claims)}",
-        y + 0.16,
-    )
+    key = ["grey: for contrast", "\N{EN DASH} not asked", f"{DEPENDS} depends on"]
+    key += ["[95 % interval]"] * (detail.intervals and not slim)
+    draw_key(axes, "     ".join([*key, tally_text(shown.claims)]), y + 0.16)
     return figure

@@ -1,5 +1,6 @@
 """Figures as pages: the style, a canvas measured in inches, and files with the same bytes every time."""
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from io import BytesIO
@@ -55,7 +56,9 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 
 def fold(text: str, width: float, size: float, weight: str = "normal") -> str:
-    """`text` on as many lines as it needs at `size` pt to stay within `width` in. Words longer than that are cut."""
+    """`text` on as many lines as it needs at `size` pt to stay within `width` in. Longer words are cut, after a
+    hyphen if they have one.
+    """
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -64,10 +67,13 @@ def fold(text: str, width: float, size: float, weight: str = "normal") -> str:
             continue
         if lines[-1]:
             lines.append("")
-        for letter in word:
-            if lines[-1] and text_width(lines[-1] + letter, size, weight) > width:
+        for piece in re.split(r"(?<=-)", word):
+            if lines[-1] and text_width(lines[-1] + piece, size, weight) > width:
                 lines.append("")
-            lines[-1] += letter
+            for letter in piece:
+                if lines[-1] and text_width(lines[-1] + letter, size, weight) > width:
+                    lines.append("")
+                lines[-1] += letter
     return "\n".join(lines)
 
 

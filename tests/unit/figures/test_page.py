@@ -138,6 +138,7 @@ def test_the_same_figure_is_the_same_bytes(draw, tmp_path):
 def test_text_folds_at_its_width():
     assert fold("one two", 5, 7) == "one two"
     assert fold("", 1, 7) == ""
+    assert fold("SmolLM2-135M (laptop)", text_width("135M (laptop)", 7) + 0.01, 7) == "SmolLM2-\n135M (laptop)"
     for text in ("a few words " * 9, "W" * 99, f"short {'long' * 20} short"):
         folded = fold(text, 1.0, 7)
         assert all(text_width(line, 7) <= 1.0 for line in folded.splitlines())
