@@ -15,6 +15,7 @@ from lmrep.figures.shown import Shown
 from lmrep.metrics.claims.claim import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN
 from lmrep.metrics.claims.words import (
+    GATE,
     NONE,
     by_claim,
     claim_numbers,
@@ -119,7 +120,8 @@ def read_cell(entry: Mapping[str, Any], width: float, detail: Detail) -> Cell:
         number, small = "", [NONE]
     else:
         number, small = number_text(entry["number"], 2), [interval_text(entry["interval"], 2)] * detail.intervals
-        small += [number_of(entry)] * detail.intervals
+        of = number_of(entry)
+        small.append(of if detail.intervals else GATE * of.startswith(GATE))
     small.append(depends if detail.causes else depends[:1])
     lines = [fold_once(text.replace("-", MINUS), width - MARK - 0.06, SMALL) for text in small if text]
     return Cell(entry["verdict"], entry["contrast"], number.replace("-", MINUS), "\n".join(lines).splitlines())
@@ -239,6 +241,8 @@ def draw_claims(shown: Shown) -> Figure:
             y += row.height
     axes.plot([MARGIN, PAGE - MARGIN], [y + 0.03, y + 0.03], color=GREY, linewidth=0.6)
     key = ["grey: for contrast", "\N{EN DASH} not asked", f"{DEPENDS} depends on"]
+    small = [line for row in rows for cell in row.cells.values() for line in cell.small]
+    key += [f"{GATE}: a condition of asking"] * any(line.startswith(GATE) for line in small)
     key += ["[95 % interval]"] * (detail.intervals and not slim)
     draw_key(axes, "     ".join([*key, tally_text(shown.claims)]), y + 0.16)
     return figure

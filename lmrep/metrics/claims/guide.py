@@ -60,7 +60,8 @@ MEANING = {  # of WHERE, where its words leave a question
 
 KEY = (
     f"`{DEPENDS}`: the verdict depends on the descent, the regime, the stem, the seed or the image. `-`: not asked of "
-    "this model. In brackets: the sentence is not about this model, which is there for contrast."
+    "this model. `(gate)`: the number is that of a condition of asking. In brackets: the sentence is not about this "
+    "model, which is there for contrast."
 )
 
 ELSEWHERE = (

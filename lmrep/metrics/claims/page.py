@@ -10,6 +10,7 @@ from lmrep.metrics.claims.guide import DEPENDS, ELSEWHERE, HEAD, KEY, MEANING, N
 from lmrep.metrics.claims.statistics import LEVEL
 from lmrep.metrics.claims.verdicts import OPEN, WHERE
 from lmrep.metrics.claims.words import (
+    GATE,
     by_claim,
     claim_numbers,
     count_text,
@@ -67,6 +68,7 @@ def short_verdict(entry: Entry | None) -> str:
         return "-"
     star = DEPENDS if entry["depends_on"] else ""
     number = "" if entry["number"] is None else number_text(entry["number"])
+    number += f" ({GATE})" * (bool(number) and number_of(entry).startswith(GATE))
     text = f"{entry['verdict']}{star} {number}".strip()
     return f"({text})" if entry["contrast"] else text
 

@@ -12,6 +12,7 @@ PLACES = (  # of the article, in its order
 )  # fmt: skip
 Claims = Iterable[Mapping[str, Any]]  # of claims.json
 NONE = "not measured"
+GATE = "gate"  # what the number is of where a condition of asking decides
 
 
 def claim_numbers() -> dict[str, int]:
@@ -67,7 +68,7 @@ def number_of(entry: Mapping[str, Any]) -> str:
     if place >= len(rules):  # of an older table
         return ""
     count = sum(not rule.gate for rule in rules[: place + 1])
-    rule = "gate" if rules[place].gate else "" if rules[place] == own_rule(entry["claim"]) else f"rule {count}"
+    rule = GATE if rules[place].gate else "" if rules[place] == own_rule(entry["claim"]) else f"rule {count}"
     block = "" if entry["block"] is None else f"block {entry['block']}"
     return ", ".join(filter(None, (rule, block)))
 

@@ -44,6 +44,15 @@ def test_each_verdict_has_a_shape_and_a_colour_of_its_own():
     assert_legible(figure)
 
 
+def test_a_number_of_a_condition_says_so_however_little_room_there_is():
+    gated = next(name for name, claim in CLAIMS.items() if claim.rules[0].gate)
+    few = texts(draw([entry(gated, "A", "open", 0.5, (0.1, 0.9), decided_by=0)]))
+    many = texts(draw([{**each, "decided_by": 0} for each in entries([*"ABCDEF"], depends_on=CAUSES)]))
+    assert "gate" in few and "[0.10, 0.90]" in few
+    assert "gate" in many and not any(text.startswith("[0") for text in many)
+    assert all("gate: a condition of asking" in found[-1] for found in (few, many))
+
+
 def test_a_cell_has_its_number_its_interval_and_what_it_depends_on():
     figure = draw([
         entry(FIRST, "A", "fails", -0.12345, (-0.2, 0.004), depends_on=["descent", "regime"]),

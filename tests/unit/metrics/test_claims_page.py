@@ -6,7 +6,7 @@ import pytest
 from entries import entries, entry
 
 from lmrep.metrics.claims.claim import CLAIMS
-from lmrep.metrics.claims.page import claims_page, document, table
+from lmrep.metrics.claims.page import claims_page, document, short_verdict, table
 from lmrep.metrics.claims.verdicts import WHERE
 from lmrep.metrics.claims.words import PLACES, claim_numbers, interval_text, number_of, number_text
 
@@ -77,6 +77,7 @@ def test_each_sentence_has_its_numbers_its_figure_its_statistic_and_its_rules():
     for text in (CLAIMS[FIRST].statistic, *map(str, CLAIMS[FIRST].rules)):
         assert text in words(section(found, FIRST))
     assert "holds* 0.250" in found and "(holds 0.250)" in found
+    assert short_verdict(entry(SECOND, decided_by=0)) == "holds 0.250 (gate)"
     assert "1 holds, 0 fails, 0 open, and 1 for contrast" in found
 
 
