@@ -101,18 +101,33 @@ with job_log("log") as log, replacing(Path("output")) as part:
 """
 
 
-@pytest.mark.parametrize("begin", ["", "print('imports', flush=True); time.sleep(60)"])
-def test_after_ctrl_c_a_job_ends_quietly_and_leaves_nothing_half_written(tmp_path, begin):
+def exit_after_ctrl_c(begin, folder):
+    """The exit status of JOB, which is interrupted after its first line and must say nothing more."""
     job = subprocess.Popen(
-        [sys.executable, "-c", JOB.format(begin=begin)], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", JOB.format(begin=begin)], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=heed_interrupts,
     )  # fmt: skip
     with job:
         assert job.stdout.readline() == ("imports\n" if begin else "at work\n")
         job.send_signal(signal.SIGINT)
         assert job.communicate(timeout=30)[0] == ""
-    assert job.returncode == 130
+    return job.returncode
+
+
+@pytest.mark.parametrize("begin", ["", "print('imports', flush=True); time.sleep(60)"])
+def test_after_ctrl_c_a_job_ends_quietly_and_leaves_nothing_half_written(tmp_path, begin):
+    assert exit_after_ctrl_c(begin, tmp_path) == 130
     assert [path.name for path in tmp_path.iterdir()] == ([] if begin else ["log"])
+
+
+def test_an_end_that_a_library_makes_an_error_of_is_quiet_too(tmp_path):
+    begin = """
+print('imports', flush=True)
+try:
+    time.sleep(60)
+finally:
+    raise RuntimeError('half imported')"""
+    assert exit_after_ctrl_c(begin, tmp_path) != 0
 
 
 def test_other_programs_keep_their_ctrl_c():
