@@ -56,8 +56,9 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 
 def fold(text: str, width: float, size: float, weight: str = "normal") -> str:
-    """`text` on as many lines as it needs at `size` pt to stay within `width` in. Longer words are cut, after a
-    hyphen if they have one.
+    """`text` on as many lines as it needs at `size` pt to stay within `width` in.
+
+    Longer words are cut, after a hyphen if they have one.
     """
     lines = [""]
     for word in text.split():
