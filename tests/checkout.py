@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from forked import ROOT, snakemake
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ("config.yaml", "miniature.yaml", "laptop.yaml", "models.yaml")
 SOURCES = ("Snakefile", *CONFIGS, "rules", "scripts", "lmrep", "figures/captions", "figures/explorer",
            "figures/lmrep.mplstyle", "resources/miniature", "profiles", "CITATION.cff", "LICENSE")  # fmt: skip
 
-# Runs of some 20 s in an `interruptible` study, one through octaves and jitter, one by L-BFGS; steps of each octave.
-LONG_RUNS = {"gpt2_neurons_jittered": 20, "vit_base_inverted": 80}
+# Runs of some 10 s in an `interruptible` study, one through octaves and jitter, one by L-BFGS; steps of each octave.
+LONG_RUNS = {"gpt2_neurons_jittered": 10, "vit_base_inverted": 40}
 ARTICLE_RUNS = (
     "gpt2_neurons_jittered", "gpt2_neurons", "gpt2_patches", "vit_base_patches", "gpt2_match", "gpt2_match_untrained",
     "vit_base_match", "vit_base_match_untrained", "vit_large_match", "vit_large_match_untrained",
@@ -53,11 +53,7 @@ class Checkout:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         """Snakemake in this folder; its stdout and stderr together, in `stdout`."""
-        return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
-            cwd=self.folder, env={**os.environ, **environment}, text=True, timeout=900, check=False,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        return snakemake(arguments, self.folder, {**os.environ, **environment})
 
     def miniature(self, *arguments: str) -> subprocess.CompletedProcess:
         return self.run("--cores", "2", *arguments, "--configfile", "miniature.yaml")

@@ -60,7 +60,8 @@ def settle(threads: int) -> None:
     # CUDA's matrix library reads it at its start. Deterministic mode needs it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which imports torch's compiler first: 2 s of every job.
+    torch.set_deterministic_debug_mode("error")
     # That mode also fills new memory, to show reads of unwritten values. It costs a tenth of the time here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its __setattr__
 

@@ -19,7 +19,7 @@ from lmrep.study.spec import Octave, identity
 
 pytestmark = pytest.mark.models
 CONTEXT = {"settings": {"seed": 7}, "layers": [1, 2, 3], "device": "cpu"}
-OCTAVES = (Octave(16, 50, (0.02, 0.01), (1.5, 0.5)), Octave(20, 40, (0.02, 0.01)))
+OCTAVES = (Octave(16, 30, (0.02, 0.01), (1.5, 0.5)), Octave(20, 24, (0.02, 0.01)))
 
 
 class Killed(Exception):
@@ -27,16 +27,16 @@ class Killed(Exception):
 
 
 def tiny_steps(objective: str, memory: float | str):
-    """A run of some hundred steps in one pass or in several, with a jitter where its objective allows one."""
+    """A run of 30 or 54 steps in one pass or in several, with a jitter where its objective allows one."""
     run = tiny.tiny_run(objective, ("a", "b") if objective == "match" else (2, 5), memory=memory)
     octaves = OCTAVES[:1] if objective == "match" else OCTAVES
     return replace(run, descent=replace(run.descent, octaves=octaves))
 
 
 def tiny_inversion(optimiser: str, memory: float | str):
-    """A match of some hundred passes by an optimiser with a state of its own."""
+    """A match of 50 steps by an optimiser with a state of its own."""
     run = tiny.tiny_run("match", ("a", "b"), memory=memory)
-    octaves = (Octave(16, 90, (0.02, 0.01)),)
+    octaves = (Octave(16, 50, (0.02, 0.01)),)
     return replace(run, descent=replace(run.descent, octaves=octaves, optimiser=optimiser, distance="l2", history=6))
 
 
@@ -85,10 +85,10 @@ def test_a_run_resumes_in_the_middle_of_a_jitter(tiny_files, tmp_path):
     run, path = tiny_steps("neuron", "auto"), tmp_path / "run.state.safetensors"
     with pytest.raises(Killed):
         perform_until(
-            run, files, None, Checkpoint(path, 0, CONTEXT, state_arrays(run), print), kill_after=80, seconds=9
+            run, files, None, Checkpoint(path, 0, CONTEXT, state_arrays(run), print), kill_after=48, seconds=9
         )
     checkpoint = Checkpoint(path, 0, CONTEXT, state_arrays(run), print)
-    assert checkpoint.step == 79 and checkpoint.state["group_images"].shape[-1] == 20
+    assert checkpoint.step == 47 and checkpoint.state["group_images"].shape[-1] == 20
 
 
 def test_a_resumed_run_that_diverged_says_so_again(tiny_files, tmp_path):

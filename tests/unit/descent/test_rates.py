@@ -22,8 +22,8 @@ pytestmark = pytest.mark.models
 CPU = torch.device("cpu")
 CONTEXT = {"settings": "these"}
 FIRST_STEP = 0.03
-PLAIN = (Octave(16, 50, (1.0, 0.5)),)
-JITTERED = (Octave(16, 50, (1.0, 0.5), (1.5, 0.5)), Octave(20, 40, (0.8, 0.2)))
+PLAIN = (Octave(16, 30, (1.0, 0.5)),)
+JITTERED = (Octave(16, 30, (1.0, 0.5), (1.5, 0.5)), Octave(20, 24, (0.8, 0.2)))
 
 
 class Killed(Exception):
