@@ -2,6 +2,6 @@
 FROM python:3.13-slim-bookworm
 WORKDIR /lmrep
 COPY requirements.lock ./
-RUN python3 -m venv .venv && .venv/bin/pip install -q --no-compile -r requirements.lock
+RUN python3 -m venv .venv && .venv/bin/pip install -q -r requirements.lock
 COPY . ./
 CMD [".venv/bin/snakemake", "--cores", "all", "figures", "--configfile", "miniature.yaml"]

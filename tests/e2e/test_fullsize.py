@@ -1,6 +1,6 @@
 """The article at full size: random weights of the real files' names and sizes, from download to all figures.
 
-Off by default; `python -m pytest -s --no-cov -m fullsize` runs it and prints what benchmarks/fullsize.md records.
+Off by default; `python -m pytest -s -m fullsize` runs it and prints what benchmarks/fullsize.md records.
 """
 
 import csv
