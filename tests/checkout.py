@@ -24,6 +24,10 @@ ARTICLE_RUNS = (
     "vit_base_match", "vit_base_match_untrained", "vit_large_match", "vit_large_match_untrained",
 )  # fmt: skip
 INVERSION = "vit_base_inverted"
+QUESTIONED_RUNS = (
+    "gpt2_neurons", "gpt2_neurons_jittered", "gpt2_unmasked_neurons", "gpt2_neurons_untrained", "vit_base_neurons",
+    "gpt2_patches", "vit_base_patches", "gpt2_match", "gpt2_inverted", "gpt2_inverted_untrained", "vit_base_inverted",
+)  # fmt: skip
 
 
 def heed_interrupts() -> None:
@@ -34,13 +38,20 @@ def heed_interrupts() -> None:
 class Checkout:
     def __init__(self, folder: Path, sources: Collection[str] = SOURCES):
         """`sources`: what to copy; nothing if the folder is a checkout already."""
-        self.folder = folder
+        self.folder = self.built_in = folder
         for source in sources:
             if (ROOT / source).is_dir():
                 shutil.copytree(ROOT / source, folder / source, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 (folder / source).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / source, folder / source)
+
+    def copied(self, folder: Path) -> "Checkout":
+        """The checkout with all that was built in it, times of files included, in another folder."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        copy = Checkout(folder, sources=())
+        copy.built_in = self.built_in
+        return copy
 
     def __truediv__(self, path: str) -> Path:
         return self.folder / path
@@ -130,6 +141,13 @@ def shorten(config: dict, steps: int = 3) -> None:
     config["figures"] = {name: figure for name, figure in figures if figure.get("target") != "evidence"}
     for octave in octaves_of(config):
         octave["steps"] = steps
+
+
+def questioned(config: dict) -> None:
+    """Runs that all claims can be asked of, with descents of a few steps."""
+    keep(config, QUESTIONED_RUNS)
+    for octave in octaves_of(config):
+        octave["steps"] = min(octave["steps"], 6)
 
 
 def interruptible(config: dict) -> None:

@@ -14,11 +14,12 @@ pytest_plugins = ("counts",)
 
 
 def pytest_collection_modifyitems(config, items):
-    """Puts the files that build a study first, so that no process ends long after the others.
+    """Puts the files that build a study first, then those that run a linter, so that no process ends long after others.
 
     Skips the full-size test unless -m asks for it.
     """
-    items.sort(key=lambda item: item.get_closest_marker("build") is None)  # stable: files stay together
+    for marker in ("workflow", "build"):
+        items.sort(key=lambda item: item.get_closest_marker(marker) is None)  # stable: files stay together
     if "fullsize" not in config.option.markexpr:
         for item in items:
             if item.get_closest_marker("fullsize"):
@@ -53,21 +54,43 @@ def gpt2_probe(tiny_files):
 
 
 @pytest.fixture(scope="session")
-def unbroken(tmp_path_factory, worker_id):
-    """The `interruptible` miniature study, built once without any interruption, and the seconds that it took."""
-    from checkout import Checkout, interruptible
+def built_once(tmp_path_factory, worker_id):
+    """Builds a miniature study once for all processes of a test run: its checkout, and the seconds that it took."""
+    from checkout import Checkout
     from filelock import FileLock
 
     base = tmp_path_factory.getbasetemp()
-    shared = (base if worker_id == "master" else base.parent) / "unbroken"  # one for all processes of a test run
-    with FileLock(f"{shared}.lock"):
-        if (shared / "seconds").exists():
-            return Checkout(shared / "lmrep", sources=()), float((shared / "seconds").read_text())
-        checkout = Checkout(shared / "lmrep")
-        checkout.edit("miniature.yaml", interruptible)
-        begun = time.monotonic()
-        done = checkout.miniature("figures")
-        assert done.returncode == 0, done.stdout[-4000:]
-        seconds = time.monotonic() - begun
-        (shared / "seconds").write_text(str(seconds))
-        return checkout, seconds
+    base = base if worker_id == "master" else base.parent
+
+    def build(name, change, *targets):
+        shared = base / name
+        with FileLock(f"{shared}.lock"):
+            if (shared / "seconds").exists():
+                return Checkout(shared / "lmrep", sources=()), float((shared / "seconds").read_text())
+            checkout = Checkout(shared / "lmrep")
+            checkout.edit("miniature.yaml", change)
+            begun = time.monotonic()
+            done = checkout.miniature(*targets)
+            assert done.returncode == 0, done.stdout[-4000:]
+            seconds = time.monotonic() - begun
+            (shared / "seconds").write_text(str(seconds))
+            return checkout, seconds
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def unbroken(built_once):
+    """The `interruptible` miniature study without any interruption, and the seconds that it took."""
+    from checkout import interruptible
+
+    return built_once("unbroken", interruptible, "figures")
+
+
+@pytest.fixture(scope="module")
+def whole(built_once, tmp_path_factory):
+    """A copy of the `questioned` miniature study with its evidence, its report and its deposit."""
+    from checkout import questioned
+
+    checkout, _ = built_once("whole", questioned, "figures", "evidence", "report", "crate")
+    return checkout.copied(tmp_path_factory.mktemp("whole") / "lmrep")

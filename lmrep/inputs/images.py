@@ -23,10 +23,10 @@ def to_rgb(picture: Picture.Image) -> Pixels:
     """Returns uint8 [height, width, 3]: turned as EXIF says, transparency on white, 16 bits rounded to 8."""
     picture = ImageOps.exif_transpose(picture)
     if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        grey = np.asarray(picture).astype(np.int64)
+        grey = np.asarray(picture)
         if picture.mode == "F" or grey.min() < 0 or grey.max() > 65535:
             raise ValueError("its pixels are not of 8 or 16 bits")
-        return np.stack([((grey + 128) // 257).astype(np.uint8)] * 3, -1)
+        return np.stack([((grey.astype(np.int64) + 128) // 257).astype(np.uint8)] * 3, -1)
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         picture = Picture.alpha_composite(Picture.new("RGBA", picture.size, "white"), picture)

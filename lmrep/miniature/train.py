@@ -66,23 +66,25 @@ def build_gpt2(spec: Spec) -> nn.Module:
     """transformers' GPT-2 with a vocabulary of the 256 bytes, freshly initialised."""
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    return GPT2LMHeadModel(
+    model: nn.Module = GPT2LMHeadModel(
         GPT2Config(
             vocab_size=256, n_positions=spec["context"], n_embd=spec["width"], n_layer=spec["depth"],
             n_head=spec["heads"], activation_function="gelu_pytorch_tanh",
             resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=None, eos_token_id=None,
         )
     )  # fmt: skip
+    return model
 
 
 def build_vit(spec: Spec, classes: int) -> nn.Module:
     """timm's VisionTransformer, freshly initialised."""
     from timm.models.vision_transformer import VisionTransformer
 
-    return VisionTransformer(
+    model: nn.Module = VisionTransformer(
         img_size=spec["size"], patch_size=spec["patch"], embed_dim=spec["width"], depth=spec["depth"],
         num_heads=spec["heads"], num_classes=classes,
     )  # fmt: skip
+    return model
 
 
 def fit(model: nn.Module, spec: Spec, loss_of: Callable[[], Tensor], report: Report) -> None:

@@ -9,38 +9,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from checkout import Checkout, keep, octaves_of
+from checkout import Checkout
 from crates import issues
 from recomputed import check_claims
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build]
-RUNS = (
-    "gpt2_neurons", "gpt2_neurons_jittered", "gpt2_unmasked_neurons", "gpt2_neurons_untrained", "vit_base_neurons",
-    "gpt2_patches", "vit_base_patches", "gpt2_match", "gpt2_inverted", "gpt2_inverted_untrained", "vit_base_inverted",
-)  # fmt: skip
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 with_browser = pytest.mark.skipif(BROWSER is None, reason="Chromium is not installed")
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 
 
-def few_runs_of_few_steps(config):
-    keep(config, RUNS)
-    for octave in octaves_of(config):
-        octave["steps"] = min(octave["steps"], 6)
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    checkout = Checkout(tmp_path_factory.mktemp("evidence") / "lmrep")
-    checkout.edit("miniature.yaml", few_runs_of_few_steps)
-    done = checkout.miniature("report", "crate")
-    assert done.returncode == 0, done.stdout[-4000:]
-    return checkout
-
-
-def test_every_number_of_the_claims_can_be_recomputed_with_numpy(built):
-    assert (built / "figures/miniature/claims.md").is_file()
-    results, config = built / "results/miniature", yaml.safe_load((built / "miniature.yaml").read_text())
+def test_every_number_of_the_claims_can_be_recomputed_with_numpy(whole):
+    assert (whole / "figures/miniature/claims.md").is_file()
+    results, config = whole / "results/miniature", yaml.safe_load((whole / "miniature.yaml").read_text())
     assert check_claims(results, config) > 80
     text = (results / "claims.json").read_text()
     entries = json.loads(text)
@@ -56,30 +37,30 @@ def test_every_number_of_the_claims_can_be_recomputed_with_numpy(built):
     (results / "claims.json").write_text(text)
 
 
-def test_the_page_for_others_holds_figures_tables_claims_and_the_explorer(built):
-    page = (built / "figures/miniature/report.html").read_text()
+def test_the_page_for_others_holds_figures_tables_claims_and_the_explorer(whole):
+    page = (whole / "figures/miniature/report.html").read_text()
     names = "claims.png", "claims.md", "representational_accuracy.png", "accuracy.tsv", "explorer.html"
     assert all(name in page for name in names)
 
 
-def test_the_pages_of_the_documentation_are_written_from_what_was_built(built):
-    done = built.miniature("pages")
+def test_the_pages_of_the_documentation_are_written_from_what_was_built(whole):
+    done = whole.miniature("pages")
     assert done.returncode == 0, done.stdout[-4000:]
-    page = (built / "docs/gallery.md").read_text()
+    page = (whole / "docs/gallery.md").read_text()
     pictures = re.findall(r"!\[.*\]\((.*)\)", page)
-    drawn = {path.stem for path in (built / "figures/miniature").glob("*.png")}
+    drawn = {path.stem for path in (whole / "figures/miniature").glob("*.png")}
     assert {Path(picture).stem for picture in pictures} == drawn
-    assert all((built / "docs" / picture).is_file() for picture in pictures)
-    assert ", miniature" in (built / "docs/claims.md").read_text()
-    assert (built / "figures/gallery/claims.png").is_file()
+    assert all((whole / "docs" / picture).is_file() for picture in pictures)
+    assert ", miniature" in (whole / "docs/claims.md").read_text()
+    assert (whole / "figures/gallery/claims.png").is_file()
 
 
-def test_the_deposit_is_valid_and_its_figures_are_drawn_anew_without_a_run(built, tmp_path):
-    with zipfile.ZipFile(built / "results/miniature/miniature.crate.zip") as crate:
+def test_the_deposit_is_valid_and_its_figures_are_drawn_anew_without_a_run(whole, tmp_path):
+    with zipfile.ZipFile(whole / "results/miniature/miniature.crate.zip") as crate:
         crate.extractall(tmp_path / "deposit")
     assert issues(tmp_path / "deposit", tmp_path) == []
     deposit = Checkout(tmp_path / "deposit", sources=())
-    drawn = built.bytes_of("figures/miniature")
+    drawn = whole.bytes_of("figures/miniature")
     figures = {name for name in drawn if name.endswith(".png")}
     assert deposit.bytes_of("figures/miniature").keys() == drawn.keys() - {"figures/miniature/report.html"}
     assert deposit.planned("figures", "evidence") == {}
@@ -103,7 +84,7 @@ def browser():
 
 
 @pytest.fixture
-def opened(browser, built):
+def opened(browser, whole):
     """Opens the explorer, at an address after its hash. Whatever the browser complains of fails the test."""
     contexts, complaints = [], []
 
@@ -116,7 +97,7 @@ def opened(browser, built):
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto((built / "figures/miniature/explorer.html").as_uri() + asked)
+        page.goto((whole / "figures/miniature/explorer.html").as_uri() + asked)
         page.wait_for_selector("#pane-a[data-drawn] ~ #pane-b[data-drawn]")
         return page
 
@@ -143,8 +124,8 @@ def move(page, key, pane="a"):
 
 
 @with_browser
-def test_the_slider_changes_the_picture_and_the_numbers_are_those_of_the_table(opened, built):
-    with (built / "results/miniature/evidence/accuracy.tsv").open() as file:
+def test_the_slider_changes_the_picture_and_the_numbers_are_those_of_the_table(opened, whole):
+    with (whole / "results/miniature/evidence/accuracy.tsv").open() as file:
         rows = {(r["run"], r["image"], r["seed"], r["layer"]): r for r in csv.DictReader(file, delimiter="\t")}
     page = opened()
     seen = set()
@@ -215,12 +196,12 @@ def test_the_explorer_is_accessible_and_fits_the_screen(opened, size, scheme):
 
 
 @with_browser
-def test_the_report_opens_without_network_and_shows_a_figure(browser, built):
+def test_the_report_opens_without_network_and_shows_a_figure(browser, whole):
     context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     page, complaints = context.new_page(), []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.goto((built / "figures/miniature/report.html").as_uri())
+    page.goto((whole / "figures/miniature/report.html").as_uri())
     assert "figures and tables of study miniature" in page.inner_text("body")
     page.get_by_text("Figures", exact=True).click()
     row = page.locator("tr", has_text="token_importance")

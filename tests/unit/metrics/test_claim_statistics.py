@@ -150,7 +150,7 @@ def test_means_leave_out_missing_cells_and_draws_without_any():
 
 def test_an_interval_of_many_holds_nineteen_of_twenty_draws():
     some = np.stack([np.arange(1001.0), np.full(1001, np.nan)], axis=1)
-    low, high = interval(np.stack([some, some, np.zeros_like(some)]), np.array([500.0, 0]), 10**6, 1)
+    low, high = interval(np.stack([some, some, 0 * some]), np.array([500.0, 0]), 10**6, 1)
     assert (low[0], high[0]) == pytest.approx((25, 975), rel=1e-4) and np.isnan([low[1], high[1]]).all()
 
 
