@@ -14,7 +14,7 @@ pytest_plugins = ("counts",)
 
 
 def pytest_collection_modifyitems(config, items):
-    """Puts the files that build a study first, then those that run Snakemake or a linter: no process ends long after others.
+    """Puts files that build a study first, then those that run Snakemake: no process ends long after the others.
 
     Skips the full-size test unless -m asks for it.
     """
