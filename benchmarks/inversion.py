@@ -163,7 +163,7 @@ def by_torch(run: Run, probe: Probe, target: Tensor, layer: int, every: int) -> 
 def curve(kept: Sequence[Kept], target: Tensor, exact: Probe, layer: int, shifted: Tensor) -> Curve:
     """Measures the images of one block. `exact`: the probe in float32. `shifted`: [1, 3, size, size]."""
     outputs = exact(target, [layer])
-    found = [distances(exact, image[None], [layer], outputs).item() for image in (kept[-1].image[None], shifted)]
+    found = [distances(exact(image, [layer]), outputs).item() for image in (kept[-1].image[None], shifted)]
     passes, seconds = np.array([k.passes for k in kept]), np.array([k.seconds for k in kept])
     scores = np.array([ssim(k.image.numpy(), target[0].numpy()) for k in kept])
     return Curve(passes, seconds, scores, found[0] / found[1])

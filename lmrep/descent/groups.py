@@ -38,9 +38,8 @@ def make_objectives(
     return [make(*({**offered, "targets": targets}[name] for name in kind.takes)) for targets in target_outputs]
 
 
-def distances(probe: Probe, images: Tensor, layers: Sequence[int], target_outputs: Sequence[Tensor]) -> Tensor:
-    """L1 distances [layer, panel] of the outputs of images [layer, panel, 3, size, size] to the targets'."""
-    outputs = probe.outputs_of_own_layer(images, layers)
+def distances(outputs: Sequence[Tensor], target_outputs: Sequence[Tensor]) -> Tensor:
+    """L1 distances [layer, panel] of outputs to the targets', both [panel, token, width] for each layer."""
     return torch.stack([objectives.distance(o, t) for o, t in zip(outputs, target_outputs, strict=True)])
 
 
@@ -126,9 +125,9 @@ def descend_in_groups(
             results["earlier"][rows, columns] = earlier.cpu()
             report(plan.steps_before(run, index, steps), None)
             outputs = probe(targets[columns], blocks)
-            results["output_distance"][rows, columns] = distances(probe, images, blocks, outputs).cpu()
-            moved = shifted[columns].expand_as(first)
-            results["shifted_output_distance"][rows, columns] = distances(probe, moved, blocks, outputs).cpu()
+            reached, moved = probe.outputs_of_own_layer(images, blocks), probe(shifted[columns], blocks)
+            for name, found in zip(DISTANCES, (reached, moved), strict=True):
+                results[name][rows, columns] = distances(found, outputs).cpu()
     if targets is not None:
         results["shifted"] = shifted.cpu()
     return results | {"loss": results["loss"].mean(dim=2).T}

@@ -16,11 +16,12 @@ class LBFGS:
     Two-loop recursion: Nocedal and Wright (2006), algorithm 7.4. Line search: Lewis and Overton (2013), algorithm 2.6,
     with the constants of Nocedal and Wright. A search ends after TRIALS passes: with the last trial if the loss fell
     enough there, else it fails. An image whose search fails, or whose direction does not descend, forgets its history
-    and starts again along its gradient; the others go on.
+    and starts again along its gradient; the others go on. No pass reads a number back from the device, so a GPU does
+    not wait for Python.
     """
 
     arrays = ("point", "loss", "slope", "gradient", "direction", "step", "low", "high", "trials", "moves", "turns",
-              "curvatures", "scale")  # fmt: skip
+              "curvatures", "scale", "oldest")  # fmt: skip
     DECREASE, CURVATURE = 1e-4, 0.9  # the constants of the two Wolfe conditions
     FIRST = 0.05  # the largest change of a pixel in a first step along the gradient
     TRIALS = 20  # passes of one line search
@@ -39,7 +40,7 @@ class LBFGS:
             "moves": images.new_zeros(*kept, pixels), "turns": images.new_zeros(*kept, pixels),
             "curvatures": images.new_zeros(kept), "scale": one.clone(),
         }  # fmt: skip
-        self.state |= {name: torch.zeros_like(one) for name in ("slope", "step", "low", "high", "trials")}
+        self.state |= {name: torch.zeros_like(one) for name in ("slope", "step", "low", "high", "trials", "oldest")}
         self.restart(torch.ones_like(losses, dtype=torch.bool))
 
     def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int) -> Tensor:
@@ -60,17 +61,14 @@ class LBFGS:
         s["low"] = torch.where(falls & ~bends, s["step"], s["low"])
         s["step"] = torch.where(s["high"].isinf(), 2 * s["low"], (s["low"] + s["high"]) / 2)
         failed = ~accepted & (s["trials"] >= self.TRIALS)
-        if accepted.any():
-            self.remember(accepted, images - s["point"], gradient - s["gradient"])
-            for name, value in (("point", images), ("gradient", gradient)):
-                s[name] = torch.where(wide(accepted), value, s[name])
-            s["loss"] = torch.where(accepted, losses, s["loss"])
-            s["direction"] = torch.where(wide(accepted), self.direction(), s["direction"])
-            s["slope"] = torch.where(accepted, dot(s["gradient"], s["direction"]), s["slope"])
-            self.search(accepted, torch.ones_like(losses))
-            failed |= accepted & ~(s["slope"] < 0)
-        if failed.any():
-            self.restart(failed)
+        self.remember(accepted, images - s["point"], gradient - s["gradient"])
+        for name, value in (("point", images), ("gradient", gradient)):
+            s[name] = torch.where(wide(accepted), value, s[name])
+        s["loss"] = torch.where(accepted, losses, s["loss"])
+        s["direction"] = torch.where(wide(accepted), self.direction(), s["direction"])
+        s["slope"] = torch.where(accepted, dot(s["gradient"], s["direction"]), s["slope"])
+        self.search(accepted, torch.ones_like(losses))
+        self.restart(failed | (accepted & ~(s["slope"] < 0)))
 
     def search(self, chosen: Tensor, step: Tensor) -> None:
         """Begins a line search at `step` for the chosen images."""
@@ -87,30 +85,41 @@ class LBFGS:
         largest = s["gradient"].abs().flatten(2).amax(2)
         self.search(chosen, torch.where(largest > 0, self.FIRST / largest, 0.0))
 
+    def places(self) -> Tensor:
+        """Where the history's flattened first three axes hold each image's moves, oldest first: [place, image]."""
+        oldest = self.state["oldest"].flatten().long()
+        turn = torch.arange(self.history, device=oldest.device)[:, None]
+        image = torch.arange(len(oldest), device=oldest.device)
+        return image * self.history + (oldest + turn) % self.history
+
     def remember(self, accepted: Tensor, moves: Tensor, turns: Tensor) -> None:
-        """Adds a move and its change of gradient to the history of the accepted images, the newest last.
+        """Puts a move and its change of gradient in the place of the oldest, in the history of the accepted images.
 
         A curvature of 0 marks an empty place: it takes no part in the recursion.
         """
         s, product, square = self.state, dot(moves, turns), dot(turns, turns)
         kept = accepted & (product > self.FLAT * square)
+        oldest = self.places()[0]
         for name, new in (("moves", moves.flatten(2)), ("turns", turns.flatten(2)), ("curvatures", 1 / product)):
-            for layer, panel in kept.nonzero().tolist():  # one by one: histories take most of the memory
-                s[name][layer, panel] = torch.cat([s[name][layer, panel, 1:], new[layer, panel, None]])
+            held, added = s[name].flatten(0, 2), new.flatten(0, 1)  # a view: histories take most of the memory
+            held[oldest] = torch.where(kept.flatten().view(-1, *[1] * (added.ndim - 1)), added, held[oldest])
+        s["oldest"] = torch.where(kept, (s["oldest"] + 1) % self.history, s["oldest"])
         s["scale"] = torch.where(kept, product / square, s["scale"])
 
     def direction(self) -> Tensor:
         """Minus the inverse Hessian's estimate times the gradient, by the two-loop recursion."""
-        s = self.state
-        found = s["gradient"].flatten(2)
-        weights = [torch.empty(0)] * self.history
+        s, places = self.state, self.places()
+        moves, turns = (s[name].flatten(0, 2) for name in ("moves", "turns"))
+        curvatures = s["curvatures"].flatten()[places]
+        found = s["gradient"].flatten(2).flatten(0, 1).clone()
+        weights = torch.empty_like(curvatures)
         for place in reversed(range(self.history)):
-            weights[place] = s["curvatures"][..., place] * (s["moves"][..., place, :] * found).sum(-1)
-            found = found - weights[place][..., None] * s["turns"][..., place, :]
-        found = found * s["scale"][..., None]
+            weights[place] = curvatures[place] * (moves[places[place]] * found).sum(-1)
+            found.addcmul_(weights[place][:, None], turns[places[place]], value=-1)
+        found = found * s["scale"].flatten()[:, None]
         for place in range(self.history):
-            back = s["curvatures"][..., place] * (s["turns"][..., place, :] * found).sum(-1)
-            found = found + (weights[place] - back)[..., None] * s["moves"][..., place, :]
+            back = curvatures[place] * (turns[places[place]] * found).sum(-1)
+            found.addcmul_((weights[place] - back)[:, None], moves[places[place]])
         return -found.view_as(s["gradient"])
 
     def reached(self, images: Tensor) -> Tensor:

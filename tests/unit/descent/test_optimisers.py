@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lmrep.descent.lbfgs import LBFGS
 from lmrep.descent.optimisers import Adam, Gradient
@@ -31,6 +32,17 @@ def quadratics(count: int, condition: float = 1e3):
         return 0.5 * torch.einsum("ni,nij,nj->n", away, a, away)[None]
 
     return torch.zeros(1, count, 3, SIDE, SIDE, dtype=torch.float64), loss, (matrices, centres)
+
+
+def with_a_cliff(loss):
+    """The loss, but nothing except the start has a finite one in the second problem."""
+
+    def found(images):
+        losses = loss(images)
+        cliff = torch.where(images[0, 1].abs().sum() > 0, torch.nan, 1.0)
+        return torch.stack([losses[0, 0], losses[0, 1] * cliff, losses[0, 2]])[None]
+
+    return found
 
 
 def rosenbrock(images):
@@ -92,7 +104,8 @@ def test_the_two_loop_recursion_is_the_inverse_of_bfgs_written_out():
     s = optimiser.state
     for place in range(2):
         inverse = torch.eye(PIXELS, dtype=torch.float64) * s["scale"][0, place]
-        for k in range(5):
+        oldest = int(s["oldest"][0, place])
+        for k in [*range(oldest, 5), *range(oldest)]:
             move, turn, rho = s["moves"][0, place, k], s["turns"][0, place, k], s["curvatures"][0, place, k]
             left = torch.eye(PIXELS, dtype=torch.float64) - rho * torch.outer(move, turn)
             inverse = left @ inverse @ left.T + rho * torch.outer(move, move)
@@ -125,13 +138,7 @@ def test_lbfgs_follows_a_curved_valley_about_as_fast_as_torchs_own():
 
 def test_a_problem_whose_line_search_fails_does_not_stop_the_others():
     images, loss, (_, centres) = quadratics(3)
-
-    def with_a_cliff(x):
-        losses = loss(x)
-        cliff = torch.where(x[0, 1].abs().sum() > 0, torch.nan, 1.0)  # nothing but the start has a finite loss
-        return torch.stack([losses[0, 0], losses[0, 1] * cliff, losses[0, 2]])[None]
-
-    found, history = passes(LBFGS(descent(), {}), images, with_a_cliff, 150)
+    found, history = passes(LBFGS(descent(), {}), images, with_a_cliff(loss), 150)
     assert torch.equal(found[0, 1], images[0, 1]) and torch.isfinite(history).all()
     for place in (0, 2):
         np.testing.assert_allclose(found[0, place].flatten(), centres[place], atol=1e-3)
@@ -159,6 +166,28 @@ def test_a_step_of_lbfgs_copies_no_history():
         passes(optimiser, found, loss, 3)
     largest = max(event.cpu_memory_usage for event in profile.events())
     assert largest < optimiser.state["moves"].nbytes / 4
+
+
+class NoReadBack(TorchDispatchMode):
+    """Raises where a number goes from the device to Python, or a shape depends on one."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.name()
+        if name in ("aten::_local_scalar_dense", "aten::nonzero", "aten::is_nonzero", "aten::masked_select"):
+            raise AssertionError(f"{name} waits for the device")
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("optimiser", [LBFGS, Adam, Gradient])
+def test_a_step_never_waits_for_the_device(optimiser):
+    images, loss, _ = quadratics(3)  # the second fails its searches, and restarts
+    with NoReadBack():
+        passes(optimiser(descent(), {}), images, with_a_cliff(loss), 60, 1e-3)
+
+
+def test_what_reads_a_number_back_is_seen():
+    with NoReadBack(), pytest.raises(AssertionError, match="waits"):
+        torch.ones(2).any().item()
 
 
 def test_adam_is_torchs_own():
