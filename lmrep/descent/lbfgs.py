@@ -29,6 +29,7 @@ class LBFGS:
 
     def __init__(self, descent: Descent, state: State):
         self.history, self.state = descent.history, state
+        self.most = 0  # moves that an image can remember by now
 
     def begin(self, images: Tensor, losses: Tensor, gradient: Tensor) -> None:
         """The state at the start: no history, and a first step along the gradient."""
@@ -44,6 +45,7 @@ class LBFGS:
         self.restart(torch.ones_like(losses, dtype=torch.bool))
 
     def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int) -> Tensor:
+        self.most = min(self.history, step)
         if not self.state:
             self.begin(images, losses, gradient)
         else:
@@ -108,16 +110,16 @@ class LBFGS:
 
     def direction(self) -> Tensor:
         """Minus the inverse Hessian's estimate times the gradient, by the two-loop recursion."""
-        s, places = self.state, self.places()
+        s, places = self.state, self.places()[self.history - self.most :]
         moves, turns = (s[name].flatten(0, 2) for name in ("moves", "turns"))
         curvatures = s["curvatures"].flatten()[places]
         found = s["gradient"].flatten(2).flatten(0, 1).clone()
         weights = torch.empty_like(curvatures)
-        for place in reversed(range(self.history)):
+        for place in reversed(range(self.most)):
             weights[place] = curvatures[place] * (moves[places[place]] * found).sum(-1)
             found.addcmul_(weights[place][:, None], turns[places[place]], value=-1)
         found = found * s["scale"].flatten()[:, None]
-        for place in range(self.history):
+        for place in range(self.most):
             back = curvatures[place] * (turns[places[place]] * found).sum(-1)
             found.addcmul_((weights[place] - back)[:, None], moves[places[place]])
         return -found.view_as(s["gradient"])
