@@ -8,6 +8,8 @@ import json
 import mmap
 import os
 import resource
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +33,17 @@ CORES, MINUTES, GIGABYTES = 2, 20, 8  # the most that the build may take
 STEPS = int(os.environ.get("LMREP_STEPS", 2))  # of each octave
 GIGABYTE, KEPT = 10**9, 10**7  # bytes; larger files are deleted at the end
 CONFIG = "fullsize.yaml"
+# Products as in a block of ViT-L: they are most of what a build computes, so their rate tells machines apart.
+PRODUCTS = f"""
+import time, torch
+torch.set_num_threads({CORES})
+rows, weight, times = torch.randn(2955, 1024), torch.randn(4096, 1024), []
+for _ in range(30):
+    begun = time.perf_counter()
+    torch.nn.functional.linear(rows, weight)
+    times.append(time.perf_counter() - begun)
+print(2 * rows.numel() * len(weight) / sorted(times)[len(times) // 2] / 1e9)
+"""
 FIGURES = {  # px
     "gpt2_features_viz": (2100, 2829),
     "gpt2_features_viz_2": (2100, 2829),
@@ -99,6 +112,11 @@ def disk(*folders: Path) -> int:
     return sum(found.values())
 
 
+def product_rate() -> float:
+    """GFLOP/s of float32 products on the cores of the build, the median of 30."""
+    return float(subprocess.check_output([sys.executable, "-c", PRODUCTS]))
+
+
 def build(checkout: Checkout, *folders: Path) -> dict[str, float]:
     """Builds all figures on two cores. Its minutes, CPU minutes, and most GB of memory and of disk in `folders`."""
     begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -132,8 +150,9 @@ def rows_of(study: Study) -> dict[str, int]:
 
 
 def record(checkout: Checkout, found: dict[str, float], shares: dict[str, int]) -> str:
-    """The record of a build, in Markdown."""
+    """The record of a build, in Markdown. Products are measured just after it."""
     lines = [f"{time.strftime('%Y-%m-%d')}, {CORES} cores, load {os.getloadavg()[2]:.1f} over the last 15 minutes:"]
+    lines += [f"{product_rate():.0f} GFLOP/s in float32 products,"]
     lines += [f"{found['minutes']:.1f} minutes, {found['CPU']:.1f} CPU minutes, {found['memory']:.1f} GB of memory,"]
     lines += [f"{found['disk']:.2f} GB of disk: {', '.join(f'{n} {s / GIGABYTE:.3f}' for n, s in shares.items())}"]
     lines += ["", "| run | s | largest memory in Snakemake's samples, GB |", "|---|---|---|"]

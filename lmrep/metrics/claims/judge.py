@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -65,6 +66,7 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     """
     found: Entry = {}
     depends = []
+    main = cache(lambda blocks: verdict_at(claim, view, blocks))  # many other ways share the same blocks
     for what, name, other in ways(view, claim.panels):
         measured = claim.measure(other)
         if any(part is None for part in measured):
@@ -77,7 +79,7 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
             differs = {own, verdict} == {HOLDS, FAILS}
         else:
             blocks = common_blocks(claim, view, other)
-            here, own = (verdict_at(claim, each, blocks) for each in (view, other))
+            here, own = main(blocks), verdict_at(claim, other, blocks)
             differs = bool(blocks) and here != own
             if here != verdict:
                 name += f", at blocks {', '.join(map(str, blocks))}, where the main way {here}"

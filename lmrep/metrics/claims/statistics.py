@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm, rankdata, t
+from scipy.special import ndtri, stdtrit
 
 Array = npt.NDArray[np.float64]
 
@@ -21,8 +21,9 @@ def rank_correlation(changes: Array) -> Array:
 
     NaN where all patches changed alike.
     """
-    ranks = rankdata(changes, axis=-1)
-    ranks = ranks - ranks.mean(axis=-1, keepdims=True)
+    # Patches below it less those above, twice the centred rank: scipy.stats ranks too, but takes 2 s to import.
+    one, other = changes[..., :, None], changes[..., None, :]
+    ranks = (one > other).sum(axis=-1) - (one < other).sum(axis=-1)
     index = np.arange(changes.shape[-1]) - (changes.shape[-1] - 1) / 2
     spread = np.sqrt((ranks**2).sum(axis=-1) * (index**2).sum())
     found: Array = _ratio((ranks * index).sum(axis=-1), spread)
@@ -179,7 +180,7 @@ def interval(draws: Array, values: Array, panels: npt.ArrayLike, seeds: npt.Arra
     parts = [variance * (n + 1) / n for variance, n in zip(apart, free, strict=True)]
     whole = parts[0] + parts[1]
     freedom = _ratio(whole**2, parts[0] ** 2 / free[0] + parts[1] ** 2 / free[1])
-    tails = np.where(whole > 0, t.ppf(1 - tail, np.maximum(freedom, 1)) / norm.ppf(1 - tail), 1.0)
+    tails = np.where(whole > 0, stdtrit(np.maximum(freedom, 1), 1 - tail) / ndtri(1 - tail), 1.0)
     wider = tails * np.sqrt(np.maximum(_ratio(whole, found), 1))
     wider = np.where(found > 0, wider, 1.0)
     return np.where(some, values + wider * low, np.nan), np.where(some, values + wider * high, np.nan)
