@@ -1,6 +1,8 @@
 """Statistics behind the claims, on arrays and without torch: of changes by patch, of fits, and their spread."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -144,7 +146,19 @@ class Weights:
         total = np.tensordot(counts, np.where(there, flat, 0.0), axes=1)
         return _ratio(total, np.tensordot(counts, there.astype(float), axes=1))
 
+    @cached_property
+    def different(self) -> tuple["Weights", npt.NDArray[np.intp]]:
+        """The draws that differ, and for each draw which of them it is: few panels and seeds are soon drawn alike."""
+        rows, places = np.unique(self.counts.reshape(len(self.counts), -1), axis=0, return_inverse=True)
+        return Weights(rows.reshape(-1, *self.counts.shape[1:])), places.ravel()
 
+    def spread(self, statistic: Callable[[Array], Array], cells: Array) -> Array:
+        """The statistic [draw, ...] of the means of cells, computed once for draws that are alike."""
+        draws, places = self.different
+        return statistic(draws.means(cells))[places]
+
+
+@cache
 def bootstrap(panels: int, seeds: int) -> tuple[Weights, Weights, Weights]:
     """DRAWS of a pigeonhole bootstrap: panels and seeds are drawn independently, each with replacement.
 

@@ -148,7 +148,7 @@ def measure_means(
     there = np.asarray(np.isfinite(cells).all(axis=tuple(range(3, cells.ndim))))
     whole = np.where(there.reshape(*there.shape, *[1] * (cells.ndim - 3)), cells, np.nan)
     means = statistic(Weights(np.ones((1, panels, seeds))).means(whole))[0]
-    draws = np.stack([statistic(weights.means(whole)) for weights in bootstrap(panels, seeds)])
+    draws = np.stack([weights.spread(statistic, whole) for weights in bootstrap(panels, seeds)])
     enough = there.sum(axis=(0, 1)) >= FEWEST
     zeros = np.zeros(len(sample.blocks))
     return Measured(
