@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 
 from lmrep.files import ArrayFile
-from lmrep.metrics.measures import ssim
+from lmrep.metrics.measures import ssim_of_pairs
 from lmrep.metrics.reading import made_again, refuse_rows
 from lmrep.metrics.tables import Row, Table, panel_seeds, read_table
 from lmrep.study.config import Study
@@ -37,11 +37,11 @@ def candidate_rows(run: ArrayFile) -> Iterator[Row]:
     """
     seeds = panel_seeds(run)
     for panel, image in enumerate(run.facts["panels"]):
+        alike = ssim_of_pairs(run["images"][:, panel], run["candidates"][panel])
         for place, layer in enumerate(run.facts["layers"]):
             for number, name in enumerate(run.facts["candidates"][panel]):
                 row = {"run": run.facts["run"], "seed": seeds[panel], "image": image, "layer": layer}
-                row |= {"candidate": number, "name": name}
-                row |= {"ssim": ssim(run["images"][place, panel], run["candidates"][panel, number])}
+                row |= {"candidate": number, "name": name, "ssim": float(alike[place, number])}
                 yield row | {"output_distance": float(run["candidate_distance"][place, panel, number])}
 
 

@@ -30,6 +30,30 @@ def ssim(image: Array, target: Array) -> float:
     return float(structural_similarity(*clipped, data_range=1, channel_axis=0, **WINDOW))
 
 
+def ssim_of_pairs(images: Array, targets: Array) -> Map:
+    """`ssim` [image, target] of each of images with each of targets, both [picture, 3, height, width].
+
+    By the same formula and window. Pairs share the local means and variances of their pictures.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    def local(pictures: Array) -> Array:
+        sigmas = (*(0,) * (pictures.ndim - 2), SIGMA, SIGMA)
+        found: Array = gaussian_filter(pictures, sigmas, truncate=TRUNCATE, mode="reflect")
+        return found[..., BORDER:-BORDER, BORDER:-BORDER]
+
+    clipped = [np.clip(pictures, 0, 1) for pictures in (images, targets)]
+    (one, other), means = clipped, [local(pictures) for pictures in clipped]
+    variances = [local(pictures**2) - mean**2 for pictures, mean in zip(clipped, means, strict=True)]
+    found = np.empty((len(one), len(other)))
+    for place, (image, mean, variance) in enumerate(zip(one, means[0], variances[0], strict=True)):
+        covariance = local(image * other) - mean * means[1]
+        alike = (2 * mean * means[1] + LUMINANCE) * (2 * covariance + CONTRAST)
+        whole = (mean**2 + means[1] ** 2 + LUMINANCE) * (variance + variances[1] + CONTRAST)
+        found[place] = (alike / whole).mean(axis=(1, 2, 3), dtype=np.float64)
+    return found
+
+
 def ssim_map(image: Array, target: Array) -> Map:
     """SSIM around each pixel, [3, height, width], of two images of this shape, clipped to [0, 1].
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from lmrep.descent.objectives import distance
@@ -34,6 +36,12 @@ def other_pictures(image: Image) -> list[str]:
     return [name for name in PICTURES if name != own][: COUNT - 1]
 
 
+@cache
+def other_picture(name: str, size: int) -> npt.NDArray[np.float32]:
+    """One of PICTURES as a probe of `size` px sees it: [3, size, size] in [0, 1]."""
+    return prepare(shipped_pixels(name), size, "crop")
+
+
 def rows_of_runs(runs: Mapping[Path, Run], weights: Mapping[str, Path], images: Mapping[str, Image]) -> Iterator[Row]:
     """The rows of the table of candidates, run by run.
 
@@ -61,7 +69,7 @@ def compare(run: ArrayFile, probe: Probe, images: Mapping[str, Image]) -> ArrayF
     used = sorted({name for names in others for name in names})
     # Panels of several seeds share a photograph, and all panels share pictures: each goes through the blocks once.
     pictures = {("target", panel): run["targets"][place] for place, panel in enumerate(panels)}
-    pictures |= {("other", name): prepare(shipped_pixels(name), size, "crop") for name in used}
+    pictures |= {("other", name): other_picture(name, size) for name in used}
     places = {key: place for place, key in enumerate(pictures)}
     chosen = [
         [places["target", panel], *(places["other", name] for name in names)]
