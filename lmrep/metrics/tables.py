@@ -2,9 +2,8 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -180,34 +179,38 @@ def read_table(path: Path, table: Table) -> list[Row]:
             names = next(lines, [])
             if names != list(table.columns):
                 raise InputError(f"{path}: columns are {names}, expected {list(table.columns)}")
-            return [_row(values, table, f"{path}: line {lines.line_num}") for values in lines]
+            rows = [(lines.line_num, values) for values in lines]
     except OSError as error:
         raise InputError(f"{path}: expected a readable table ({error.strerror})") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: expected a table of tab-separated text ({one_line(error)})") from None
+    return _rows(path, table, rows)
 
 
-def _row(values: list[str], table: Table, place: str) -> Row:
-    if len(values) != len(table.columns):
-        raise InputError(f"{place}: has {len(values)} values, expected {len(table.columns)}")
-    row: Row = {}
-    for (column, kind), text in zip(table.columns.items(), values, strict=True):
-        value = _value(text, kind)
-        if value is None or (isinstance(value, float) and not _is_number(value, column)):
+def _rows(path: Path, table: Table, rows: Sequence[tuple[int, list[str]]]) -> list[Row]:
+    """The rows of a table, from those of its file with the numbers of their lines."""
+    for line, values in rows:
+        if len(values) != len(table.columns):
+            raise InputError(f"{path}: line {line}: has {len(values)} values, expected {len(table.columns)}")
+    columns = []
+    for place, (column, kind) in enumerate(table.columns.items()):
+        texts = [values[place] for _, values in rows]
+        found = {text: _value(text, kind, column) for text in set(texts)}  # most are in many rows
+        columns.append([found[text] for text in texts])
+        if None in found.values():
+            at = columns[-1].index(None)
             expected = {bool: "yes or no", int: "a whole number", str: "a text"}.get(kind, "a number")
-            raise InputError(f"{place}: {column} is {text!r}, expected {expected}")
-        row[column] = value
-    return row
+            raise InputError(f"{path}: line {rows[at][0]}: {column} is {texts[at]!r}, expected {expected}")
+    return [dict(zip(table.columns, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-@lru_cache(maxsize=1 << 14)  # most values of a table of patches are in many of its rows
-def _value(text: str, kind: type) -> Any:
-    """The value that a text stands for, or None."""
+def _value(text: str, kind: type, column: str) -> Any:
+    """The value that a text of a column stands for, or None."""
     try:
         value = YES_NO[text] if kind is bool else kind(text)
     except (KeyError, ValueError):
         return None
-    return value if text and (kind is float or _text(value) == text) else None
+    return value if (_is_number(value, column) if kind is float else text and _text(value) == text) else None
 
 
 def _is_number(value: float, column: str) -> bool:
