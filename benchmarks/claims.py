@@ -3,8 +3,8 @@
     python benchmarks/claims.py                     # the miniature study
     python benchmarks/claims.py --study laptop --rounds 1
 
-Makes the tables of candidates, the verdicts and their figure anew, and prints the seconds of each job by Snakemake's own
-benchmark files, as Markdown. Nothing else runs beside them, and each waits for the one before it.
+Makes the tables of candidates, the verdicts and their figure anew, and prints the seconds of each job by Snakemake's
+own benchmark files, as Markdown. Nothing else runs beside them, and each waits for the one before it.
 """
 
 import argparse
