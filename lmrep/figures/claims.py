@@ -47,7 +47,7 @@ WIDE, NARROW, SLIM = 1.06, 0.68, 0.3  # in, of a model's column: at most, at lea
 HEAD = 1.4  # in, of a model's name, where it stands upright
 LEAST = 2.2  # in, of the column of sentences
 PAD, PLACE = 0.03, 0.185  # in: above and below the text of a row; the height of a place's heading
-FOOT = 0.3  # in, the legend
+FOOT = 0.43  # in, the legend and the count of the verdicts
 
 fold_once = lru_cache(maxsize=4096)(fold)  # the same text is tried again with less small print
 
@@ -244,5 +244,6 @@ def draw_claims(shown: Shown) -> Figure:
     small = [line for row in rows for cell in row.cells.values() for line in cell.small]
     key += [f"{GATE}: a condition of asking"] * any(line.startswith(GATE) for line in small)
     key += ["[95 % interval]"] * (detail.intervals and not slim)
-    draw_key(axes, "     ".join([*key, tally_text(shown.claims)]), y + 0.16)
+    draw_key(axes, "     ".join(key), y + 0.16)
+    axes.text(MARGIN, y + 0.31, tally_text(shown.claims), size=SMALL, color=GREY, va="center_baseline")
     return figure
