@@ -1,6 +1,7 @@
 """The passes of a run: its descents group by group, and the distances of what they reach."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -88,10 +89,19 @@ def descend_in_groups(
         results["earlier"] = torch.zeros_like(results["images"])
         shifted = targets + shift_noise(run).to(targets.device)
 
+    # Of the panels asked for last: their groups follow each other and share these passes.
+    @lru_cache(maxsize=3)
+    def outputs_at_all_layers(by: Probe, photographs: Tensor, first: int, end: int) -> list[Tensor]:
+        outputs: list[Tensor] = by(photographs[first:end], run.layers)
+        return outputs
+
+    def outputs_of(by: Probe, photographs: Tensor, group: Group) -> list[Tensor]:
+        return outputs_at_all_layers(by, photographs, group.panels.start, group.panels.stop)[group.layers]
+
     def begin(group: Group) -> Begin:
         blocks = list(run.layers[group.layers])
         # In the descent's own precision: rounding then moves both outputs alike.
-        outputs = [None] * len(blocks) if targets is None else quick(targets[group.panels], blocks)
+        outputs = [None] * len(blocks) if targets is None else outputs_of(quick, targets, group)
         images = start[group.panels].expand(len(blocks), -1, -1, -1, -1)
         return images, blocks, make_objectives(run, plan, group.panels, outputs)
 
@@ -124,10 +134,10 @@ def descend_in_groups(
         if targets is not None:
             results["earlier"][rows, columns] = earlier.cpu()
             report(plan.steps_before(run, index, steps), None)
-            outputs = probe(targets[columns], blocks)
-            reached, moved = probe.outputs_of_own_layer(images, blocks), probe(shifted[columns], blocks)
-            for name, found in zip(DISTANCES, (reached, moved), strict=True):
-                results[name][rows, columns] = distances(found, outputs).cpu()
+            outputs = outputs_of(probe, targets, group)
+            reached, moved = probe.outputs_of_own_layer(images, blocks), outputs_of(probe, shifted, group)
+            for name, others in zip(DISTANCES, (reached, moved), strict=True):
+                results[name][rows, columns] = distances(others, outputs).cpu()
     if targets is not None:
         results["shifted"] = shifted.cpu()
     return results | {"loss": results["loss"].mean(dim=2).T}

@@ -9,6 +9,7 @@ from PIL import Image
 
 Array = npt.NDArray[np.floating]
 Map = npt.NDArray[np.float64]
+Kept = tuple[bytes, str, tuple[int, ...]]  # an array's bytes, dtype and shape, which can be the key of a cache
 
 SIGMA, TRUNCATE, BORDER = 1.5, 3.5, 5  # SSIM's window in px: its sigma, its cut in sigmas, and its radius
 WINDOW: dict[str, Any] = {"gaussian_weights": True, "sigma": SIGMA, "use_sample_covariance": False}
@@ -22,12 +23,19 @@ def ssim(image: Array, target: Array) -> float:
     """Structural similarity of two images [3, height, width], clipped to [0, 1]; no unit, 1 for equal images.
 
     Wang, Bovik, Sheikh and Simoncelli (2004), by scikit-image: a Gaussian window of sigma 1.5 px, biased variances,
-    the mean over pixels and channels. The mean leaves out a border of 5 px, the radius of the window.
+    the mean over pixels and channels. The mean leaves out a border of 5 px, the radius of the window. The last few
+    pairs are remembered, because the layers of a run share their start and the shifted photograph.
     """
+    one, other = ((c.tobytes(), c.dtype.str, c.shape) for c in (np.clip(image, 0, 1), np.clip(target, 0, 1)))
+    return _ssim(one, other)
+
+
+@lru_cache(maxsize=8)
+def _ssim(image: Kept, target: Kept) -> float:
     from skimage.metrics import structural_similarity  # the import takes a second, and many tables have no SSIM
 
-    clipped = np.clip(image, 0, 1), np.clip(target, 0, 1)
-    return float(structural_similarity(*clipped, data_range=1, channel_axis=0, **WINDOW))
+    one, other = (np.frombuffer(pixels, kind).reshape(shape) for pixels, kind, shape in (image, target))
+    return float(structural_similarity(one, other, data_range=1, channel_axis=0, **WINDOW))
 
 
 def ssim_of_pairs(images: Array, targets: Array) -> Map:
