@@ -59,7 +59,7 @@ def read_candidates(path: Path, runs: Sequence[Run]) -> list[Row]:
     """
     with made_again(path):
         rows = read_table(path, CANDIDATES)
-        found = Counter(tuple(row[key] for key in KEYS) for row in rows)
+        found = Counter(tuple(map(row.__getitem__, KEYS)) for row in rows)
         wanted = [
             (run.name, panel, seed, layer, number)
             for run in runs

@@ -159,15 +159,15 @@ def read_run_table(path: Path, table: str, run: Run) -> list[Row]:
             "run": run.name, "probe": run.probe.name, "weights": run.weights, "optimiser": run.descent.optimiser,
             "passes": run.descent.steps,
         }  # fmt: skip
-        for line, row in enumerate(rows, start=2):
-            unlike = [name for name, value in own.items() if name in row and row[name] != value]
+        for name in (name for name in own if name in TABLES[table].columns):
+            unlike = [line for line, row in enumerate(rows, start=2) if row[name] != own[name]]
             if unlike:
-                name = unlike[0]
-                raise InputError(f"{path}: line {line}: {name} is {row[name]!r}, expected {own[name]!r}")
-        found, wanted = Counter(tuple(row[key] for key in keys) for row in rows), row_keys(table, run)
-        refuse_rows(path, "has no row of", keys, [key for key in wanted if key not in found])
-        refuse_rows(path, f"has rows that runs.{run.name} has not:", keys, sorted({*found} - {*wanted}))
-        refuse_rows(path, "has two rows of", keys, [key for key, count in found.items() if count > 1])
+                found = rows[unlike[0] - 2][name]
+                raise InputError(f"{path}: line {unlike[0]}: {name} is {found!r}, expected {own[name]!r}")
+        counts, wanted = Counter(tuple(map(row.__getitem__, keys)) for row in rows), row_keys(table, run)
+        refuse_rows(path, "has no row of", keys, [key for key in wanted if key not in counts])
+        refuse_rows(path, f"has rows that runs.{run.name} has not:", keys, sorted({*counts} - {*wanted}))
+        refuse_rows(path, "has two rows of", keys, [key for key, count in counts.items() if count > 1])
     return rows
 
 

@@ -1,8 +1,9 @@
 """Re-created images beside other pictures, and their outputs beside those of the pictures: is the right one nearest?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -48,51 +49,61 @@ def rows_of_runs(runs: Mapping[Path, Run], weights: Mapping[str, Path], images: 
     `runs`: by their files. `weights`: files by the names of the weights. `images`: those of the study, by name.
     Raises InputError for a file that is not as the study says.
     """
-    for path, run in runs.items():
-        stem = weights[run.probe.stem.weights.name] if run.probe.stem.weights else None
-        stack, depth = weights[run.probe.stack.name], max(run.layers)
-        probe = load_probe(run.probe, stem, stack, depth, torch.device("cpu"))
-        yield from candidate_rows(compare(read_run(path, run), probe, images))
+    for spec, group in groupby(runs.items(), key=lambda item: item[1].probe):
+        shared = dict(group)
+        stem = weights[spec.stem.weights.name] if spec.stem.weights else None
+        depth = max(max(run.layers) for run in shared.values())
+        probe = load_probe(spec, stem, weights[spec.stack.name], depth, torch.device("cpu"))
+        files = [read_run(path, run) for path, run in shared.items()]
+        for run in compare(files, probe, images):
+            yield from candidate_rows(run)
 
 
 @torch.no_grad()
-def compare(run: ArrayFile, probe: Probe, images: Mapping[str, Image]) -> ArrayFile:
-    """The run file of a match with its candidates, as `metrics.candidates` takes it.
+def compare(runs: Sequence[ArrayFile], probe: Probe, images: Mapping[str, Image]) -> Iterator[ArrayFile]:
+    """The run files of matches of one probe with their candidates, as `metrics.candidates` takes them.
 
-    `probe`: that of the run, with its blocks at least. `images`: those of the study, by name.
+    `probe`: with the blocks of all runs at least. `images`: those of the study, by name.
     Adds the arrays `candidates` [panel, candidate, 3, size, size] in [0, 1], candidate 0 being the panel's target, and
     `candidate_distance` [layer, panel, candidate], L1 between outputs in float32; and the fact `candidates`, their
     names by panel.
     """
-    layers, panels, size = run.facts["layers"], run.facts["panels"], run.facts["size"]
-    others = [other_pictures(images[panel]) for panel in panels]
-    used = sorted({name for names in others for name in names})
     # Panels of several seeds share a photograph, and all panels share pictures: each goes through the blocks once.
-    pictures = {("target", panel): run["targets"][place] for place, panel in enumerate(panels)}
-    pictures |= {("other", name): other_picture(name, size) for name in used}
+    photographs = {panel: run["targets"][place] for run in runs for place, panel in enumerate(run.facts["panels"])}
+    used = sorted({name for panel in photographs for name in other_pictures(images[panel])})
+    pictures = {("target", panel): photograph for panel, photograph in photographs.items()}
+    pictures |= {("other", name): other_picture(name, probe.spec.stem.size) for name in used}
     places = {key: place for place, key in enumerate(pictures)}
-    chosen = [
-        [places["target", panel], *(places["other", name] for name in names)]
-        for panel, names in zip(panels, others, strict=True)
-    ]
     stacked = np.stack(list(pictures.values()))
-    found = distances(probe, layers, torch.from_numpy(run["images"]), torch.from_numpy(stacked)).numpy()
-    added = {
-        "candidates": stacked[np.array(chosen)],
-        "candidate_distance": np.take_along_axis(found, np.array(chosen)[None], axis=2),
-    }
-    names = [[panel, *rest] for panel, rest in zip(panels, others, strict=True)]
-    return replace(run, arrays=run.arrays | added, facts=run.facts | {"candidates": names})
+    for run, found in zip(runs, distances(probe, runs, torch.from_numpy(stacked)), strict=True):
+        names = [[panel, *other_pictures(images[panel])] for panel in run.facts["panels"]]
+        chosen = np.array(
+            [[places["target", own], *(places["other", name] for name in others)] for own, *others in names]
+        )
+        added = {
+            "candidates": stacked[chosen],
+            "candidate_distance": np.take_along_axis(found.numpy(), chosen[None], axis=2),
+        }
+        yield replace(run, arrays=run.arrays | added, facts=run.facts | {"candidates": names})
 
 
-def distances(probe: Probe, layers: list[int], images: torch.Tensor, pictures: torch.Tensor) -> torch.Tensor:
-    """L1 distances [layer, panel, picture] between the outputs of images [layer, panel, ...] and of pictures."""
+def distances(probe: Probe, runs: Sequence[ArrayFile], pictures: torch.Tensor) -> list[torch.Tensor]:
+    """For each run, L1 distances [layer, panel, picture] between the outputs of its images and of pictures."""
+    layers = sorted({layer for run in runs for layer in run.facts["layers"]})
     own = [
-        torch.cat([probe(part, [layer])[0] for part in group.split(BATCH)])
-        for layer, group in zip(layers, images, strict=True)
+        [
+            (layer, torch.cat([probe(part, [layer])[0] for part in torch.from_numpy(group).split(BATCH)]))
+            for layer, group in zip(run.facts["layers"], run["images"], strict=True)
+        ]
+        for run in runs
     ]
     parts = []
     for part in pictures.split(BATCH):
-        outputs = zip(own, probe(part, layers), strict=True)
-        parts.append(torch.stack([torch.stack([distance(there, one) for one in ours]) for ours, there in outputs]))
-    return torch.cat(parts, dim=2)
+        there = dict(zip(layers, probe(part, layers), strict=True))
+        parts.append(
+            [
+                torch.stack([torch.stack([distance(there[layer], one) for one in ours]) for layer, ours in outputs])
+                for outputs in own
+            ]
+        )
+    return [torch.cat(found, dim=2) for found in zip(*parts, strict=True)]

@@ -1,5 +1,6 @@
 """What the claims read of a study's tables: which runs, which columns, and their values by image."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -50,16 +51,13 @@ def runs_read(study: Study, table: str) -> list[Run]:
     return [run for run in runs if run.matches is READ[table].of_matches]
 
 
-def read_cells(table: str, rows: Iterable[Mapping[str, Any]]) -> dict[str, Cells]:
+def read_cells(table: str, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Cells]:
     """The rows of one of READ, by run and image. Numbered rows of an image stand in order, as its table has them."""
     columns = READ[table]
-    found: dict[str, dict[Cell, dict[str, list[float]]]] = {}
+    images: defaultdict[tuple[str, Cell], list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
-        cells = found.setdefault(row["run"], {})
-        cell = cells.setdefault(Cell(str(row[columns.panel]), row["seed"], row["layer"]), {})
-        for column in columns.values:
-            cell.setdefault(column, []).append(row[column])
-    return {
-        run: {cell: {name: np.array(values) for name, values in entry.items()} for cell, entry in cells.items()}
-        for run, cells in found.items()
-    }
+        images[row["run"], Cell(str(row[columns.panel]), row["seed"], row["layer"])].append(row)
+    found: defaultdict[str, dict[Cell, dict[str, Array]]] = defaultdict(dict)
+    for (run, cell), own in images.items():
+        found[run][cell] = {name: np.array([row[name] for row in own]) for name in columns.values}
+    return found

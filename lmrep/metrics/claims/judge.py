@@ -66,7 +66,8 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     """
     found: Entry = {}
     depends = []
-    main = cache(lambda blocks: verdict_at(claim, view, blocks))  # many other ways share the same blocks
+    # Many other ways share the same blocks.
+    main = cache(lambda blocks: verdict_at(claim, view, blocks) if leaves_out(claim, view, blocks) else verdict)
     for what, name, other in ways(view, claim.panels):
         measured = claim.measure(other)
         if any(part is None for part in measured):
@@ -79,7 +80,7 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
             differs = {own, verdict} == {HOLDS, FAILS}
         else:
             blocks = common_blocks(claim, view, other)
-            here, own = main(blocks), verdict_at(claim, other, blocks)
+            here, own = main(blocks), verdict_at(claim, other, blocks) if leaves_out(claim, other, blocks) else own
             differs = bool(blocks) and here != own
             if here != verdict:
                 name += f", at blocks {', '.join(map(str, blocks))}, where the main way {here}"
@@ -98,6 +99,12 @@ def common_blocks(claim: Claim, view: View, other: View) -> tuple[int, ...]:
     return tuple(
         sorted(set.intersection(*(way.asked_blocks(claim.panels, w) for way in (view, other) for w in weights)))
     )
+
+
+def leaves_out(claim: Claim, view: View, blocks: tuple[int, ...]) -> bool:
+    """Whether a claim may measure more of a view than some blocks; True whenever there is a second model in it."""
+    asked = (view.asked_blocks(claim.panels, weights) for weights in ("trained", "untrained"))
+    return claim.against is not None or not set().union(*asked) <= {*blocks}
 
 
 def verdict_at(claim: Claim, view: View, blocks: tuple[int, ...]) -> str:

@@ -43,7 +43,7 @@ def test_distances_are_those_of_outputs_in_one_pass(gpt2_probe):
     cat, coil = draws.random((2, 3, SIZE, SIZE), dtype=np.float32)
     run = make_run(np.stack([cat, cat, coil]), draws.random((2, 3, 3, SIZE, SIZE), dtype=np.float32), panels, (4, 7, 4))
     run["images"][1, 2] = coil
-    found = compare(run, gpt2_probe, IMAGES)
+    (found,) = compare([run], gpt2_probe, IMAGES)
     assert found["candidates"].shape == (3, COUNT, 3, SIZE, SIZE) and found["candidate_distance"].shape == (2, 3, COUNT)
     assert COUNT > BATCH
     names = found.facts["candidates"]
