@@ -15,6 +15,7 @@ from lmrep.study.spec import Pin
 
 SPREAD = 0.02  # standard deviation, as both libraries initialise
 CONTEXT = 1024  # tokens of GPT-2's causal masks
+GPT2 = {"gpt2": {}, "gpt2_medium": {"n_embd": 1024, "n_layer": 24, "n_head": 16}}  # changes of the library's config
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -23,10 +24,11 @@ def shapes_of(name: str) -> Shapes:
     import torch
 
     with torch.device("meta"):
-        if name == "gpt2":
+        if name in GPT2:
             from transformers import GPT2Config, GPT2Model
 
-            model, masks = GPT2Model(GPT2Config()), {f"h.{block}.attn.bias" for block in range(12)}
+            config = GPT2Config(**GPT2[name])
+            model, masks = GPT2Model(config), {f"h.{block}.attn.bias" for block in range(config.n_layer)}
         else:
             import timm
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
 from rocrate.model import ContextEntity
@@ -95,10 +96,11 @@ def new_crate(study: Study, citation: Mapping[str, Any]) -> ROCrate:
     licence = citation["license"]
     crate.license = about(crate, f"https://spdx.org/licenses/{licence}", "CreativeWork", name=licence)
     root = crate.root_dataset
-    root["author"] = [
+    authors = [
         about(crate, f"#author-{number}", "Organization", name=author["name"])
         for number, author in enumerate(citation["authors"], 1)
     ]
+    root["author"] = authors if len(authors) > 1 else authors[0]
     root["conformsTo"] = [
         about(crate, uri, "CreativeWork", name=name, version=version) for uri, (name, version) in PROFILES.items()
     ]
@@ -110,10 +112,12 @@ def add_code(crate: ROCrate, root: Path, version: str, libraries: Mapping[str, s
     facts = content(root / "Snakefile", "Snakefile") | {"version": version}
     workflow = crate.add_workflow(root / "Snakefile", "Snakefile", main=True, lang="snakemake", properties=facts)
     workflow["softwareRequirements"] = [
-        about(crate, f"#{name}", "SoftwareApplication", name=name, softwareVersion=found)
+        about(crate, uri, "SoftwareApplication", name=name, softwareVersion=found, url=uri)
         for name, found in libraries.items()
+        for uri in [f"pkg:pypi/{name}@{quote(found)}"]
     ]
     add_files(crate, {str(source.relative_to(root)): source for source in files_of(root, CODE)})
+    crate.dereference("README.md")["about"] = crate.root_dataset
     return workflow
 
 

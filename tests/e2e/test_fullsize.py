@@ -1,6 +1,7 @@
-"""The article at full size: random weights of the real files' names and sizes, from download to all figures.
+"""The article at full size: random weights of the real files' names and sizes, from download to all figures, and the
+pages of `evidence` with pictures made up for every run.
 
-Off by default; `python -m pytest -s -m fullsize` runs it and prints what benchmarks/fullsize.md records.
+Off by default; `python -m pytest -s -m fullsize` runs both and prints what benchmarks/fullsize.md records.
 """
 
 import csv
@@ -14,8 +15,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+import torch
 import yaml
 from checkout import Checkout, octaves_of
 from fullsize import write_weights
@@ -24,9 +27,18 @@ from PIL import Image
 from skimage import data
 from test_article import sha256, zip_of
 
+from lmrep.descent.experiment import describe
+from lmrep.descent.groups import shift_noise
+from lmrep.descent.plan import make_plan
+from lmrep.descent.priors import start_noise
+from lmrep.files import ArrayFile, write_arrays
+from lmrep.inputs.images import load_target
+from lmrep.inputs.places import weights_place
+from lmrep.metrics.measures import resized
 from lmrep.metrics.tables import TABLES, read_table
 from lmrep.study.config import Study, make_study
 from lmrep.study.kinds import OBJECTIVES
+from lmrep.study.spec import Run
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build, pytest.mark.fullsize]
 CORES, MINUTES, GIGABYTES = 2, 20, 8  # the most that the build may take
@@ -72,11 +84,15 @@ def hub():
         yield hub
 
 
-def write_config(checkout: Checkout, hub: Hub, folder: Path) -> Study:
-    """config.yaml with the hashes of our files, the addresses of our photographs and few steps: nothing else."""
+def write_config(checkout: Checkout, hub: Hub, folder: Path, target: str, steps: int = 0) -> Study:
+    """config.yaml with the hashes of our files, the addresses of our photographs and few steps: nothing else.
+
+    `target`: whose weights are made. `steps`: of each octave; 0 leaves them.
+    """
     config = yaml.safe_load((checkout / "config.yaml").read_text())
     study = make_study(config)
-    for seed, name in enumerate(("gpt2", "vit_base", "vit_large")):
+    used = {weights.name for name in study.runs_of(target) for weights in study.runs[name].weight_files}
+    for seed, name in enumerate(sorted(used)):
         (pin,) = study.weights[name].pins
         digest = write_weights(folder / f"{name}.safetensors", pin, seed)
         with (folder / f"{name}.safetensors").open("rb") as file:  # the map outlives the open file
@@ -87,8 +103,8 @@ def write_config(checkout: Checkout, hub: Hub, folder: Path) -> Study:
         archive, picture = zip_of(entry["member"], photograph)
         hub.add_file(f"/{name}.zip", archive)
         entry |= {"url": f"{hub.url}/{name}.zip", "sha256": sha256(archive), "member_sha256": sha256(picture)}
-    for octave in octaves_of(config):
-        octave["steps"] = STEPS
+    for octave in octaves_of(config) if steps else []:
+        octave["steps"] = steps
     (checkout / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
     return make_study(config)
 
@@ -171,7 +187,7 @@ def test_the_article_at_full_size(folder, hub, monkeypatch, capsys):
     checkout, cache = Checkout(folder / "lmrep"), folder / "hf"
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("HF_HOME", str(cache))
-    study = write_config(checkout, hub, folder)
+    study = write_config(checkout, hub, folder, "figures", STEPS)
     found = build(checkout, checkout.folder, cache)
     results = checkout / "results/article"
     places = {"downloads": [checkout / "resources", cache], "runs": [results / "runs"], "results": [results]}
@@ -204,3 +220,56 @@ def test_the_article_at_full_size(folder, hub, monkeypatch, capsys):
     )
     assert found["memory"] < GIGABYTES
     assert found["minutes"] < MINUTES
+
+
+def make_up(run: Run, files: dict[str, Path], photographs: dict[str, Path], fits: dict[str, str]) -> ArrayFile:
+    """A run file without a descent: noise, in the shapes of the real one, and for a match less of it in early blocks.
+
+    Noise compresses worse than what a descent leaves of it, so the pages are no larger with real pictures.
+    """
+    first, last = (run.descent.octaves[place].size for place in (0, -1))
+    draws = zip(run.start_seeds, run.panel_names, strict=True)
+    start = np.stack([start_noise(run.descent.start, first, seed, name).numpy() for seed, name in draws])
+    noise = start if first == last else np.stack([resized(each, last) for each in start])
+    layers, shape = len(run.layers), (len(run.layers), len(run.panels))
+    arrays = {
+        "images": np.stack([noise] * layers), "initial": np.stack([start] * layers),
+        "loss": np.geomspace(1000, 1, run.descent.steps, dtype=np.float32) * np.ones((layers, 1), np.float32),
+    }  # fmt: skip
+    if run.descent.first_step:
+        arrays["rates"] = np.ones(layers, np.float32)
+    if run.matches:
+        targets = np.stack([load_target(photographs[panel], last, fits[panel]) for panel in run.panels])
+        depth = np.array(run.layers, np.float32)[:, None, None, None, None] / run.probe.stack.depth
+        arrays["images"] = arrays["earlier"] = (1 - depth) * targets + depth * noise
+        arrays |= {"targets": targets, "shifted": targets + shift_noise(run).numpy()}
+        arrays |= {
+            "output_distance": np.ones(shape, np.float32),
+            "shifted_output_distance": np.full(shape, 2, np.float32),
+        }
+    return ArrayFile(arrays, describe(run, files, make_plan(run, torch.device("cpu"))))
+
+
+def test_the_pages_of_the_article_are_small(folder, hub, monkeypatch, capsys):
+    """The report, and in it the explorer, of all 4612 pictures: the descents are left out, all else is built."""
+    checkout = Checkout(folder / "lmrep")
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_HOME", str(folder / "hf"))
+    study = write_config(checkout, hub, folder, "evidence")
+    build = ("--cores", str(CORES), "report", "--configfile", CONFIG)
+    fetched = checkout.run(*build, "--until", "fetch_weights", "fetch_image")
+    assert fetched.returncode == 0, fetched.stdout[-4000:]
+    monkeypatch.chdir(checkout.folder)
+    photographs = {path.stem.rpartition("-")[0]: path for path in Path("resources/images").glob("*.png")}
+    fits = {name: image.fit for name, image in study.images.items()}
+    for run in (study.runs[name] for name in study.runs_of("evidence")):
+        files = {weights.name: weights_place(weights) for weights in run.weight_files}
+        made = make_up(run, files, photographs, fits)
+        write_arrays(Path(f"results/article/runs/{run.name}.safetensors"), made.arrays, made.facts)
+    begun = time.monotonic()
+    built = checkout.run(*build)
+    assert built.returncode == 0 and "optimise_run" not in built.stdout, built.stdout[-4000:]
+    pages = {name: Path(f"figures/{name}.html").stat().st_size for name in ("explorer", "report")}
+    with capsys.disabled():
+        print(f"\n{(time.monotonic() - begun) / 60:.1f} minutes from run files to pages, bytes: {pages}")
+    assert pages["explorer"] < 15 * 10**6 and pages["report"] < 30 * 10**6

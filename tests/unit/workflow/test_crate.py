@@ -30,7 +30,7 @@ def packed(tmp_path, monkeypatch):
     config["weights"]["far"] = HUB
     made = tmp_path / "results/miniature/runs/a.safetensors", tmp_path / "results/miniature/claims.json"
     made[0].parent.mkdir(parents=True)
-    write_arrays(made[0], {"images": np.zeros(3)}, {"versions": {"torch": "2.15.0"}})
+    write_arrays(made[0], {"images": np.zeros(3)}, {"versions": {"torch": "2.15.0+cpu"}})
     made[1].write_text("[]")
     runs, products = ([path.relative_to(tmp_path)] for path in made)
     count = write_crate(tmp_path / "x.zip", make_study(config), config, ROOT, runs, products)
@@ -61,7 +61,9 @@ def test_the_build_names_what_went_in_and_what_came_out(packed):
     assert asked >= {"miniature.yaml", SPLASH["url"], "resources/miniature/gpt2_mini.safetensors"}
     (far,) = (graph[name] for name in asked if "some/one" in name)
     assert far["sha256"] == HUB["sha256"] and graph[SPLASH["url"]]["sha256"] == SPLASH["sha256"]
-    assert graph["#torch"]["softwareVersion"] == "2.15.0" and build["instrument"] == {"@id": "Snakefile"}
+    assert build["instrument"] == {"@id": "Snakefile"} and graph["README.md"]["about"] == {"@id": "./"}
+    torch = graph["pkg:pypi/torch@2.15.0%2Bcpu"]  # a "+" stands for a space in some readers
+    assert torch["softwareVersion"] == "2.15.0+cpu" and torch["url"] == torch["@id"]
 
 
 def test_the_config_in_it_leads_to_the_local_files_in_it(packed):
