@@ -46,6 +46,7 @@ from lmrep.descent.plan import make_plan, settle
 from lmrep.descent.priors import between, start_noise
 from lmrep.errors import InputError
 from lmrep.figures.page import GREY, MARGIN, PAGE, STYLE, make_canvas, save_figure, title_height
+from lmrep.figures.shown import Shown
 from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study, weight_file
 from lmrep.metrics.measures import ssim
 from lmrep.probe.probe import Probe, load_probe
@@ -254,12 +255,13 @@ def report(label: str, runs: dict[str, Run], curves: dict[str, dict[int, Curve]]
 
 def draw(curves: dict[str, dict[str, dict[int, Curve]]], image: str, path: Path) -> None:
     """SSIM against passes: one panel a probe, with the blocks of torch's own."""
-    title, height, left, gap = f"SSIM of {image} against passes, by probe, block and optimiser", 3.15, 0.42, 0.28
+    page = Shown(f"SSIM of {image} against passes, by probe, block and optimiser", {}, {})
+    height, left, gap = 3.15, 0.42, 0.28
     colours = dict(zip(NAMES, ["#D55E00", "#009E73", "#0072B2", "#000000"], strict=True))  # Okabe and Ito's
     dashes = ["-", (0, (4, 1.5)), (0, (1, 1.2))]
     with style.context(["default", str(STYLE)]):
-        figure, _ = make_canvas(height, title)
-        top, bottom = title_height(title) + 0.2, 0.85
+        figure, _ = make_canvas(height, page)
+        top, bottom = title_height(page) + 0.2, 0.85
         width = (PAGE - left - MARGIN - gap * (len(curves) - 1)) / len(curves)
         for place, (label, of_probe) in enumerate(curves.items()):
             box = (
