@@ -262,6 +262,7 @@ def test_the_pages_of_the_article_are_small(folder, hub, monkeypatch, capsys):
     monkeypatch.chdir(checkout.folder)
     photographs = {path.stem.rpartition("-")[0]: path for path in Path("resources/images").glob("*.png")}
     fits = {name: image.fit for name, image in study.images.items()}
+    Path("results/article/runs").mkdir()
     for run in (study.runs[name] for name in study.runs_of("evidence")):
         files = {weights.name: weights_place(weights) for weights in run.weight_files}
         made = make_up(run, files, photographs, fits)
