@@ -53,7 +53,9 @@ def rows_of_runs(runs: Mapping[Path, Run], weights: Mapping[str, Path], images: 
         shared = dict(group)
         stem = weights[spec.stem.weights.name] if spec.stem.weights else None
         depth = max(max(run.layers) for run in shared.values())
-        probe = load_probe(spec, stem, weights[spec.stack.name], depth, torch.device("cpu"))
+        loaded = load_probe(spec, stem, weights[spec.stack.name], depth, torch.device("cpu"))
+        # As in a descent, with packed weights. Others make more threads than cores wait for each other without end.
+        probe = loaded.in_precision(torch.float32, keep=False)
         files = [read_run(path, run) for path, run in shared.items()]
         for run in compare(files, probe, images):
             yield from candidate_rows(run)
