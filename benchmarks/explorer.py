@@ -4,7 +4,7 @@
 
 A picture of a run is that of a run with the same question and way, repeated to the size of the article's pictures: it
 has as much detail per pixel. Blocks, panels and seeds are the article's. On 2026-11-27 it printed 52 runs, 4612
-pictures of 96 px: 12.1 MB.
+pictures of 88 px: 8.0 MB.
 """
 
 import json
@@ -18,7 +18,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lmrep.figures.explorer.page import Read, explorer_page
-from lmrep.figures.explorer.series import picture_side
+from lmrep.figures.explorer.series import picture_look
 from lmrep.files import ArrayFile, read_arrays
 from lmrep.study.config import Study, make_study
 from lmrep.study.spec import Run
@@ -65,4 +65,4 @@ claims = json.loads((results / "claims.json").read_text())
 page = explorer_page(article, reads(article, built, results), claims)
 runs = [article.runs[name] for name in article.runs_of("evidence")]
 count = sum(len(run.layers) * len(run.panels) for run in runs)
-print(f"{len(runs)} runs, {count} pictures of {picture_side(article)} px: {len(page.encode()) / 1e6:.1f} MB")
+print(f"{len(runs)} runs, {count} pictures of {picture_look(article)[0]} px: {len(page.encode()) / 1e6:.1f} MB")

@@ -42,6 +42,7 @@ from lmrep.study.spec import Run
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build, pytest.mark.fullsize]
 CORES, MINUTES, GIGABYTES = 2, 20, 8  # the most that the build may take
+CONTRAST = 0.29  # the standard deviation of uniform noise in [0, 1]
 STEPS = int(os.environ.get("LMREP_STEPS", 2))  # of each octave
 GIGABYTE, KEPT = 10**9, 10**7  # bytes; larger files are deleted at the end
 CONFIG = "fullsize.yaml"
@@ -223,14 +224,16 @@ def test_the_article_at_full_size(folder, hub, monkeypatch, capsys):
 
 
 def make_up(run: Run, files: dict[str, Path], photographs: dict[str, Path], fits: dict[str, str]) -> ArrayFile:
-    """A run file without a descent: noise, in the shapes of the real one, and for a match less of it in early blocks.
+    """A run file without a descent: noise of full contrast in the shapes of the real one, its share growing with depth
+    for a match.
 
-    Noise compresses worse than what a descent leaves of it, so the pages are no larger with real pictures.
+    A picture takes about as many bytes as one can: a descent keeps or smooths the noise of its start.
     """
     first, last = (run.descent.octaves[place].size for place in (0, -1))
     draws = zip(run.start_seeds, run.panel_names, strict=True)
     start = np.stack([start_noise(run.descent.start, first, seed, name).numpy() for seed, name in draws])
     noise = start if first == last else np.stack([resized(each, last) for each in start])
+    noise = (noise - noise.mean()) * np.float32(CONTRAST / start.std()) + np.float32(0.5)
     layers, shape = len(run.layers), (len(run.layers), len(run.panels))
     arrays = {
         "images": np.stack([noise] * layers), "initial": np.stack([start] * layers),

@@ -9,7 +9,7 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lmrep.figures.explorer.series import Entry, describe_run, model_names, panels_of, picture_side
+from lmrep.figures.explorer.series import Entry, describe_run, model_names, panels_of, picture_look
 from lmrep.figures.words import METHODS
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.claim import CLAIMS
@@ -79,12 +79,12 @@ def explorer_page(study: Study, reads: Iterable[Read], claims: Sequence[Mapping[
 
     `claims`: entries of claims.json.
     """
-    names, side = model_names(study), picture_side(study)
+    names, (side, quality) = model_names(study), picture_look(study)
     runs: dict[str, Entry] = {}
     panels: list[Entry] = []
     for run, file, rows in reads:
         entry = describe_run(run, file, names, side)
-        found = list(panels_of(run, file, rows, entry["side"]))
+        found = list(panels_of(run, file, rows, entry["side"], quality))
         if any(asked(entry, panel) == asked(runs[other["run"]], other) for panel in found for other in panels):
             entry["way"] += f", {run.name}"  # nothing else tells it from another run
         runs[run.name] = entry

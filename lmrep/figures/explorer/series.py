@@ -19,8 +19,7 @@ from lmrep.study.config import Study
 from lmrep.study.kinds import OBJECTIVES
 from lmrep.study.spec import Probe, Run
 
-SIDES = {1200: 144, 10**9: 96}  # px of a picture on a page of up to so many: the article has 4612
-QUALITY = 50  # of WebP
+LOOKS = {1200: (144, 50), 10**9: (88, 35)}  # px and WebP's quality of pictures, by how many: the article has 4612
 POINTS = 50  # of a loss curve, at most
 DIGITS = 4
 QUESTIONS = {"neurons": "one neuron of all patches", "patches": "all neurons of one patch", "images": "a photograph"}
@@ -29,14 +28,17 @@ Pixels = npt.NDArray[np.float32]
 Entry = dict[str, Any]
 
 
-def webp(pictures: Pixels, side: int) -> str:
-    """Pictures [picture, 3, height, width] in [0, 1] side by side as one WebP, each `side` px wide, as a data URI."""
+def webp(pictures: Pixels, side: int, quality: int) -> str:
+    """Pictures [picture, 3, height, width] in [0, 1] side by side as one WebP, each `side` px wide, as a data URI.
+
+    `quality`: WebP's, 0 to 100.
+    """
     levels = np.round(np.clip(pictures, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
     strip = Image.new("RGB", (side * len(levels), side))
     for place, picture in enumerate(levels):
         strip.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS), (side * place, 0))
     file = io.BytesIO()
-    strip.save(file, "WEBP", quality=QUALITY, method=6)
+    strip.save(file, "WEBP", quality=quality, method=6)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
@@ -79,15 +81,15 @@ def way_of(run: Run) -> str:
     return WAYS[is_jittered(run)]
 
 
-def picture_side(study: Study) -> int:
-    """How wide the pictures of a study are on its page, px, at most."""
+def picture_look(study: Study) -> tuple[int, int]:
+    """How wide the pictures of a study are on its page, px, at most; and their quality. More pictures have less."""
     runs = [study.runs[name] for name in study.runs_of("evidence")]
     count = sum(len(run.layers) * len(run.panels) for run in runs)
-    return next(side for most, side in SIDES.items() if count <= most)
+    return next(look for most, look in LOOKS.items() if count <= most)
 
 
 def describe_run(run: Run, file: ArrayFile, names: Mapping[str, str], side: int) -> Entry:
-    """What all panels of a run share. `names`: see `model_names`; `side`: see `picture_side`."""
+    """What all panels of a run share. `names`: see `model_names`; `side`: see `picture_look`."""
     question = QUESTIONS[OBJECTIVES[run.objective].panels]
     return {
         "model": names[run.probe.name], "weights": run.weights, "question": question, "way": way_of(run),
@@ -96,7 +98,7 @@ def describe_run(run: Run, file: ArrayFile, names: Mapping[str, str], side: int)
     }  # fmt: skip
 
 
-def panels_of(run: Run, file: ArrayFile, rows: Iterable[Mapping[str, Any]], side: int) -> Iterator[Entry]:
+def panels_of(run: Run, file: ArrayFile, rows: Iterable[Mapping[str, Any]], side: int, quality: int) -> Iterator[Entry]:
     """Each panel of a run: its pictures, and for a photograph its SSIM, ratio and convergence by block.
 
     rows: the run's rows of accuracy.tsv.
@@ -106,12 +108,12 @@ def panels_of(run: Run, file: ArrayFile, rows: Iterable[Mapping[str, Any]], side
         panel = run.panels[index]
         entry: Entry = {
             "run": run.name, "panel": panel_name(run, panel), "seed": seed,
-            "strip": webp(file["images"][:, index], side),
+            "strip": webp(file["images"][:, index], side, quality),
         }  # fmt: skip
         if run.matches:
             own = [found[str(panel), seed, layer] for layer in run.layers]
             entry |= {
-                "target": webp(file["targets"][index : index + 1], side),
+                "target": webp(file["targets"][index : index + 1], side, quality),
                 "ssim": [short(row["ssim"]) for row in own],
                 "ratio": [short(row["output_distance_ratio"]) for row in own],
                 "converged": [row["converged"] for row in own],

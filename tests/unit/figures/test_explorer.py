@@ -14,7 +14,7 @@ from made_up import STUDY, make_cells
 from PIL import Image
 
 from lmrep.figures.explorer.page import address, explorer_page
-from lmrep.figures.explorer.series import POINTS, curve, model_names, panel_name, picture_side, short, webp
+from lmrep.figures.explorer.series import POINTS, curve, model_names, panel_name, picture_look, short, webp
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.judge import judge
 from lmrep.study.config import make_study
@@ -96,7 +96,7 @@ def test_the_same_study_gives_the_same_bytes(page):
 
 def test_a_strip_has_its_pictures_side_by_side():
     levels = np.array([0.0, 0.5, 2.0], np.float32)[:, None, None, None] * np.ones((3, 3, 8, 8), np.float32)
-    strip = np.asarray(decoded(webp(levels, 16)))
+    strip = np.asarray(decoded(webp(levels, 16, 50)))
     assert strip.shape == (16, 48, 3)
     assert [int(strip[8, 16 * n + 8, 0]) for n in range(3)] == pytest.approx([0, 128, 255], abs=3)
 
@@ -110,7 +110,7 @@ def test_curves_and_numbers_are_short():
 
 def test_pages_of_many_pictures_have_smaller_ones():
     laptop, article = (make_study(yaml.safe_load((ROOT / f"{name}.yaml").read_text())) for name in ("laptop", "config"))
-    assert (picture_side(laptop), picture_side(article)) == (144, 96)
+    assert (picture_look(laptop), picture_look(article)) == ((144, 50), (88, 35))
 
 
 def test_panels_are_called_as_in_the_figures():
