@@ -117,7 +117,8 @@ def add_code(crate: ROCrate, root: Path, version: str, libraries: Mapping[str, s
         for uri in [f"pkg:pypi/{name}@{quote(found)}"]
     ]
     add_files(crate, {str(source.relative_to(root)): source for source in files_of(root, CODE)})
-    crate.dereference("README.md")["about"] = crate.root_dataset
+    if readme := crate.dereference("README.md"):
+        readme["about"] = crate.root_dataset
     return workflow
 
 
