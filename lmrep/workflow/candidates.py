@@ -54,7 +54,7 @@ def rows_of_runs(runs: Mapping[Path, Run], weights: Mapping[str, Path], images: 
         stem = weights[spec.stem.weights.name] if spec.stem.weights else None
         depth = max(max(run.layers) for run in shared.values())
         loaded = load_probe(spec, stem, weights[spec.stack.name], depth, torch.device("cpu"))
-        # As in a descent, with packed weights. Others make more threads than cores wait for each other without end.
+        # Packed weights, as in a descent: the threads of plain products spin where they outnumber the cores.
         probe = loaded.in_precision(torch.float32, keep=False)
         files = [read_run(path, run) for path, run in shared.items()]
         for run in compare(files, probe, images):

@@ -62,6 +62,20 @@ def test_distances_are_those_of_outputs_in_one_pass(gpt2_probe):
 
 
 @pytest.mark.models
+def test_runs_of_one_probe_are_compared_as_each_alone(gpt2_probe):
+    """Other blocks, other photographs, and pictures in other batches."""
+    draws = np.random.default_rng(3)
+    cat, coil = draws.random((2, 3, SIZE, SIZE), dtype=np.float32)
+    first = make_run(np.stack([cat]), draws.random((2, 1, 3, SIZE, SIZE), dtype=np.float32), ["cat"])
+    second = make_run(np.stack([coil, cat]), draws.random((1, 2, 3, SIZE, SIZE), dtype=np.float32), ["coil", "cat"])
+    second.facts["layers"] = [2]
+    for run, found in zip((first, second), compare([first, second], gpt2_probe, IMAGES), strict=True):
+        (alone,) = compare([run], gpt2_probe, IMAGES)
+        assert found.facts == alone.facts and (found["candidates"] == alone["candidates"]).all()
+        assert found["candidate_distance"] == pytest.approx(alone["candidate_distance"], rel=1e-4, abs=1e-3)
+
+
+@pytest.mark.models
 def test_the_rows_of_runs_come_from_their_files_and_weights(tmp_path, tiny_files):
     """Block 3 has the photograph itself: the first candidate is the nearest by both measures."""
     files, _ = tiny_files
