@@ -89,7 +89,7 @@ def descend_in_groups(
         results["earlier"] = torch.zeros_like(results["images"])
         shifted = targets + shift_noise(run).to(targets.device)
 
-    # Of the panels asked for last: their groups follow each other and share these passes.
+    # Of the panels asked for last, whose groups share these passes: the photographs in both precisions, and shifted.
     @lru_cache(maxsize=3)
     def outputs_at_all_layers(by: Probe, photographs: Tensor, first: int, end: int) -> list[Tensor]:
         outputs: list[Tensor] = by(photographs[first:end], run.layers)

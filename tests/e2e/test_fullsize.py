@@ -227,7 +227,7 @@ def make_up(run: Run, files: dict[str, Path], photographs: dict[str, Path], fits
     """A run file without a descent: noise of full contrast in the shapes of the real one, its share growing with depth
     for a match.
 
-    A picture takes about as many bytes as one can: a descent keeps or smooths the noise of its start.
+    White noise compresses badly: a descent that smooths it makes smaller pages.
     """
     first, last = (run.descent.octaves[place].size for place in (0, -1))
     draws = zip(run.start_seeds, run.panel_names, strict=True)
