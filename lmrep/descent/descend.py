@@ -8,6 +8,7 @@ from time import monotonic
 import torch
 from torch import Tensor
 
+from lmrep.descent.graph import GraphedStep, makes_graphs
 from lmrep.descent.objectives import Objective
 from lmrep.descent.optimisers import Rate, State
 from lmrep.descent.priors import between, blur, resize, window
@@ -98,19 +99,22 @@ def descend(
         images, earlier, first, state = done.images.clone(), done.earlier, len(done.losses), clones(done.state)
         losses[:first] = done.losses
     optimiser = load(OPTIMISERS[descent.optimiser].function)(descent, state)
+
+    def take(crop: Tensor, rate: Rate, step: int | Tensor) -> tuple[Tensor, Tensor]:
+        gradient, found = input_gradient(probe, crop, layers, objectives, tokens)
+        return optimiser.step(crop, found, gradient, rate, step), optimiser.losses(found)
+
+    take_step = GraphedStep(take, optimiser) if makes_graphs(start.device) else take
     unchecked, checked = first, -inf  # the first step not yet checked, and the time of the last check
     steps = [(octave, place) for octave in descent.octaves for place in range(octave.steps)]
     for step, (octave, place) in enumerate(steps[first:], start=first):
         if images.shape[-1] != octave.size:
             images = resize(images.flatten(0, 1), octave.size).unflatten(0, panels)
         rows, columns = window(octave, probe.spec.stem.size, seed, step)
-        crop = images[..., rows, columns]
-        gradient, found = input_gradient(probe, crop, layers, objectives, tokens)
         rate: Rate = between(octave.rate, place, octave.steps)
         if rates is not None:
             rate = rate * rates[:, None, None, None, None]
-        crop = optimiser.step(crop, found, gradient, rate, step)
-        losses[step] = optimiser.losses(found)
+        crop, losses[step] = take_step(images[..., rows, columns], rate, step)
         if octave.sigma:
             sigma = between(octave.sigma, place, octave.steps)
             crop = blur(crop.flatten(0, 1), sigma).unflatten(0, panels)

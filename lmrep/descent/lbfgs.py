@@ -44,8 +44,9 @@ class LBFGS:
         self.state |= {name: torch.zeros_like(one) for name in ("slope", "step", "low", "high", "trials", "oldest")}
         self.restart(torch.ones_like(losses, dtype=torch.bool))
 
-    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int) -> Tensor:
-        self.most = min(self.history, step)
+    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int | Tensor) -> Tensor:
+        # A step on a GPU repeats the same operations: empty places weigh nothing.
+        self.most = self.history if isinstance(step, Tensor) else min(self.history, step)
         if not self.state:
             self.begin(images, losses, gradient)
         else:

@@ -24,10 +24,11 @@ class Optimiser(Protocol):
     arrays: tuple[str, ...]
     state: State
 
-    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int) -> Tensor:
+    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int | Tensor) -> Tensor:
         """The images of the next pass, from those of this one and their losses and gradients.
 
-        `rate`: of this step, if the descent has rates. `step`: how many steps came before.
+        `rate`: of this step, if the descent has rates. `step`: how many steps came before; on a GPU both are tensors,
+        and from the second step of a descent on, the operations must not depend on what they hold.
         """
         ...
 
@@ -48,7 +49,7 @@ class Gradient:
     def __init__(self, descent: Descent, state: State):
         self.scale, self.state = descent.scale, state
 
-    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int) -> Tensor:
+    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int | Tensor) -> Tensor:
         return images - rate * self.scale * gradient
 
     def reached(self, images: Tensor) -> Tensor:
@@ -64,7 +65,7 @@ class Adam(Gradient):
     arrays = ("mean", "square")
     betas, epsilon = (0.9, 0.999), 1e-8
 
-    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int) -> Tensor:
+    def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int | Tensor) -> Tensor:
         for name, beta, value in zip(self.arrays, self.betas, (gradient, gradient**2), strict=True):
             before = self.state.get(name, torch.zeros_like(images))
             self.state[name] = beta * before + (1 - beta) * value

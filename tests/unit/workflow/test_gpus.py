@@ -98,11 +98,15 @@ def test_the_error_names_a_folder_that_cannot_be_made(tmp_path):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
-def test_torch_uses_the_claimed_card(tmp_path, monkeypatch):
+def test_torch_uses_the_claimed_card_and_another_run_waits_for_it(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     with own_card(torch.device("cuda"), print):
         (lock,) = tmp_path.rglob("*.lock")
         assert lock.stem == str(torch.cuda.get_device_properties(torch.cuda.current_device()).uuid)
+        other = Claimant(lock.parent, lock.stem)
+        assert other.line() == "waiting for a GPU: other runs hold the only one on this host"
+    assert other.line() == "0"
+    other.end()
 
 
 LISTING = """\

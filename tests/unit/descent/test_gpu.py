@@ -1,0 +1,162 @@
+"""Descents on a GPU: the same bytes every time and after a kill, the CPU's numbers, and what a graph must not change.
+
+Without a GPU, the tests of graphs record and repeat the operations of a CPU.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from architectures import ARCHITECTURES, ENCODERS, write_model
+from graphs import RecordedGraph
+from ticks import Ticks
+
+from lmrep import api
+from lmrep.descent import descend as descend_module
+from lmrep.descent import objectives
+from lmrep.descent.descend import Progress, descend
+from lmrep.descent.experiment import perform
+from lmrep.descent.graph import GraphedStep
+from lmrep.descent.plan import make_plan
+from lmrep.descent.priors import start_noise
+from lmrep.probe.probe import load_probe
+from lmrep.study.spec import Descent, Octave, Weights
+
+pytestmark = pytest.mark.models
+CPU = torch.device("cpu")
+GPU = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+needs_gpu = pytest.mark.skipif(GPU == CPU, reason="this machine has no GPU")
+NOISE = ("normal", 0.7, 0.05)
+BLURRED = (Octave(16, 7, (0.02, 0.01), (1.5, 0.5)), Octave(20, 6, (0.01, 0.005), (1.0, 0.4)))
+DESCENTS = {
+    "gradient": Descent(NOISE, BLURRED, scale=1.0),
+    "adam": Descent(NOISE, (Octave(16, 12, (0.05, 0.01)),), optimiser="adam"),
+    "lbfgs": Descent(NOISE, (Octave(16, 30),), optimiser="lbfgs", distance="l2", history=5),
+}
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_build(monkeypatch):
+    """The deterministic mode of a build, for one test; without a GPU, graphs of a CPU's operations."""
+    if GPU == CPU:
+        monkeypatch.setattr(descend_module, "makes_graphs", lambda device: True)
+        monkeypatch.setattr(torch.cuda, "CUDAGraph", RecordedGraph)
+        monkeypatch.setattr(torch.cuda, "graph", lambda graph: graph)
+    with api.settled(torch.get_num_threads()):
+        yield
+
+
+@pytest.fixture(scope="module")
+def probe(tiny_files):
+    files, _ = tiny_files
+    spec = tiny.tiny_run("neuron", (0,)).probe
+    return load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 3, GPU)
+
+
+@pytest.fixture
+def captures(monkeypatch):
+    """The graphs that are captured."""
+    found, capture = [], GraphedStep.capture
+
+    def counted(step, given):
+        capture(step, given)
+        found.append(step.graph)
+
+    monkeypatch.setattr(GraphedStep, "capture", counted)
+    return found
+
+
+def begin(probe, name: str):
+    """What a descent of the named kind begins with: its start, layers and objectives."""
+    descent = DESCENTS[name]
+    photographs = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(5)).to(GPU)
+    outputs = probe(photographs, (1, 2, 3))
+    start = torch.stack([start_noise(NOISE, 16, 0, panel) for panel in "ab"]).to(GPU)
+    goals = [objectives.match(output, descent.distance) for output in outputs]
+    return start.expand(3, -1, -1, -1, -1), (1, 2, 3), goals
+
+
+def follow(probe, name: str, **options) -> list[torch.Tensor]:
+    with torch.no_grad():
+        return list(descend(probe, *begin(probe, name), DESCENTS[name], 0, **options))
+
+
+@needs_gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("objective", ["neuron", "patch", "match"])
+def test_the_same_bytes_twice_and_the_cpus_numbers(tiny_files, objective, precision):
+    files, _ = tiny_files
+    panels = ("a", "b") if objective == "match" else (2, 5)
+    targets = np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32) if objective == "match" else None
+    run = tiny.tiny_run(objective, panels, precision=precision)
+    one, two = (perform(run, files, targets, make_plan(run, GPU)) for _ in range(2))
+    here = perform(run, files, targets, make_plan(run, CPU))
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+        if precision == "float32":
+            np.testing.assert_allclose(one[name], here[name], rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", DESCENTS)
+def test_a_graph_changes_no_byte(probe, captures, monkeypatch, name):
+    graphed = follow(probe, name)
+    assert len(captures) == 1 and captures[0] is not None
+    monkeypatch.setattr(GraphedStep, "capture", lambda step, given: None)
+    for one, other in zip(graphed, follow(probe, name), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", DESCENTS)
+def test_a_resumed_descent_equals_an_unbroken_one(probe, name):
+    states: list[Progress] = []
+
+    def keep(progress: Progress) -> None:
+        copies = (progress.images, progress.losses, progress.earlier)
+        images, losses, earlier = (tensor.clone() for tensor in copies)
+        states.append(Progress(images, losses, {k: v.clone() for k, v in progress.state.items()}, earlier))
+
+    whole = follow(probe, name, report=keep, clock=Ticks(1))
+    assert len(states) == DESCENTS[name].steps
+    for state in states[:-1]:
+        for one, other in zip(whole, follow(probe, name, done=state), strict=True):
+            assert torch.equal(one, other)
+
+
+def test_the_objectives_and_first_rates_of_a_build_are_captured(tiny_files, captures):
+    files, _ = tiny_files
+    for objective, panels in (("neuron", (2, 5, 2)), ("patch", (0, 7))):
+        run = tiny.tiny_run(objective, panels)
+        run = replace(run, descent=replace(run.descent, scale=1.0, first_step=0.02))
+        perform(run, files, None, make_plan(run, GPU))
+    assert captures and None not in captures
+
+
+def test_a_step_that_waits_for_the_gpu_is_taken_all_the_same(probe):
+    start, layers, goals = begin(probe, "adam")
+
+    def waits(outputs):
+        return goals[0](outputs) * (1.0 + 0 * outputs.sum().item())
+
+    with torch.no_grad():
+        with pytest.warns(UserWarning, match="torch cannot capture it"):
+            found = descend(probe, start, layers, [waits, *goals[1:]], DESCENTS["adam"], 0)
+        expected = descend(probe, start, layers, goals, DESCENTS["adam"], 0)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_blocks_of_transformers_give_the_cpus_numbers_in_a_graph(tmp_path, tiny_files, captures, name):
+    files, _ = tiny_files
+    write_model(tmp_path, name)
+    weights = Weights(name, "transformers", width=tiny.VIT.width, depth=3, causal=name not in ENCODERS)
+    probes = [load_probe(tiny.probe_of(tiny.VIT, weights), files["tiny_vit"], tmp_path, 3, at) for at in (GPU, CPU)]
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(5))
+    for one, other in zip(probes[0](images.to(GPU), (1, 2, 3)), probes[1](images, (1, 2, 3)), strict=True):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-3, atol=1e-3)
+    for precision in (torch.float32, torch.bfloat16):
+        one, two = (follow(probes[0].in_precision(precision), "adam") for _ in range(2))
+        assert all(map(torch.equal, one, two))
+    assert len(captures) == 4 and None not in captures
