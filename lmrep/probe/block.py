@@ -56,8 +56,9 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Maps tokens [image, token, width] to tokens of the same shape, float32."""
-        qkv = self.qkv(self.norm1(tokens).to(self.precision)).unflatten(-1, (3, self.heads, -1))
-        queries, keys, values = qkv.permute(2, 0, 3, 1, 4)  # each [image, head, token, channel]
+        parts = self.qkv(self.norm1(tokens).to(self.precision)).chunk(3, dim=-1)
+        # Each [image, head, token, channel]. Their gradients are joined along a row, in one copy.
+        queries, keys, values = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
         mixed = attention(queries, keys, values, self.causal)
         tokens = tokens + self.proj(mixed.transpose(1, 2).flatten(2))
         hidden = self.fc1(self.norm2(tokens).to(self.precision))
