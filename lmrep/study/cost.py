@@ -1,15 +1,22 @@
 """What a run costs, and how its layers are dealt out to jobs. For estimates and order only: no result depends on it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Run
 
-Speed = Mapping[str, float]  # 10^9 operations a second, by precision
-SECONDS_OF_STEP = 0.01  # of a step without its blocks, on a CPU or a GPU
+SECONDS_OF_STEP = {"cpu": 0.01, "cuda": 0.001}  # of a step without its blocks
 HISTORY = 220  # operations that take as long as one pixel of one remembered move does in a step: it is read from memory
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a device does in a run."""
+
+    gflops: Mapping[str, float]  # 10^9 operations a second, by precision
+    step: float  # seconds of a step without its blocks
 
 
 def block_flops(width: int, tokens: int) -> float:
@@ -37,20 +44,24 @@ def precision_of(run: Run, bfloat16: bool = True) -> str:
     return "bfloat16" if bfloat16 and not OPTIMISERS[run.descent.optimiser].exact else "float32"
 
 
-def speed_of(gflops: float | Mapping[str, float], cores: float = 1) -> Speed:
-    """The speed of `cores` cores or GPUs, from an entry under `gflops`: a number for any precision, or one for each."""
-    each = gflops if isinstance(gflops, Mapping) else dict.fromkeys(("bfloat16", "float32"), gflops)
-    return {precision: cores * number for precision, number in each.items()}
+def speed_of(gflops: Mapping[str, float | Mapping[str, float]], kind: str, cores: float = 1) -> Speed:
+    """The speed of `cores` cores or GPUs, by a config's `gflops`: a number for any precision, or one for each.
+
+    `kind`: "cpu" or "cuda".
+    """
+    given = gflops[kind]
+    each = given if isinstance(given, Mapping) else dict.fromkeys(("bfloat16", "float32"), given)
+    return Speed({precision: cores * number for precision, number in each.items()}, SECONDS_OF_STEP[kind])
 
 
 def speed_asked(gflops: Mapping[str, float | Mapping[str, float]], device: str, threads: int) -> Speed:
     """The speed of one run of `threads` threads on the device that a config asks for (auto: a GPU)."""
-    return speed_of(gflops["cpu"], threads) if device == "cpu" else speed_of(gflops["cuda"])
+    return speed_of(gflops, "cpu", threads) if device == "cpu" else speed_of(gflops, "cuda")
 
 
 def run_seconds(run: Run, speed: Speed, bfloat16: bool = True) -> float:
     """Seconds that all steps of a run take at `speed`."""
-    return run_flops(run) / speed[precision_of(run, bfloat16)] / 1e9 + SECONDS_OF_STEP * run.descent.steps
+    return run_flops(run) / speed.gflops[precision_of(run, bfloat16)] / 1e9 + speed.step * run.descent.steps
 
 
 def deal_layers(layers: tuple[int, ...], hands: int) -> tuple[tuple[int, ...], ...]:

@@ -119,9 +119,9 @@ def forecast(study: Study, runs: Mapping[Path, Run], gpus: Sequence[str], cores:
     """
     kind, bfloat16 = ("cuda", True) if gpus else ("cpu", cpu_has_bfloat16())
     slots = max(1, min(len(runs), min(cards, len(gpus)) if gpus else cores // min(study.threads, cores)))
-    speed = speed_of(study.gflops[kind])
+    speed = speed_of(study.gflops, kind)
     if not gpus:
-        speed = speed_of(study.gflops[kind], min(slots * study.threads, available_cores()) / slots)
+        speed = speed_of(study.gflops, kind, min(slots * study.threads, available_cores()) / slots)
     parts = {}
     for path, run in runs.items():
         seconds = run_seconds(run, speed, bfloat16)

@@ -9,7 +9,7 @@ from lmrep.study.kinds import FAMILIES, OPTIMISERS
 from lmrep.study.spec import CPU_PASS, Run
 
 MEGABYTE = 10**6
-LIBRARIES = 4000  # MB of a job that do not depend on the run: 700 were measured without a GPU, CUDA's were never
+LIBRARIES = 2500  # MB of a job that do not depend on the run: 700 were measured without a GPU, 1200 with an H200
 COPIES = 3  # of the weights: as read, and laid out for the forward and the backward half of a pass
 START_MINUTES = 15  # to start a job on a busy cluster
 MARGIN = 3  # times the estimated time

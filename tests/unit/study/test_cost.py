@@ -9,7 +9,7 @@ from conftest import ROOT
 
 from lmrep.errors import InputError
 from lmrep.study.config import make_study
-from lmrep.study.cost import deal_layers, precision_of, run_flops, run_seconds, shards, speed_of
+from lmrep.study.cost import Speed, deal_layers, precision_of, run_flops, run_seconds, shards, speed_of
 from lmrep.study.schema import check_schema
 
 CONFIGS = {name: yaml.safe_load((ROOT / f"{name}.yaml").read_text()) for name in ("config", "miniature")}
@@ -68,6 +68,21 @@ def test_the_estimate_is_what_was_measured_within_30_percent(name):
     assert run_seconds(study.runs[name], study.speed) == pytest.approx(MEASURED[name], rel=0.3)
 
 
+# Milliseconds of a step on an H200 (benchmarks/gpu.md).
+ON_A_GPU = {
+    "gpt2_neurons_jittered": 10.3, "gpt2_neurons": 63.5, "gpt2_match": 4.34, "vit_large_match": 23.3,
+    "gpt2_inverted": 33.6, "vit_large_inverted": 171,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ON_A_GPU)
+def test_the_estimate_for_a_gpu_is_what_was_measured_within_30_percent(name):
+    study = make_study(copy.deepcopy(CONFIGS["config"]))
+    run = study.runs[name]
+    step = run_seconds(run, speed_of(study.gflops, "cuda")) / run.descent.steps
+    assert 1e3 * step == pytest.approx(ON_A_GPU[name], rel=0.3)
+
+
 def test_a_patch_of_a_causal_stack_costs_the_tokens_up_to_it():
     runs = make_study(copy.deepcopy(CONFIGS["miniature"])).runs
     gpt2, vit = runs["gpt2_patches"], runs["vit_base_patches"]
@@ -77,8 +92,9 @@ def test_a_patch_of_a_causal_stack_costs_the_tokens_up_to_it():
 
 
 def test_each_run_has_the_speed_of_its_precision(study):
-    speed = speed_of({"bfloat16": 100.0, "float32": 50.0}, 2)
-    assert speed == {"bfloat16": 200.0, "float32": 100.0} and speed_of(7.0, 2) == {"bfloat16": 14.0, "float32": 14.0}
+    speed = speed_of({"cpu": {"bfloat16": 100.0, "float32": 50.0}}, "cpu", 2)
+    assert speed == Speed({"bfloat16": 200.0, "float32": 100.0}, 0.01)
+    assert speed_of({"cpu": 7.0}, "cpu", 2).gflops == {"bfloat16": 14.0, "float32": 14.0}
     neurons, match, inverted = (study.runs[name] for name in ("gpt2_neurons", "gpt2_match", "gpt2_inverted"))
     assert [precision_of(run) for run in (neurons, match, inverted)] == ["float32", "bfloat16", "float32"]
     assert precision_of(match, bfloat16=False) == "float32"
@@ -92,8 +108,8 @@ def test_a_config_may_give_one_number_for_any_precision():
     for gflops in (5, {"bfloat16": 5, "float32": 5}):
         raw["gflops"] = {"cpu": gflops, "cuda": gflops}
         check_schema(raw)
-        assert make_study(raw).speed == {"bfloat16": 5, "float32": 5}
-        assert make_study(raw | {"device": "cpu"}).speed == {"bfloat16": 20, "float32": 20}
+        assert make_study(raw).speed.gflops == {"bfloat16": 5, "float32": 5}
+        assert make_study(raw | {"device": "cpu"}).speed.gflops == {"bfloat16": 20, "float32": 20}
     for wrong in ({"bfloat16": 5}, {"bfloat16": 5, "float32": 0}, {"bfloat16": 5, "float32": 5, "int8": 9}):
         raw["gflops"]["cpu"] = wrong
         with pytest.raises(InputError, match=r"gflops\.cpu"):

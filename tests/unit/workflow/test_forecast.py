@@ -10,7 +10,7 @@ from conftest import ROOT
 from ticks import Ticks
 
 from lmrep.study.config import make_study
-from lmrep.study.cost import run_seconds
+from lmrep.study.cost import run_seconds, speed_of
 from lmrep.workflow import forecast
 from lmrep.workflow.forecast import SECONDS_TO_START, Stopwatch, begin, correct, makespan
 
@@ -36,7 +36,7 @@ def build(tmp_path, monkeypatch):
 def seconds_of(name: str, run: str, gflops: float) -> float:
     """Seconds of a run's job at `gflops`."""
     study = make_study(copy.deepcopy(CONFIGS[name]))
-    return SECONDS_TO_START + run_seconds(study.runs[run], dict.fromkeys(("bfloat16", "float32"), gflops))
+    return SECONDS_TO_START + run_seconds(study.runs[run], speed_of({"cpu": gflops}, "cpu"))
 
 
 @pytest.mark.parametrize("cores", [1, 2, 4])
@@ -154,6 +154,6 @@ def test_a_part_of_a_run_is_a_part_of_the_estimate(build):
     run = study.runs["gpt2_match"]
     parts = {Path(f"{layer}.safetensors"): replace(run, layers=(layer,)) for layer in run.layers}
     found = forecast.one_by_one(study, parts) - len(parts) * SECONDS_TO_START
-    overhead = 0.01 * run.descent.steps
+    overhead = study.speed.step * run.descent.steps
     whole = run_seconds(run, study.speed)
     assert found - len(parts) * overhead == pytest.approx(whole - overhead)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import tiny
 
-from lmrep.study.cost import run_flops
+from lmrep.study.cost import Speed, run_flops
 from lmrep.study.spec import Octave
 from lmrep.workflow.schedule import START_MINUTES, rank, run_memory, run_minutes
 
@@ -31,10 +31,10 @@ def test_memory_counts_the_history_of_lbfgs():
 
 
 def test_minutes_are_three_times_the_estimate_and_time_to_start():
-    speed = {"float32": run_flops(RUN) / 1e9 / 599.9, "bfloat16": 1e9}  # ten minutes
+    speed = Speed({"float32": run_flops(RUN) / 1e9 / 599.9, "bfloat16": 1e9}, step=0.01)  # ten minutes
     assert run_minutes(RUN, speed, 1) == START_MINUTES + 30
     assert run_minutes(RUN, speed, 3) == 3 * (START_MINUTES + 30)
-    assert run_minutes(RUN, {"float32": 1e6}, 1) == START_MINUTES + 1
+    assert run_minutes(RUN, Speed({"float32": 1e6}, step=0.01), 1) == START_MINUTES + 1
 
 
 def test_the_longest_run_comes_first():
