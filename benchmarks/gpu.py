@@ -2,12 +2,14 @@
 
     python benchmarks/gpu.py                      # on a GPU; compares with this machine's CPU
     python benchmarks/gpu.py --device cpu --small # two runs of a few steps, where there is no GPU
+    python benchmarks/gpu.py --references FOLDER  # with the CPU's images from there; those that are missing are made
 
 Performs runs of miniature.yaml in this process, in the deterministic mode of a build: torch raises at an operation
 that has no deterministic form. Each run is done on the device twice, then with a kill after about half of its steps and
-a resume, and once on the CPU. Photographs are random, so no picture is fetched. SSIM is of the device's images with the
-CPU's, and of the CPU's with its own from a start that differs by 1e-6: a descent that amplifies that is not stable, and
-no other machine would match it. The rate of a run is what `gflops` in a config says. Prints Markdown.
+a resume, in both precisions of the device, and once on a CPU in float32. Photographs are random, so no picture is
+fetched. SSIM is of the device's images with the CPU's, and of the CPU's with its own from a start that differs by 1e-6:
+a descent that amplifies that is not stable, and no other machine would match it. The rate of a run is what `gflops` in
+a config says. Prints Markdown.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +31,12 @@ from speed import machine
 
 from lmrep.descent.checkpoint import Checkpoint
 from lmrep.descent.experiment import Arrays, conditions, describe, perform, state_arrays
-from lmrep.descent.plan import make_plan, pick_device, settle
+from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
 from lmrep.inputs.places import weights_place
 from lmrep.metrics.measures import ssim
 from lmrep.study.config import make_study
 from lmrep.study.cost import run_flops
+from lmrep.study.kinds import OPTIMISERS
 from lmrep.study.spec import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,9 +54,15 @@ def targets_of(run: Run) -> np.ndarray | None:
     return np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32) if run.matches else None
 
 
-def do(run: Run, device: torch.device, checkpoint: Checkpoint | None = None, report: Callable = lambda *_: None):
+def do(
+    run: Run,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+    report: Callable = lambda *_: None,
+    clock: Callable[[], float] = time.monotonic,
+):
     files = {weights.name: weights_place(weights) for weights in run.weight_files}
-    return perform(run, files, targets_of(run), make_plan(run, device), report, checkpoint)
+    return perform(run, files, targets_of(run), make_plan(run, device), report, checkpoint, clock)
 
 
 def killed_and_resumed(run: Run, device: torch.device) -> tuple[Arrays, float]:
@@ -68,7 +78,8 @@ def killed_and_resumed(run: Run, device: torch.device) -> tuple[Arrays, float]:
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder, "run.state.safetensors")
         with suppress(Killed):
-            do(run, device, Checkpoint(state, 0, context, state_arrays(run), print), kill)
+            # By this clock a second passes between two steps: a GPU may need less for a whole run.
+            do(run, device, Checkpoint(state, 0, context, state_arrays(run), print), kill, count().__next__)
         checkpoint = Checkpoint(state, 0, context, state_arrays(run), lambda _: None)
         return do(run, device, checkpoint), checkpoint.step
 
@@ -87,20 +98,31 @@ def nudged(run: Run) -> Run:
     return replace(run, descent=replace(run.descent, start=start))
 
 
-def row_of(run: Run, device: torch.device) -> list[str]:
+def references(run: Run, folder: Path) -> tuple[Arrays, Arrays]:
+    """The images of a run on a CPU in float32, and of the nudged run: from the folder if they are there."""
+    found = []
+    for name, changed in ((run.name, run), (f"{run.name}_nudged", nudged(run))):
+        path = folder / f"{name}.npz"
+        if not path.exists():
+            images = do(replace(changed, precision="float32"), torch.device("cpu"))["images"]
+            np.savez_compressed(path, images=images.clip(0, 1).astype(np.float16))  # rounds by a tenth of a grey level
+        found.append({"images": np.load(path)["images"].astype(np.float32)})
+    return found[0], found[1]
+
+
+def row_of(run: Run, device: torch.device, folder: Path) -> list[str]:
     two = do(run, device)  # warms up
     start = time.perf_counter()
     one = do(run, device)
     seconds = time.perf_counter() - start
     resumed, step = killed_and_resumed(run, device)
-    here, beside = do(run, torch.device("cpu")), do(nudged(run), torch.device("cpu"))
+    here, beside = references(run, folder)
 
     def same(other: Arrays) -> str:
         wrong = [name for name in one if not np.array_equal(one[name], other[name])]
         return f"other {', '.join(wrong)}" if wrong else "same"
 
-    precision = str(make_plan(run, device).precision).removeprefix("torch.")
-    return [run.name, precision, f"{seconds:.1f}", f"{run_flops(run) / seconds / 1e9:.0f}",
+    return [run.name, run.precision, f"{seconds:.1f}", f"{run_flops(run) / seconds / 1e9:.0f}",
             same(two), f"{same(resumed)}, from step {step:.0f} of {run.descent.steps}",
             f"{likeness(one, here):.4f}", f"{likeness(here, beside):.4f}"]  # fmt: skip
 
@@ -111,10 +133,13 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--runs", nargs="+", help="names of runs in miniature.yaml; all of the figures' if left out")
     parser.add_argument("--seconds", type=float, default=240, help="begin no further run after these")
+    parser.add_argument("--references", type=Path, help="a folder for the CPU's images, so that they are made once")
     arguments = parser.parse_args()
+    folder = (arguments.references or Path(tempfile.mkdtemp())).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT)
     study = make_study(yaml.safe_load(Path("miniature.yaml").read_text()))
-    settle(study.threads)
+    settle(torch.get_num_threads())
     device = pick_device(arguments.device)
     names = arguments.runs or (SMALL if arguments.small else study.runs_of("figures"))
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numpy"))
@@ -131,7 +156,11 @@ def main() -> None:
         if arguments.small:
             octaves = tuple(replace(octave, steps=min(octave.steps, FEW)) for octave in run.descent.octaves)
             run = replace(run, layers=run.layers[:2], descent=replace(run.descent, octaves=octaves))
-        print(f"| {' | '.join(row_of(run, device))} |", flush=True)
+        for precision in ["float32"] + ["bfloat16"] * (
+            has_bfloat16(device) and not OPTIMISERS[run.descent.optimiser].exact
+        ):
+            row = row_of(replace(run, precision=precision), device, folder)
+            print(f"| {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":

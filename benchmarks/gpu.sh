@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All that is to be measured on a GPU, in at most 9 minutes on an H100; a Markdown page on standard output.
 #
-#     bash benchmarks/gpu.sh > benchmarks/gpu.md     # in an active environment, in a checkout
+#     bash benchmarks/gpu.sh > gpu.out               # in an active environment, in a checkout
 #     bash benchmarks/gpu.sh --small                 # the same commands, smaller, where there is no GPU
 #
 # Each part has a limit of time, and says so where it meets it: the next part runs all the same.
@@ -20,20 +20,28 @@ part() { # seconds, heading, command
 build() { # what to build, and further options: what Snakemake says is shown if it fails
   echo "mkdir -p results; python -m snakemake --cores all $* --configfile miniature.yaml >results/gpu.log 2>&1 || { tail -n 20 results/gpu.log; exit 1; }"
 }
+# Two runs that want the card at once; then what their logs say, and the seconds and MB of memory of their jobs.
+two="figures/miniature/gpt2_features_viz_2.png figures/miniature/gpt2_features_viz_3.png"
+waits='cd results/miniature; tail -n 3 logs/optimise_run/*.log; cut -f 1,3 benchmarks/optimise_run/*.tsv'
+runs=(gpt2_neurons gpt2_patches gpt2_match vit_base_match gpt2_inverted vit_base_inverted)
 # The tests that a GPU is needed for, and those of what runs on it.
-tests=(python -m pytest -q -rs -p no:cacheprovider tests/unit/descent/test_plan.py tests/unit/workflow/test_gpus.py)
+tests=(python -m pytest -q -rs -p no:cacheprovider tests/unit/descent/test_gpu.py tests/unit/workflow/test_gpus.py)
 
 date -u +"Measured on %Y-%m-%d, %H:%M UTC."
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv 2>/dev/null || echo "No GPU here."
 if [ "$small" = --small ]; then
-  part 900 "Tests" "${tests[@]}" -k gpu
+  part 900 "Tests" "${tests[@]}"
   part 900 "Same pictures, same bytes" python benchmarks/gpu.py --small
   part 900 "Memory" python benchmarks/speed.py --tables memory --images 1
   part 900 "A build" bash -c "$(build figures/miniature/gpt2_features_viz_3.png)"
 else
-  part 90 "Tests" "${tests[@]}" tests/unit/descent tests/unit/probe
-  part 150 "Same pictures, same bytes" python benchmarks/gpu.py --seconds 110
-  part 100 "Speed" python benchmarks/speed.py --tables speed memory --rounds 3
-  part 100 "The article's runs" python benchmarks/speed.py --tables article --steps 20
-  part 100 "A build" bash -c "$(build figures --config device=cuda)"
+  part 45 "Tests" "${tests[@]}" -n 4
+  part 60 "The article's runs" python benchmarks/speed.py --tables article --steps 40
+  part 90 "Same pictures, same bytes" python benchmarks/gpu.py --seconds 60 --runs "${runs[@]}"
+  part 60 "Speed, 16 images in a pass" python benchmarks/speed.py --tables speed --rounds 2 --repeat 50
+  part 60 "Two runs of a build on one card" bash -c "$(build "$two" --resources gpu=2 --config device=cuda); $waits"
+  part 45 "Speed, 128 images in a pass" \
+    python benchmarks/speed.py --tables speed --rounds 2 --images 128 --precisions bfloat16 --repeat 30
+  part 60 "What graphs and torch.compile change" python benchmarks/kernels.py
+  part 40 "Memory" python benchmarks/speed.py --tables memory
 fi

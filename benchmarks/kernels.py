@@ -1,9 +1,10 @@
-"""What fused attention, packed weights, torch.compile and CUDA graphs change in a step, start-up included.
+"""What fused attention, packed weights, torch.compile and CUDA graphs change in a step.
 
     python benchmarks/kernels.py
 
 Times block 4 behind a random stem, at GPT-2's size on 224 px and at the miniature's on 66 px, in every precision of the
-device. Each round times every variant once. Prints Markdown.
+device. Each round times every variant once: one step, on a GPU a descent of 30. Deterministic mode turns the tuning of
+torch.compile off, so a GPU also times it without; what such a step returns may differ from day to day. Prints Markdown.
 """
 
 import os
@@ -20,13 +21,14 @@ from speed import BFLOAT16, FLOAT32, ROOT, Times, machine
 from torch import nn
 
 from lmrep.descent.allocator import keep_freed_memory
+from lmrep.descent.graph import GraphedStep
 from lmrep.descent.plan import has_bfloat16, pick_device, settle
 from lmrep.probe import block
 from lmrep.probe.packed import packs
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.config import make_study
 
-BLOCK, IMAGES, ROUNDS = 4, 16, 7
+BLOCK, IMAGES = 4, 16
 
 
 def with_the_other_attention(step: Callable[[], int]) -> Callable[[], int]:
@@ -40,14 +42,39 @@ def with_the_other_attention(step: Callable[[], int]) -> Callable[[], int]:
     return patched
 
 
-def compiled(probe: Probe, mode: str) -> Probe:
-    return Probe(probe.spec, probe.stem, nn.ModuleList(torch.compile(b, mode=mode) for b in probe.blocks))
+def without_a_graph(step: Callable[[], int]) -> Callable[[], int]:
+    def patched() -> int:
+        with patch.object(GraphedStep, "capture", lambda *_: None):
+            return step()
+
+    return patched
+
+
+def not_deterministic(make: Callable[[], Callable[[], int]]) -> Callable[[], int]:
+    """The step, made and taken outside the deterministic mode."""
+    made: list[Callable[[], int]] = []
+
+    def patched() -> int:
+        torch.set_deterministic_debug_mode("default")
+        try:
+            made.extend([] if made else [make()])
+            return made[0]()
+        finally:
+            torch.set_deterministic_debug_mode("error")
+
+    return patched
+
+
+def compiled_step(probe: Probe, repeat: int) -> Callable[[], int]:
+    blocks = nn.ModuleList(torch.compile(block) for block in probe.blocks)
+    return our_step(Probe(probe.spec, probe.stem, blocks), (BLOCK,), IMAGES, repeat)
 
 
 def main() -> None:
     # Otherwise a second call finds what the first one compiled.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()
     device = pick_device("auto")
+    repeat, rounds = (30, 3) if device.type == "cuda" else (1, 7)
     settle(torch.get_num_threads())
     keep_freed_memory()
     print(f"{machine(device)}, torch {torch.__version__}, block {BLOCK}, {IMAGES} images.\n")
@@ -61,18 +88,21 @@ def main() -> None:
             # torch.compile has no backward pass through packed weights.
             with patch.object(block, "packed", lambda linear: linear):
                 plain = whole.in_precision(precision)
-            ours = partial(our_step, probe, (BLOCK,), IMAGES)
+            ours = partial(our_step, probe, (BLOCK,), IMAGES, repeat)
             variants = {
                 "ours": ours,
-                "torch.compile": lambda p=plain: our_step(compiled(p, "default"), (BLOCK,), IMAGES),
+                "torch.compile": partial(compiled_step, plain, repeat),
             }
             if device.type == "cuda":
-                graphs = partial(compiled, plain, "reduce-overhead")
-                variants["torch.compile with CUDA graphs"] = lambda g=graphs: our_step(g(), (BLOCK,), IMAGES)
+                variants["without a CUDA graph"] = lambda make=ours: without_a_graph(make())
+                variants["torch.compile, not deterministic"] = partial(
+                    not_deterministic, partial(compiled_step, plain, repeat)
+                )
+                variants["ours, not deterministic"] = partial(not_deterministic, ours)
             name = "attention by products" if block.fuses_attention(device, precision) else "torch's fused attention"
             variants[name] = lambda make=ours: with_the_other_attention(make())
             if packs(whole.blocks[0].qkv):
-                variants["weights laid out in every call"] = partial(our_step, plain, (BLOCK,), IMAGES)
+                variants["weights laid out in every call"] = partial(our_step, plain, (BLOCK,), IMAGES, repeat)
             started = {}
             for name, make in variants.items():
                 start = time.perf_counter()
@@ -80,10 +110,10 @@ def main() -> None:
                 variants[name]()
                 started[name] = time.perf_counter() - start
             times = Times(device)
-            times.run({(name,): variant for name, variant in variants.items()}, ROUNDS)
+            times.run({(name,): variant for name, variant in variants.items()}, rounds)
             for name in variants:
                 ratio = times.ratio((name,), ("ours",))
-                cells = [f"{1e3 * times.median((name,)):.2f}", f"{ratio:.2f}", f"{started[name]:.1f}"]
+                cells = [f"{1e3 * times.median((name,)):.3g}", f"{ratio:.2f}", f"{started[name]:.1f}"]
                 print(
                     f"| {config} | {str(precision).removeprefix('torch.')} | {name} | {' | '.join(cells)} |", flush=True
                 )

@@ -6,8 +6,9 @@
 
 Uses random weights of the real shapes: GPT-2 and ViT-B/16 on 224 px. Every round times each contestant once, one after
 the other. The table gives medians of rounds; a ratio is the median of the rounds' ratios. An image-step is one step of
-one image. benchmarks/contestants.py describes the contestants. lucent is timed if it can be imported
-(`pip install torch-lucent`). Prints Markdown.
+one image. On a GPU a call of ours is a descent of --repeat steps, because one step makes no graph; its start-up counts.
+benchmarks/contestants.py describes the contestants. lucent is timed if it can be imported (`pip install torch-lucent`).
+Prints Markdown.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -37,7 +39,7 @@ from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
 from lmrep.probe.packed import packed
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.config import Study, make_study
-from lmrep.study.cost import block_flops
+from lmrep.study.cost import block_flops, run_flops
 from lmrep.study.spec import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -83,7 +85,9 @@ class Times:
         return statistics.median(a / b for a, b in zip(self.seconds[slow], self.seconds[fast], strict=True))
 
 
-def speed_table(probes: dict[str, Probe], device: torch.device, images: int, rounds: int, precisions: list) -> None:
+def speed_table(
+    probes: dict[str, Probe], device: torch.device, images: int, rounds: int, precisions: list, repeat: int
+) -> None:
     times, contestants = Times(device), {}
     for name, probe in probes.items():
         stack = probe.spec.stack
@@ -93,11 +97,11 @@ def speed_table(probes: dict[str, Probe], device: torch.device, images: int, rou
             if LUCENT and stack.family == "vit" and len(layers) == 1:
                 contestants[name, layers, "lucent"] = lucents_step(stack, layers[0], images, device)
             for precision in precisions:
-                step = our_step(ours[precision], layers, images // len(layers))
+                step = our_step(ours[precision], layers, images // len(layers), repeat)
                 contestants[name, layers, precision] = step
     for precision in precisions:
         for kind, lay_out in PRODUCTS.items():
-            contestants[kind, precision] = bare_products(probe.spec.stack, images, precision, device, lay_out)
+            contestants[kind, precision] = bare_products(probe.spec.stack, images, precision, device, lay_out, repeat)
     times.run(contestants, rounds)
     print("\n## Milliseconds an image-step\n")
     heads = ["author's loop", "lucent", *(NAMES[p] for p in precisions)]
@@ -108,7 +112,7 @@ def speed_table(probes: dict[str, Probe], device: torch.device, images: int, rou
         for layers in (*((block,) for block in BLOCKS), MIX):
             row = []
             for who in ("author", "lucent", *precisions):
-                row.append(f"{1e3 * times.median(key):.1f}" if (key := (name, layers, who)) in contestants else "-")
+                row.append(f"{1e3 * times.median(key):.3g}" if (key := (name, layers, who)) in contestants else "-")
             for precision in precisions:
                 for who in ("author", "lucent"):
                     there = (name, layers, who) in contestants
@@ -143,9 +147,9 @@ def cost_table(probe: Probe, device: torch.device, rounds: int) -> None:
 
 
 def peak(device: torch.device) -> float:
-    """Peak memory in GB: of this process (CPU) or of its tensors (GPU)."""
+    """Peak memory in GB: of this process (CPU), or what torch took of a GPU."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
+        return torch.cuda.max_memory_reserved(device) / 1e9
     # Not getrusage: a process inherits that peak from its parent.
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e9
@@ -166,7 +170,7 @@ def peak_of_step(who: str, run: Run, images: int, device: torch.device) -> float
     else:
         with tempfile.TemporaryDirectory() as folder:
             probe = load_probe(run.probe, write_stem(run, folder), None, block, device)
-        step = our_step(probe.in_precision(getattr(torch, who)), (block,), images)
+        step = our_step(probe.in_precision(getattr(torch, who)), (block,), images, steps=3)  # the second makes a graph
     step()
     return peak(device)
 
@@ -180,30 +184,43 @@ def memory_table(run: Run, device: torch.device, images: int, precisions: list) 
 
 
 def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
-    """Seconds, steps, passes, precision and peak GB of a run: fresh blocks, at most `steps` steps of each octave."""
+    """What a row of `article_table` says of a run with fresh blocks, and at most `steps` steps of each octave."""
     settle(torch.get_num_threads())
     octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
-    run = replace(run, weights="untrained", descent=replace(run.descent, octaves=octaves))
+    short = replace(run, weights="untrained", descent=replace(run.descent, octaves=octaves))
     size = run.probe.stem.size
     targets = np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32)
-    plan = make_plan(run, device)
+    plan, marks = make_plan(short, device), []
     with tempfile.TemporaryDirectory() as folder:
         files = {run.probe.stem.weights.name: write_stem(run, folder)}
         start = time.perf_counter()
-        perform(run, files, targets if run.objective == "match" else None, plan)
+        perform(
+            short, files, targets if run.objective == "match" else None, plan,
+            lambda done, loss: loss is not None and marks.append((time.perf_counter(), done)),
+        )  # fmt: skip
         seconds = time.perf_counter() - start
-    return seconds, run.descent.steps, len(plan.groups), str(plan.precision).removeprefix("torch."), peak(device)
+    (begun, first), (end, last) = marks[0], marks[-1]  # before lie the weights, and after it the distances
+    each = (end - begun) / (last - first) if last > first else 0.0
+    whole = seconds + each * (run.descent.steps - short.descent.steps)
+    precision = str(plan.precision).removeprefix("torch.")
+    rate = run_flops(run) / run.descent.steps / each / 1e9 if each else float("nan")
+    return seconds, whole, short.descent.steps, len(plan.groups), precision, peak(device), rate
 
 
 def article_table(study: Study, device: torch.device, steps: int) -> None:
     print(f"\n## The article's runs, at most {steps} steps of each octave, fresh blocks and random targets\n")
-    print("| run | precision | passes | steps | s | s for all steps | peak memory, GB |\n|---|---|---|---|---|---|---|")
+    heads = ("run", "precision", "passes", "steps", "s", "s for all steps", "GFLOP/s", "peak memory, GB")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     total = 0.0
-    for run in study.runs.values():
-        seconds, done, passes, precision, memory = alone(perform_article, run, device, steps)
-        whole = seconds * run.descent.steps / done
+    for run in study.runs_of("figures"):
+        # A process of its own has its own peak of memory; of a GPU, torch keeps account.
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+        measure = perform_article if device.type == "cuda" else partial(alone, perform_article)
+        seconds, whole, done, passes, precision, memory, rate = measure(study.runs[run], device, steps)
         total += whole
-        row = [run.name, precision, passes, done, f"{seconds:.1f}", f"{whole:.0f}", f"{memory:.1f}"]
+        row = [run, precision, passes, done, f"{seconds:.1f}", f"{whole:.0f}", f"{rate:.0f}", f"{memory:.1f}"]
         print(f"| {' | '.join(map(str, row))} |", flush=True)
     print(f"\nAll runs, all steps, one after the other: {total:.0f} s.")
 
@@ -223,6 +240,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="auto", help="MB, of the article's runs")
     parser.add_argument("--steps", type=int, default=1, help="of each octave of the article's runs, at most")
+    parser.add_argument("--repeat", type=int, help="steps in a call of ours; 1, and 100 on a GPU")
+    parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], help="all of the device")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     arguments = parser.parse_args()
     device = pick_device(arguments.device)
@@ -232,6 +251,9 @@ def main() -> None:
     config["memory"] = arguments.memory if arguments.memory == "auto" else float(arguments.memory)
     study = make_study(config)
     precisions = [FLOAT32] + [BFLOAT16] * has_bfloat16(device)
+    if arguments.precisions:
+        precisions = [getattr(torch, name) for name in arguments.precisions]
+    repeat = arguments.repeat or (100 if device.type == "cuda" else 1)
     names = ("torch", "timm", "transformers")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     print(f"{datetime.date.today()}, {machine(device)}; {versions}; {arguments.rounds} rounds.")
@@ -241,7 +263,7 @@ def main() -> None:
             run = next(run for run in study.runs.values() if run.probe.name == name)
             probes[run.probe.label] = load_probe(run.probe, write_stem(run, folder), None, max(MIX), device)
         if "speed" in arguments.tables:
-            speed_table(probes, device, arguments.images, arguments.rounds, precisions)
+            speed_table(probes, device, arguments.images, arguments.rounds, precisions, repeat)
         if "cost" in arguments.tables:
             cost_table(probes["GPT-2"].in_precision(precisions[-1]), device, arguments.rounds)
     if "memory" in arguments.tables:
