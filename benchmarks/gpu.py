@@ -14,6 +14,7 @@ a config says. Prints Markdown.
 
 import argparse
 import datetime
+import hashlib
 import os
 import tempfile
 import time
@@ -102,7 +103,8 @@ def references(run: Run, folder: Path) -> tuple[Arrays, Arrays]:
     """The images of a run on a CPU in float32, and of the nudged run: from the folder if they are there."""
     found = []
     for name, changed in ((run.name, run), (f"{run.name}_nudged", nudged(run))):
-        path = folder / f"{name}.npz"
+        settings = hashlib.sha256(repr(changed).encode()).hexdigest()[:8]
+        path = folder / f"{name}_{settings}.npz"
         if not path.exists():
             images = do(replace(changed, precision="float32"), torch.device("cpu"))["images"]
             np.savez_compressed(path, images=images.clip(0, 1).astype(np.float16))  # rounds by a tenth of a grey level

@@ -8,7 +8,7 @@ from time import monotonic
 import torch
 from torch import Tensor
 
-from lmrep.descent.graph import GraphedStep, makes_graphs
+from lmrep.descent.graph import repeating
 from lmrep.descent.objectives import Objective
 from lmrep.descent.optimisers import Rate, State
 from lmrep.descent.priors import between, blur, resize, window
@@ -104,28 +104,28 @@ def descend(
         gradient, found = input_gradient(probe, crop, layers, objectives, tokens)
         return optimiser.step(crop, found, gradient, rate, step), optimiser.losses(found)
 
-    take_step = GraphedStep(take, optimiser) if makes_graphs(start.device) else take
     unchecked, checked = first, -inf  # the first step not yet checked, and the time of the last check
     steps = [(octave, place) for octave in descent.octaves for place in range(octave.steps)]
-    for step, (octave, place) in enumerate(steps[first:], start=first):
-        if images.shape[-1] != octave.size:
-            images = resize(images.flatten(0, 1), octave.size).unflatten(0, panels)
-        rows, columns = window(octave, probe.spec.stem.size, seed, step)
-        rate: Rate = between(octave.rate, place, octave.steps)
-        if rates is not None:
-            rate = rate * rates[:, None, None, None, None]
-        crop, losses[step] = take_step(images[..., rows, columns], rate, step)
-        if octave.sigma:
-            sigma = between(octave.sigma, place, octave.steps)
-            crop = blur(crop.flatten(0, 1), sigma).unflatten(0, panels)
-        images[..., rows, columns] = crop
-        taken = step + 1
-        if taken == ceil(EARLIER * descent.steps):
-            earlier = optimiser.reached(images).clone()
-        if clock() - checked >= SECONDS_BETWEEN_CHECKS or taken == descent.steps:
-            check_finite(losses[unchecked:taken], unchecked)
-            report(Progress(images, losses[:taken], optimiser.state, earlier))
-            unchecked, checked = taken, clock()
+    with repeating(take, optimiser, start.device) as take_step:
+        for step, (octave, place) in enumerate(steps[first:], start=first):
+            if images.shape[-1] != octave.size:
+                images = resize(images.flatten(0, 1), octave.size).unflatten(0, panels)
+            rows, columns = window(octave, probe.spec.stem.size, seed, step)
+            rate: Rate = between(octave.rate, place, octave.steps)
+            if rates is not None:
+                rate = rate * rates[:, None, None, None, None]
+            crop, losses[step] = take_step(images[..., rows, columns], rate, step)
+            if octave.sigma:
+                sigma = between(octave.sigma, place, octave.steps)
+                crop = blur(crop.flatten(0, 1), sigma).unflatten(0, panels)
+            images[..., rows, columns] = crop
+            taken = step + 1
+            if taken == ceil(EARLIER * descent.steps):
+                earlier = optimiser.reached(images).clone()
+            if clock() - checked >= SECONDS_BETWEEN_CHECKS or taken == descent.steps:
+                check_finite(losses[unchecked:taken], unchecked)
+                report(Progress(images, losses[:taken], optimiser.state, earlier))
+                unchecked, checked = taken, clock()
     images = optimiser.reached(images)
     if not torch.isfinite(images).all():
         raise FloatingPointError(

@@ -4,20 +4,42 @@ Method: "CUDA Graphs" in torch's notes on CUDA. A graph repeats the same kernels
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from lmrep.descent.optimisers import Optimiser, Rate
+from lmrep.descent.optimisers import Optimiser, Rate, State
 
-# (crop, rate, how many steps came before) to the crop of the next pass and the losses to record
-Take = Callable[[Tensor, Rate, int | Tensor], tuple[Tensor, Tensor]]
+Results = tuple[Tensor, Tensor]  # the crop of the next pass, and the losses to record
+Take = Callable[[Tensor, Rate, int | Tensor], Results]  # of a crop, a rate, and how many steps came before
 
 
 def makes_graphs(device: torch.device) -> bool:
     """Whether a device repeats recorded operations."""
     return device.type == "cuda"
+
+
+@cache
+def stream_of(device: torch.device) -> "torch.cuda.Stream":
+    """The stream to capture on: one a card, as torch keeps a workspace for each."""
+    return torch.cuda.Stream(device)
+
+
+def memory(tensor: Tensor) -> int:
+    """What tells memory apart: a view has that of its base."""
+    return tensor.untyped_storage().data_ptr()
+
+
+def apart(state: State) -> State:
+    """The arrays of a state, each in memory of its own."""
+    found: State = {}
+    for name, tensor in state.items():
+        taken = {memory(other) for other in found.values()}
+        found[name] = tensor.clone() if memory(tensor) in taken else tensor
+    return found
 
 
 class GraphedStep:
@@ -34,16 +56,16 @@ class GraphedStep:
         self.ready, self.captures = False, True
         self.graph: torch.cuda.CUDAGraph | None = None
         self.given: tuple[Tensor, ...] = ()
-        self.results: tuple[Tensor, Tensor]
+        self.results: Results | None = None
 
-    def __call__(self, crop: Tensor, rate: Rate, step: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, crop: Tensor, rate: Rate, step: int) -> Results:
         """As `take`. The tensors that it returns hold the results until the next call."""
         rate = rate if isinstance(rate, Tensor) else torch.full((), rate, device=crop.device)
         given = (crop, rate, torch.full((), step, device=crop.device, dtype=torch.float64))
         if self.ready and self.captures and self.graph is None:
             self.capture(given)
         self.ready = True
-        if self.graph is None:
+        if self.graph is None or self.results is None:
             return self.take(*given)
         for held, new in zip(self.given, given, strict=True):
             held.copy_(new)
@@ -53,15 +75,40 @@ class GraphedStep:
     def capture(self, given: tuple[Tensor, Tensor, Tensor]) -> None:
         """Records a step without taking it."""
         crop, rate, step = (tensor.clone() for tensor in given)
-        graph, state = torch.cuda.CUDAGraph(), dict(self.optimiser.state)
+        graph, state = torch.cuda.CUDAGraph(), apart(self.optimiser.state)
+        self.optimiser.state.update(state)
         try:
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, stream=stream_of(crop.device)):
                 self.results = self.take(crop, rate, step)
-                for name, tensor in state.items():
-                    if self.optimiser.state[name] is not tensor:
-                        tensor.copy_(self.optimiser.state[name])
+                new = {name: self.optimiser.state[name] for name in state}
+                # An array may take over another one's values: those are copied before any is overwritten.
+                old = {memory(tensor) for tensor in state.values()}
+                moved = {name: tensor for name, tensor in new.items() if tensor is not state[name]}
+                moved = {name: tensor.clone() if memory(tensor) in old else tensor for name, tensor in moved.items()}
+                for name, tensor in moved.items():
+                    state[name].copy_(tensor)
             self.graph, self.given = graph, (crop, rate, step)
         except RuntimeError as error:
             self.captures = False
-            warnings.warn(f"every step waits for Python, as torch cannot capture it: {error}", stacklevel=2)
+            cause = error.__context__ or error  # torch ends the capture with an error of its own
+            warnings.warn(f"every step waits for Python, as torch cannot capture it: {cause}", stacklevel=2)
         self.optimiser.state.update(state)
+
+    def release(self) -> None:
+        """Gives the graph's memory back."""
+        self.graph, self.given, self.results = None, (), None
+
+
+@contextmanager
+def repeating(
+    take: Take, optimiser: Optimiser, device: torch.device
+) -> Iterator[Callable[[Tensor, Rate, int], Results]]:
+    """`take`, on a GPU as a graph. A traceback that keeps the frame of a descent does not keep the graph's memory."""
+    if not makes_graphs(device):
+        yield take
+        return
+    step = GraphedStep(take, optimiser)
+    try:
+        yield step
+    finally:
+        step.release()

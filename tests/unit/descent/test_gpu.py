@@ -3,6 +3,8 @@
 Without a GPU, the tests of graphs record and repeat the operations of a CPU.
 """
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -14,14 +16,15 @@ from graphs import RecordedGraph
 from ticks import Ticks
 
 from lmrep import api
-from lmrep.descent import descend as descend_module
-from lmrep.descent import objectives
+from lmrep.descent import graph, objectives
 from lmrep.descent.descend import Progress, descend
 from lmrep.descent.experiment import perform
 from lmrep.descent.graph import GraphedStep
+from lmrep.descent.optimisers import Gradient
 from lmrep.descent.plan import make_plan
 from lmrep.descent.priors import start_noise
 from lmrep.probe.probe import load_probe
+from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Descent, Octave, Weights
 
 pytestmark = pytest.mark.models
@@ -41,9 +44,10 @@ DESCENTS = {
 def as_in_a_build(monkeypatch):
     """The deterministic mode of a build, for one test; without a GPU, graphs of a CPU's operations."""
     if GPU == CPU:
-        monkeypatch.setattr(descend_module, "makes_graphs", lambda device: True)
+        monkeypatch.setattr(graph, "makes_graphs", lambda device: True)
+        monkeypatch.setattr(graph, "stream_of", lambda device: None)
         monkeypatch.setattr(torch.cuda, "CUDAGraph", RecordedGraph)
-        monkeypatch.setattr(torch.cuda, "graph", lambda graph: graph)
+        monkeypatch.setattr(torch.cuda, "graph", lambda recorded, stream: recorded)
     with api.settled(torch.get_num_threads()):
         yield
 
@@ -99,6 +103,10 @@ def test_the_same_bytes_twice_and_the_cpus_numbers(tiny_files, objective, precis
             np.testing.assert_allclose(one[name], here[name], rtol=1e-2, atol=1e-3)
 
 
+def test_every_optimiser_is_here():
+    assert DESCENTS.keys() == OPTIMISERS.keys()
+
+
 @pytest.mark.parametrize("name", DESCENTS)
 def test_a_graph_changes_no_byte(probe, captures, monkeypatch, name):
     graphed = follow(probe, name)
@@ -124,13 +132,66 @@ def test_a_resumed_descent_equals_an_unbroken_one(probe, name):
             assert torch.equal(one, other)
 
 
-def test_the_objectives_and_first_rates_of_a_build_are_captured(tiny_files, captures):
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_graph_changes_no_byte_of_a_run(tiny_files, captures, monkeypatch, objective):
     files, _ = tiny_files
-    for objective, panels in (("neuron", (2, 5, 2)), ("patch", (0, 7))):
-        run = tiny.tiny_run(objective, panels)
-        run = replace(run, descent=replace(run.descent, scale=1.0, first_step=0.02))
-        perform(run, files, None, make_plan(run, GPU))
+    match = OBJECTIVES[objective].matches
+    targets = np.random.default_rng(5).random((3, 3, 16, 16), dtype=np.float32) if match else None
+    run = tiny.tiny_run(objective, ("a", "b", "c") if match else (2, 5, 2))
+    run = replace(run, descent=replace(run.descent, scale=1.0, first_step=0.02))
+    graphed = perform(run, files, targets, make_plan(run, GPU))
     assert captures and None not in captures
+    monkeypatch.setattr(GraphedStep, "capture", lambda step, given: None)
+    plain = perform(run, files, targets, make_plan(run, GPU))
+    for name, array in graphed.items():
+        np.testing.assert_array_equal(array, plain[name])
+
+
+class Lagged(Gradient):
+    """Descends along the gradient of two steps before, which its arrays hand on to each other."""
+
+    arrays = ("one", "two")
+
+    def step(self, images, losses, gradient, rate, step):
+        s = self.state
+        s["two"] = s.get("one", gradient)
+        s["one"] = gradient
+        return images - rate * s["two"]
+
+
+class Twice(Gradient):
+    """Has one array under two names after its first step."""
+
+    arrays = ("slow", "fast")
+
+    def step(self, images, losses, gradient, rate, step):
+        s = self.state
+        s["slow"], s["fast"] = (
+            (0.9 * s["slow"] + gradient, 0.1 * s["fast"] + gradient) if s else (gradient, gradient)
+        )  # fmt: skip
+        return images - rate * (s["slow"] + s["fast"])
+
+
+@pytest.mark.parametrize("optimiser", [Lagged, Twice])
+def test_arrays_of_a_state_may_share_memory(probe, monkeypatch, optimiser):
+    monkeypatch.setattr("lmrep.descent.descend.load", lambda path: optimiser)
+    graphed = follow(probe, "adam")
+    monkeypatch.setattr(GraphedStep, "capture", lambda step, given: None)
+    for one, other in zip(graphed, follow(probe, "adam"), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_descent_that_breaks_off_gives_its_memory_back(probe, captures):
+    def interrupt(progress: Progress) -> None:
+        if len(progress.losses) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as kept:  # with the frame of the descent
+        follow(probe, "adam", report=interrupt, clock=Ticks(1))
+    (recorded,) = map(weakref.ref, captures)
+    captures.clear()
+    gc.collect()
+    assert recorded() is None and kept.traceback
 
 
 def test_a_step_that_waits_for_the_gpu_is_taken_all_the_same(probe):
