@@ -43,5 +43,7 @@ else
   part 45 "Speed, 128 images in a pass" \
     python benchmarks/speed.py --tables speed --rounds 2 --images 128 --precisions bfloat16 --repeat 30
   part 60 "What graphs and torch.compile change" python benchmarks/kernels.py
+  part 60 "The same in a pass that fills the card" \
+    python benchmarks/kernels.py --block 12 --images 128 --precisions bfloat16
   part 40 "Memory" python benchmarks/speed.py --tables memory
 fi

@@ -1,12 +1,14 @@
 """What fused attention, packed weights, torch.compile and CUDA graphs change in a step.
 
     python benchmarks/kernels.py
+    python benchmarks/kernels.py --block 12 --images 128 --precisions bfloat16   # a pass that fills a GPU
 
 Times block 4 behind a random stem, at GPT-2's size on 224 px and at the miniature's on 66 px, in every precision of the
 device. Each round times every variant once: one step, on a GPU a descent of 30. Deterministic mode turns the tuning of
 torch.compile off, so a GPU also times it without; what such a step returns may differ from day to day. Prints Markdown.
 """
 
+import argparse
 import os
 import tempfile
 import time
@@ -27,8 +29,6 @@ from lmrep.probe import block
 from lmrep.probe.packed import packs
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.config import make_study
-
-BLOCK, IMAGES = 4, 16
 
 
 def with_the_other_attention(step: Callable[[], int]) -> Callable[[], int]:
@@ -65,44 +65,53 @@ def not_deterministic(make: Callable[[], Callable[[], int]]) -> Callable[[], int
     return patched
 
 
-def compiled_step(probe: Probe, repeat: int) -> Callable[[], int]:
+def compiled_step(probe: Probe, *shape) -> Callable[[], int]:
     blocks = nn.ModuleList(torch.compile(block) for block in probe.blocks)
-    return our_step(Probe(probe.spec, probe.stem, blocks), (BLOCK,), IMAGES, repeat)
+    return our_step(Probe(probe.spec, probe.stem, blocks), *shape)
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--block", type=int, default=4)
+    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], help="all of the device")
+    arguments = parser.parse_args()
     # Otherwise a second call finds what the first one compiled.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = tempfile.mkdtemp()
     device = pick_device("auto")
     repeat, rounds = (30, 3) if device.type == "cuda" else (1, 7)
+    shape = (arguments.block,), arguments.images, repeat
+    precisions = [FLOAT32] + [BFLOAT16] * has_bfloat16(device)
+    if arguments.precisions:
+        precisions = [getattr(torch, name) for name in arguments.precisions]
     settle(torch.get_num_threads())
     keep_freed_memory()
-    print(f"{machine(device)}, torch {torch.__version__}, block {BLOCK}, {IMAGES} images.\n")
+    print(f"{machine(device)}, torch {torch.__version__}, block {arguments.block}, {arguments.images} images.\n")
     print("| study | precision | variant | ms an image-step | against ours | s to start |\n|---|---|---|---|---|---|")
     for config in ("config.yaml", "miniature.yaml"):
         run = make_study(yaml.safe_load((ROOT / config).read_text())).runs["gpt2_match"]
         with tempfile.TemporaryDirectory() as folder:
-            whole = load_probe(run.probe, write_stem(run, folder), None, BLOCK, device)
-        for precision in [FLOAT32] + [BFLOAT16] * has_bfloat16(device):
+            whole = load_probe(run.probe, write_stem(run, folder), None, arguments.block, device)
+        for precision in precisions:
             probe = whole.in_precision(precision)
             # torch.compile has no backward pass through packed weights.
             with patch.object(block, "packed", lambda linear: linear):
                 plain = whole.in_precision(precision)
-            ours = partial(our_step, probe, (BLOCK,), IMAGES, repeat)
+            ours = partial(our_step, probe, *shape)
             variants = {
                 "ours": ours,
-                "torch.compile": partial(compiled_step, plain, repeat),
+                "torch.compile": partial(compiled_step, plain, *shape),
             }
             if device.type == "cuda":
                 variants["without a CUDA graph"] = lambda make=ours: without_a_graph(make())
                 variants["torch.compile, not deterministic"] = partial(
-                    not_deterministic, partial(compiled_step, plain, repeat)
+                    not_deterministic, partial(compiled_step, plain, *shape)
                 )
                 variants["ours, not deterministic"] = partial(not_deterministic, ours)
             name = "attention by products" if block.fuses_attention(device, precision) else "torch's fused attention"
             variants[name] = lambda make=ours: with_the_other_attention(make())
             if packs(whole.blocks[0].qkv):
-                variants["weights laid out in every call"] = partial(our_step, plain, (BLOCK,), IMAGES, repeat)
+                variants["weights laid out in every call"] = partial(our_step, plain, *shape)
             started = {}
             for name, make in variants.items():
                 start = time.perf_counter()
