@@ -2,7 +2,6 @@
 
     python benchmarks/gpu.py                      # on a GPU; compares with this machine's CPU
     python benchmarks/gpu.py --device cpu --small # two runs of a few steps, where there is no GPU
-    python benchmarks/gpu.py --references FOLDER  # with the CPU's images from there; those that are missing are made
 
 Performs runs of miniature.yaml in this process, in the deterministic mode of a build: torch raises at an operation
 that has no deterministic form. Each run is done on the device twice, then with a kill after about half of its steps and
@@ -14,7 +13,6 @@ a config says. Prints Markdown.
 
 import argparse
 import datetime
-import hashlib
 import os
 import tempfile
 import time
@@ -99,26 +97,13 @@ def nudged(run: Run) -> Run:
     return replace(run, descent=replace(run.descent, start=start))
 
 
-def references(run: Run, folder: Path) -> tuple[Arrays, Arrays]:
-    """The images of a run on a CPU in float32, and of the nudged run: from the folder if they are there."""
-    found = []
-    for name, changed in ((run.name, run), (f"{run.name}_nudged", nudged(run))):
-        settings = hashlib.sha256(repr(changed).encode()).hexdigest()[:8]
-        path = folder / f"{name}_{settings}.npz"
-        if not path.exists():
-            images = do(replace(changed, precision="float32"), torch.device("cpu"))["images"]
-            np.savez_compressed(path, images=images.clip(0, 1).astype(np.float16))  # rounds by a tenth of a grey level
-        found.append({"images": np.load(path)["images"].astype(np.float32)})
-    return found[0], found[1]
-
-
-def row_of(run: Run, device: torch.device, folder: Path) -> list[str]:
+def row_of(run: Run, device: torch.device, here: Arrays, beside: Arrays) -> list[str]:
+    """`here` and `beside`: the arrays of the run on a CPU in float32, and of the nudged run."""
     two = do(run, device)  # warms up
     start = time.perf_counter()
     one = do(run, device)
     seconds = time.perf_counter() - start
     resumed, step = killed_and_resumed(run, device)
-    here, beside = references(run, folder)
 
     def same(other: Arrays) -> str:
         wrong = [name for name in one if not np.array_equal(one[name], other[name])]
@@ -135,10 +120,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--runs", nargs="+", help="names of runs in miniature.yaml; all of the figures' if left out")
     parser.add_argument("--seconds", type=float, default=240, help="begin no further run after these")
-    parser.add_argument("--references", type=Path, help="a folder for the CPU's images, so that they are made once")
     arguments = parser.parse_args()
-    folder = (arguments.references or Path(tempfile.mkdtemp())).resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     os.chdir(ROOT)
     study = make_study(yaml.safe_load(Path("miniature.yaml").read_text()))
     settle(torch.get_num_threads())
@@ -158,11 +140,11 @@ def main() -> None:
         if arguments.small:
             octaves = tuple(replace(octave, steps=min(octave.steps, FEW)) for octave in run.descent.octaves)
             run = replace(run, layers=run.layers[:2], descent=replace(run.descent, octaves=octaves))
-        for precision in ["float32"] + ["bfloat16"] * (
-            has_bfloat16(device) and not OPTIMISERS[run.descent.optimiser].exact
-        ):
-            row = row_of(replace(run, precision=precision), device, folder)
-            print(f"| {' | '.join(row)} |", flush=True)
+        exactly = replace(run, precision="float32")
+        cpu = [do(each, torch.device("cpu")) for each in (exactly, nudged(exactly))]
+        rounded = has_bfloat16(device) and not OPTIMISERS[run.descent.optimiser].exact
+        for each in [exactly, *[replace(run, precision="bfloat16")] * rounded]:
+            print(f"| {' | '.join(row_of(each, device, *cpu))} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ build() { # what to build, and further options: what Snakemake says is shown if 
 }
 # Two runs that want the card at once; then what their logs say, and the seconds and MB of memory of their jobs.
 two="figures/miniature/gpt2_features_viz_2.png figures/miniature/gpt2_features_viz_3.png"
-waits='cd results/miniature; tail -n 3 logs/optimise_run/*.log; cut -f 1,3 benchmarks/optimise_run/*.tsv'
+said='cd results/miniature; tail -n 3 logs/optimise_run/*.log; cut -f 1,3 benchmarks/optimise_run/*.tsv'
 runs=(gpt2_neurons gpt2_patches gpt2_match vit_base_match gpt2_inverted vit_base_inverted)
 # The tests that a GPU is needed for, and those of what runs on it.
 tests=(python -m pytest -q -rs -p no:cacheprovider tests/unit/descent/test_gpu.py tests/unit/workflow/test_gpus.py)
@@ -39,7 +39,7 @@ else
   part 60 "The article's runs" python benchmarks/speed.py --tables article --steps 40
   part 90 "Same pictures, same bytes" python benchmarks/gpu.py --seconds 60 --runs "${runs[@]}"
   part 60 "Speed, 16 images in a pass" python benchmarks/speed.py --tables speed --rounds 2 --repeat 50
-  part 60 "Two runs of a build on one card" bash -c "$(build "$two" --resources gpu=2 --config device=cuda); $waits"
+  part 60 "Two runs of a build on one card" bash -c "$(build "$two" --resources gpu=2 --config device=cuda); $said"
   part 45 "Speed, 128 images in a pass" \
     python benchmarks/speed.py --tables speed --rounds 2 --images 128 --precisions bfloat16 --repeat 30
   part 60 "What graphs and torch.compile change" python benchmarks/kernels.py

@@ -3,9 +3,10 @@
     python benchmarks/kernels.py
     python benchmarks/kernels.py --block 12 --images 128 --precisions bfloat16   # a pass that fills a GPU
 
-Times block 4 behind a random stem, at GPT-2's size on 224 px and at the miniature's on 66 px, in every precision of the
-device. Each round times every variant once: one step, on a GPU a descent of 30. Deterministic mode turns the tuning of
-torch.compile off, so a GPU also times it without; what such a step returns may differ from day to day. Prints Markdown.
+Times a block behind a random stem (4 if not told), at GPT-2's size on 224 px and at the miniature's on 66 px, in
+every precision of the device. Each round times every variant once: one step, on a GPU a descent of 30. Deterministic
+mode turns the tuning of torch.compile off, so a GPU also times it without; what such a step returns may differ from day
+to day. Prints Markdown.
 """
 
 import argparse
@@ -31,23 +32,15 @@ from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.config import make_study
 
 
-def with_the_other_attention(step: Callable[[], int]) -> Callable[[], int]:
-    """The step with torch's fused kernel in place of our own products, or the other way round."""
-    there = block.fuses_attention
+def changed(make: Callable[[], Callable[[], int]], owner: object, name: str, value: object) -> Callable[[], int]:
+    """The step with something of ours replaced."""
+    step = make()
 
-    def patched() -> int:
-        with patch.object(block, "fuses_attention", lambda device, precision: not there(device, precision)):
+    def taken() -> int:
+        with patch.object(owner, name, value):
             return step()
 
-    return patched
-
-
-def without_a_graph(step: Callable[[], int]) -> Callable[[], int]:
-    def patched() -> int:
-        with patch.object(GraphedStep, "capture", lambda *_: None):
-            return step()
-
-    return patched
+    return taken
 
 
 def not_deterministic(make: Callable[[], Callable[[], int]]) -> Callable[[], int]:
@@ -103,13 +96,15 @@ def main() -> None:
                 "torch.compile": partial(compiled_step, plain, *shape),
             }
             if device.type == "cuda":
-                variants["without a CUDA graph"] = lambda make=ours: without_a_graph(make())
+                variants["without a CUDA graph"] = partial(changed, ours, GraphedStep, "capture", lambda *_: None)
                 variants["torch.compile, not deterministic"] = partial(
                     not_deterministic, partial(compiled_step, plain, *shape)
                 )
                 variants["ours, not deterministic"] = partial(not_deterministic, ours)
-            name = "attention by products" if block.fuses_attention(device, precision) else "torch's fused attention"
-            variants[name] = lambda make=ours: with_the_other_attention(make())
+            fused = block.fuses_attention(device, precision)
+            other = partial(lambda answer, *_: answer, not fused)
+            name = "attention by products" if fused else "torch's fused attention"
+            variants[name] = partial(changed, ours, block, "fuses_attention", other)
             if packs(whole.blocks[0].qkv):
                 variants["weights laid out in every call"] = partial(our_step, plain, *shape)
             started = {}

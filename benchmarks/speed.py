@@ -128,12 +128,12 @@ def speed_table(
         print(f"\nGFLOP/s of a block's products, {images} images, {precision}: {', '.join(rates)}.")
 
 
-def cost_table(probe: Probe, device: torch.device, rounds: int) -> None:
+def cost_table(probe: Probe, device: torch.device, rounds: int, repeat: int) -> None:
     """Cost of more panels, steps and layers, relative to a cost that is linear in all three."""
     times = Times(device)
-    contestants = {("panels", panels): our_step(probe, MIX, panels) for panels in (4, 8, 16)}
-    contestants |= {("steps", steps): our_step(probe, MIX, 4, steps) for steps in (2, 4)}
-    contestants |= {("alone", layer): our_step(probe, (layer,), 4 * len(MIX)) for layer in MIX}
+    contestants = {("panels", panels): our_step(probe, MIX, panels, repeat) for panels in (4, 8, 16)}
+    contestants |= {("steps", steps): our_step(probe, MIX, 4, steps * repeat) for steps in (2, 4)}
+    contestants |= {("alone", layer): our_step(probe, (layer,), 4 * len(MIX), repeat) for layer in MIX}
     times.run(contestants, rounds)
     one, layers = times.median(("panels", 4)), " ".join(map(str, MIX))
     print(f"\n## Cost, {probe.spec.label}, blocks {layers} in one pass, against 4 panels and one step\n")
@@ -265,7 +265,7 @@ def main() -> None:
         if "speed" in arguments.tables:
             speed_table(probes, device, arguments.images, arguments.rounds, precisions, repeat)
         if "cost" in arguments.tables:
-            cost_table(probes["GPT-2"].in_precision(precisions[-1]), device, arguments.rounds)
+            cost_table(probes["GPT-2"].in_precision(precisions[-1]), device, arguments.rounds, repeat)
     if "memory" in arguments.tables:
         memory_table(study.runs["vit_base_match"], device, arguments.images, precisions)
     if "article" in arguments.tables:

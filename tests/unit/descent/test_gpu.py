@@ -5,6 +5,7 @@ Without a GPU, the tests of graphs record and repeat the operations of a CPU.
 
 import gc
 import weakref
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -87,6 +88,11 @@ def follow(probe, name: str, **options) -> list[torch.Tensor]:
         return list(descend(probe, *begin(probe, name), DESCENTS[name], 0, **options))
 
 
+def plain_steps(monkeypatch) -> None:
+    """From here on, no step becomes a graph."""
+    monkeypatch.setattr(GraphedStep, "capture", lambda step, given: None)
+
+
 @needs_gpu
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("objective", ["neuron", "patch", "match"])
@@ -111,25 +117,18 @@ def test_every_optimiser_is_here():
 def test_a_graph_changes_no_byte(probe, captures, monkeypatch, name):
     graphed = follow(probe, name)
     assert len(captures) == 1 and captures[0] is not None
-    monkeypatch.setattr(GraphedStep, "capture", lambda step, given: None)
-    for one, other in zip(graphed, follow(probe, name), strict=True):
-        assert torch.equal(one, other)
+    plain_steps(monkeypatch)
+    assert all(map(torch.equal, graphed, follow(probe, name)))
 
 
 @pytest.mark.parametrize("name", DESCENTS)
 def test_a_resumed_descent_equals_an_unbroken_one(probe, name):
     states: list[Progress] = []
 
-    def keep(progress: Progress) -> None:
-        copies = (progress.images, progress.losses, progress.earlier)
-        images, losses, earlier = (tensor.clone() for tensor in copies)
-        states.append(Progress(images, losses, {k: v.clone() for k, v in progress.state.items()}, earlier))
-
-    whole = follow(probe, name, report=keep, clock=Ticks(1))
+    whole = follow(probe, name, report=lambda progress: states.append(deepcopy(progress)), clock=Ticks(1))
     assert len(states) == DESCENTS[name].steps
     for state in states[: -1 : 1 if GPU != CPU else 5]:
-        for one, other in zip(whole, follow(probe, name, done=state), strict=True):
-            assert torch.equal(one, other)
+        assert all(map(torch.equal, whole, follow(probe, name, done=state)))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -141,7 +140,7 @@ def test_a_graph_changes_no_byte_of_a_run(tiny_files, captures, monkeypatch, obj
     run = replace(run, descent=replace(run.descent, scale=1.0, first_step=0.02))
     graphed = perform(run, files, targets, make_plan(run, GPU))
     assert captures and None not in captures
-    monkeypatch.setattr(GraphedStep, "capture", lambda step, given: None)
+    plain_steps(monkeypatch)
     plain = perform(run, files, targets, make_plan(run, GPU))
     for name, array in graphed.items():
         np.testing.assert_array_equal(array, plain[name])
@@ -176,9 +175,8 @@ class Twice(Gradient):
 def test_arrays_of_a_state_may_share_memory(probe, monkeypatch, optimiser):
     monkeypatch.setattr("lmrep.descent.descend.load", lambda path: optimiser)
     graphed = follow(probe, "adam")
-    monkeypatch.setattr(GraphedStep, "capture", lambda step, given: None)
-    for one, other in zip(graphed, follow(probe, "adam"), strict=True):
-        assert torch.equal(one, other)
+    plain_steps(monkeypatch)
+    assert all(map(torch.equal, graphed, follow(probe, "adam")))
 
 
 def test_a_descent_that_breaks_off_gives_its_memory_back(probe, captures):

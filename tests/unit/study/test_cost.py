@@ -54,33 +54,26 @@ def test_one_job_does_the_whole_run(study):
     assert all(shards(run, 1, study.speed) == (run,) for run in study.runs.values())
 
 
-# Seconds of the steps of some runs of the miniature, on one core of an AMD Zen 4 each, and a start of 4 s less.
+# Seconds of the steps of some runs: on one core of an AMD Zen 4 each, with a start of 4 s less; and on an H200, by the
+# milliseconds of a step in benchmarks/gpu.md.
 MEASURED = {
-    "gpt2_neurons_jittered": 29, "gpt2_neurons": 10, "gpt2_match": 30, "vit_base_match_untrained": 9,
-    "vit_large_match": 60, "gpt2_inverted": 36, "vit_base_inverted_untrained": 16, "vit_large_inverted": 73,
-    "gpt2_unmasked_inverted": 15, "gpt2_text_neurons": 11,
+    ("miniature", "cpu"): {
+        "gpt2_neurons_jittered": 29, "gpt2_neurons": 10, "gpt2_match": 30, "vit_base_match_untrained": 9,
+        "vit_large_match": 60, "gpt2_inverted": 36, "vit_base_inverted_untrained": 16, "vit_large_inverted": 73,
+        "gpt2_unmasked_inverted": 15, "gpt2_text_neurons": 11,
+    },
+    ("config", "cuda"): {
+        "gpt2_neurons_jittered": 3.1, "gpt2_neurons": 6.4, "gpt2_match": 4.3, "vit_large_match": 23.3,
+        "gpt2_inverted": 13.4, "vit_large_inverted": 68.4,
+    },
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", MEASURED)
-def test_the_estimate_is_what_was_measured_within_30_percent(name):
-    study = make_study(copy.deepcopy(CONFIGS["miniature"]))
-    assert run_seconds(study.runs[name], study.speed) == pytest.approx(MEASURED[name], rel=0.3)
-
-
-# Milliseconds of a step on an H200 (benchmarks/gpu.md).
-ON_A_GPU = {
-    "gpt2_neurons_jittered": 10.3, "gpt2_neurons": 63.5, "gpt2_match": 4.34, "vit_large_match": 23.3,
-    "gpt2_inverted": 33.6, "vit_large_inverted": 171,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ON_A_GPU)
-def test_the_estimate_for_a_gpu_is_what_was_measured_within_30_percent(name):
-    study = make_study(copy.deepcopy(CONFIGS["config"]))
-    run = study.runs[name]
-    step = run_seconds(run, speed_of(study.gflops, "cuda")) / run.descent.steps
-    assert 1e3 * step == pytest.approx(ON_A_GPU[name], rel=0.3)
+@pytest.mark.parametrize("name, kind, run", [(*where, run) for where, runs in MEASURED.items() for run in runs])
+def test_the_estimate_is_what_was_measured_within_30_percent(name, kind, run):
+    study = make_study(copy.deepcopy(CONFIGS[name]))
+    seconds = run_seconds(study.runs[run], speed_of(study.gflops, kind))
+    assert seconds == pytest.approx(MEASURED[name, kind][run], rel=0.3)
 
 
 def test_a_patch_of_a_causal_stack_costs_the_tokens_up_to_it():
