@@ -4,7 +4,7 @@ Method: "CUDA Graphs" in torch's notes on CUDA. A graph repeats the same kernels
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -40,6 +40,11 @@ def apart(state: State) -> State:
         taken = {memory(other) for other in found.values()}
         found[name] = tensor.clone() if memory(tensor) in taken else tensor
     return found
+
+
+def kept(tensor: Tensor, old: Container[int]) -> Tensor:
+    """The tensor, in memory of its own if it is in that of `old` arrays."""
+    return tensor.clone() if memory(tensor) in old else tensor
 
 
 class GraphedStep:
@@ -79,19 +84,21 @@ class GraphedStep:
         self.optimiser.state.update(state)
         try:
             with torch.cuda.graph(graph, stream=stream_of(crop.device)):
-                self.results = self.take(crop, rate, step)
+                results = self.take(crop, rate, step)
                 new = {name: self.optimiser.state[name] for name in state}
-                # An array may take over another one's values: those are copied before any is overwritten.
+                # A result or an array may be an old one's values: those are copied before any is overwritten.
                 old = {memory(tensor) for tensor in state.values()}
-                moved = {name: tensor for name, tensor in new.items() if tensor is not state[name]}
-                moved = {name: tensor.clone() if memory(tensor) in old else tensor for name, tensor in moved.items()}
+                crop_after, losses = (kept(tensor, old) for tensor in results)
+                moved = {name: kept(tensor, old) for name, tensor in new.items() if tensor is not state[name]}
                 for name, tensor in moved.items():
                     state[name].copy_(tensor)
-            self.graph, self.given = graph, (crop, rate, step)
+            self.graph, self.given, self.results = graph, (crop, rate, step), (crop_after, losses)
         except RuntimeError as error:
             self.captures = False
-            cause = error.__context__ or error  # torch ends the capture with an error of its own
-            warnings.warn(f"every step waits for Python, as torch cannot capture it: {cause}", stacklevel=2)
+            # torch ends the capture with an error of its own. No name is kept: its frames hold the step's memory.
+            warnings.warn(
+                f"every step waits for Python, as torch cannot capture it: {error.__context__ or error}", stacklevel=2
+            )
         self.optimiser.state.update(state)
 
     def release(self) -> None:

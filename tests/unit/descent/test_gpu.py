@@ -171,7 +171,21 @@ class Twice(Gradient):
         return images - rate * (s["slow"] + s["fast"])
 
 
-@pytest.mark.parametrize("optimiser", [Lagged, Twice])
+class Late(Gradient):
+    """Records the losses of the step before: an array that this step replaces."""
+
+    arrays = ("now",)
+
+    def step(self, images, losses, gradient, rate, step):
+        self.before = self.state.get("now", losses)
+        self.state["now"] = losses
+        return images - rate * gradient
+
+    def losses(self, losses):
+        return self.before
+
+
+@pytest.mark.parametrize("optimiser", [Lagged, Twice, Late])
 def test_arrays_of_a_state_may_share_memory(probe, monkeypatch, optimiser):
     monkeypatch.setattr("lmrep.descent.descend.load", lambda path: optimiser)
     graphed = follow(probe, "adam")
@@ -192,16 +206,27 @@ def test_a_descent_that_breaks_off_gives_its_memory_back(probe, captures):
     assert recorded() is None and kept.traceback
 
 
-def test_a_step_that_waits_for_the_gpu_is_taken_all_the_same(probe):
+def test_a_step_that_waits_for_the_gpu_is_taken_all_the_same(probe, monkeypatch):
     start, layers, goals = begin(probe, "adam")
+    begun, kind = [], torch.cuda.CUDAGraph
+
+    def noted():
+        made = kind()
+        begun.append(weakref.ref(made))
+        return made
 
     def waits(outputs):
         return goals[0](outputs) * (1.0 + 0 * outputs.sum().item())
 
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", noted)
+    gc.disable()  # a cycle would keep what the capture began
     with torch.no_grad():
         with pytest.warns(UserWarning, match="torch cannot capture it"):
             found = descend(probe, start, layers, [waits, *goals[1:]], DESCENTS["adam"], 0)
+        gone = [reference() is None for reference in begun]
+        gc.enable()
         expected = descend(probe, start, layers, goals, DESCENTS["adam"], 0)
+    assert gone == [True]
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
 
