@@ -77,8 +77,10 @@ def killed_and_resumed(run: Run, device: torch.device) -> tuple[Arrays, float]:
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder, "run.state.safetensors")
         with suppress(Killed):
-            # By this clock a second passes between two steps: a GPU may need less for a whole run.
-            do(run, device, Checkpoint(state, 0, context, state_arrays(run), print), kill, count().__next__)
+            # By this clock a second passes between two steps: a GPU may need less for a whole run. States are few, as
+            # one of L-BFGS has its whole memory.
+            first = Checkpoint(state, run.descent.steps // 4, context, state_arrays(run), print, clock=count().__next__)
+            do(run, device, first, kill, count().__next__)
         checkpoint = Checkpoint(state, 0, context, state_arrays(run), lambda _: None)
         return do(run, device, checkpoint), checkpoint.step
 

@@ -7,6 +7,7 @@
 # Each part has a limit of time, and says so where it meets it: the next part runs all the same.
 set -uo pipefail
 cd "$(dirname "$0")/.."
+export PYTHONUNBUFFERED=1 # a part that meets its limit has shown what it measured
 small=${1:-}
 part() { # seconds, heading, command
   local seconds=$1 heading=$2 begun=$SECONDS
@@ -35,15 +36,16 @@ if [ "$small" = --small ]; then
   part 900 "Memory" python benchmarks/speed.py --tables memory --images 1
   part 900 "A build" bash -c "$(build figures/miniature/gpt2_features_viz_3.png)"
 else
-  part 45 "Tests" "${tests[@]}" -n 4
-  part 60 "The article's runs" python benchmarks/speed.py --tables article --steps 40
-  part 90 "Same pictures, same bytes" python benchmarks/gpu.py --seconds 60 --runs "${runs[@]}"
-  part 60 "Speed, 16 images in a pass" python benchmarks/speed.py --tables speed --rounds 2 --repeat 50
-  part 60 "Two runs of a build on one card" bash -c "$(build "$two" --resources gpu=2 --config device=cuda); $said"
-  part 45 "Speed, 128 images in a pass" \
-    python benchmarks/speed.py --tables speed --rounds 2 --images 128 --precisions bfloat16 --repeat 30
-  part 60 "What graphs and torch.compile change" python benchmarks/kernels.py
+  part 40 "Tests" "${tests[@]}" -n 8
+  part 55 "The article's runs" python benchmarks/speed.py --tables article --steps 40
+  part 75 "Same pictures, same bytes" python benchmarks/gpu.py --seconds 50 --runs "${runs[@]}"
+  part 85 "Speed, 16 images in a pass" python benchmarks/speed.py --tables speed --rounds 2 --repeat 50
+  part 45 "Two runs of a build on one card" bash -c "$(build "$two" --resources gpu=2 --config device=cuda); $said"
+  part 65 "Speed, 128 images in a pass" \
+    python benchmarks/speed.py --tables speed --rounds 2 --images 128 --precisions bfloat16 --repeat 20
+  part 50 "What graphs and torch.compile change" \
+    python benchmarks/kernels.py --configs config.yaml --precisions bfloat16
   part 60 "The same in a pass that fills the card" \
-    python benchmarks/kernels.py --block 12 --images 128 --precisions bfloat16
+    python benchmarks/kernels.py --configs config.yaml --block 12 --images 128 --precisions bfloat16 --repeat 10
   part 40 "Memory" python benchmarks/speed.py --tables memory
 fi

@@ -45,12 +45,20 @@ from lmrep.study.spec import Run
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = ("speed", "cost", "memory", "article")
 BLOCKS = (1, 4, 12)
+STACKS = ("gpt2", "vit_base")
 MIX = (1, 4, 8, 12)  # the blocks of the article's feature pictures
 LUCENT = find_spec("lucent") is not None
 FLOAT32, BFLOAT16 = torch.float32, torch.bfloat16
 # The machine's own rate: as torch multiplies, and with weights laid out beforehand, like ours on a CPU.
 PRODUCTS = {"torch's products": lambda linear: linear, "packed products": packed}
 NAMES = {FLOAT32: "ours, float32", BFLOAT16: "ours, bfloat16"}
+
+
+def load_random(study: Study, name: str, device: torch.device) -> Probe:
+    """A probe of the study by its name, with random weights."""
+    run = next(run for run in study.runs.values() if run.probe.name == name)
+    with tempfile.TemporaryDirectory() as folder:
+        return load_probe(run.probe, write_stem(run, folder), None, max(MIX), device)
 
 
 class Times:
@@ -99,9 +107,10 @@ def speed_table(
             for precision in precisions:
                 step = our_step(ours[precision], layers, images // len(layers), repeat)
                 contestants[name, layers, precision] = step
+    (stack, *_) = (probe.spec.stack for probe in probes.values())  # all are of one width
     for precision in precisions:
         for kind, lay_out in PRODUCTS.items():
-            contestants[kind, precision] = bare_products(probe.spec.stack, images, precision, device, lay_out, repeat)
+            contestants[kind, precision] = bare_products(stack, images, precision, device, lay_out, repeat)
     times.run(contestants, rounds)
     print("\n## Milliseconds an image-step\n")
     heads = ["author's loop", "lucent", *(NAMES[p] for p in precisions)]
@@ -162,6 +171,7 @@ def alone(function: Callable, *arguments):
 
 
 def peak_of_step(who: str, run: Run, images: int, device: torch.device) -> float:
+    settle(torch.get_num_threads())
     block = BLOCKS[-1]
     if who == "author":
         step = authors_step(run.probe.stack, (block,), device)
@@ -180,7 +190,10 @@ def memory_table(run: Run, device: torch.device, images: int, precisions: list) 
     print(f"\n## Peak memory of a step, {run.probe.label}, block {BLOCKS[-1]}: GB of the process, or of the GPU\n")
     print("| contestant | images | GB |\n|---|---|---|")
     for who in contestants:
-        print(f"| {who} | {1 if who == 'author' else images} | {alone(peak_of_step, who, run, images, device):.1f} |")
+        print(
+            f"| {who} | {1 if who == 'author' else images} | {alone(peak_of_step, who, run, images, device):.1f} |",
+            flush=True,
+        )
 
 
 def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
@@ -257,15 +270,14 @@ def main() -> None:
     names = ("torch", "timm", "transformers")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     print(f"{datetime.date.today()}, {machine(device)}; {versions}; {arguments.rounds} rounds.")
-    with tempfile.TemporaryDirectory() as folder:
-        probes = {}
-        for name in ("gpt2", "vit_base"):
-            run = next(run for run in study.runs.values() if run.probe.name == name)
-            probes[run.probe.label] = load_probe(run.probe, write_stem(run, folder), None, max(MIX), device)
-        if "speed" in arguments.tables:
-            speed_table(probes, device, arguments.images, arguments.rounds, precisions, repeat)
-        if "cost" in arguments.tables:
-            cost_table(probes["GPT-2"].in_precision(precisions[-1]), device, arguments.rounds, repeat)
+    if "speed" in arguments.tables:
+        probes = {probe.spec.label: probe for probe in (load_random(study, name, device) for name in STACKS)}
+        speed_table(probes, device, arguments.images, arguments.rounds, precisions, repeat)
+        del probes  # a card's memory is measured below
+    if "cost" in arguments.tables:
+        probe = load_random(study, "gpt2", device).in_precision(precisions[-1])
+        cost_table(probe, device, arguments.rounds, repeat)
+        del probe
     if "memory" in arguments.tables:
         memory_table(study.runs["vit_base_match"], device, arguments.images, precisions)
     if "article" in arguments.tables:

@@ -112,7 +112,7 @@ def mark_keys(rows: Sequence[Row]) -> list[Artist]:
     if len(seeds) > len({line[:-1] for line in seeds}):
         keys.append(Patch(color=GREY, alpha=0.25, linewidth=0, label="band: lowest to highest seed"))
     if any(map(is_bound, rows)):
-        name = "not converged: a lower bound"
+        name = "not converged: it may rise further"
         size = PLAIN[1]
         both = Path.make_compound_path(Path.circle(radius=size / (size + CLEAR)), CARET)
         look: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 0.8, "markersize": size + CLEAR}

@@ -7,7 +7,7 @@ from lmrep.figures.shown import Shown
 
 Row = dict[str, Any]  # of a table: column -> value
 # Columns of the accuracy table: what an image that holds nothing of the target, or the target itself, would have.
-FLOORS = {"ssim_start": "start noise", "ssim_grey": "flat grey", "ssim_shifted": "noisy photo"}
+FLOORS = {"ssim_start": "start noise", "ssim_grey": "flat grey", "ssim_shifted": "noisy target"}
 METHODS = {"gradient": "article's descent", "adam": "Adam", "lbfgs": "L-BFGS"}  # by the optimiser's name
 ARTICLE = "gradient"  # the optimiser of the article's descent
 BOUND = "\N{GREATER-THAN OR EQUAL TO}"
@@ -31,8 +31,8 @@ def ssim_text(row: Row) -> str:
 
 
 def floors_text(row: Row) -> str:
-    """The floors of a row of the accuracy table, in one line."""
-    return "SSIM floors: " + ", ".join(f"{name} {row[column]:.2f}" for column, name in FLOORS.items())
+    """What to compare a row of the accuracy table with, in one line."""
+    return "SSIM of " + ", ".join(f"{name} {row[column]:.2f}" for column, name in FLOORS.items())
 
 
 def method_text(rows: Iterable[Row]) -> str:

@@ -47,7 +47,7 @@ def shrink(config: dict) -> None:
     for run in config["runs"].values():
         run["layers"] = [1, 3]
         for panels in ("neurons", "patches"):
-            run |= {panels: min(run[panels], 2)} if panels in run else {}
+            run |= {panels: 2} if panels in run else {}
     for figure in config["figures"].values():
         figure.pop("layers", None)
     config |= {"threads": 1, "device": "cpu"}
@@ -88,7 +88,7 @@ def test_the_models_study_runs_from_download_to_figures(tmp_path):
     assert "Qwen/Qwen3-0.6B@c1899de289a04d12100db370d81485cdf75e47ca/config.json" in lock
 
 
-def test_a_model_of_ones_own_is_three_lines_of_config(tmp_path):
+def test_a_model_of_ones_own_is_four_lines_of_config(tmp_path):
     checkout = Checkout(tmp_path / "lmrep")
     with Hub() as hub:
         for file, body in files_of("mistral", tmp_path / "mistral", 0).items():

@@ -67,7 +67,7 @@ def unchanged_early(view: View) -> Parts:
 
 
 @claim(
-    "The weight of a token falls with its index, and not along a straight line, as f' = [3, 2, 1] does.",
+    "The weight of a token falls with its index, but not along a straight line.",
     NEURON,
     ("importance",),
     Rule("the AIC of a straight line minus that of a curved fall", "above", 10, "every"),
@@ -227,7 +227,8 @@ def language_is_less_self_attentive(view: View) -> Parts:
 )  # fmt: skip
 def order_is_the_masks(view: View) -> Parts:
     """The natural logarithm of the change of the top row of patches over that of the bottom row, one neuron maximised:
-    of the model, of its weights without the mask, of fresh blocks with the mask, and of another model without one."""
+    of the model, of its weights without the mask, of fresh blocks with the mask, and of another model without one. At
+    0.0488, which is ln 1.05, the top row changes 5% more."""
     wanted = identity(replace(view.probe, causal="never"))
     bare = next((probe for probe in view.study.probes.values() if identity(probe) == wanted), None)
     other = other_model(view, is_not_masked, "neurons")

@@ -10,10 +10,10 @@ HEAD = """What the article "Language Model Representations and Features" says, i
 VERDICTS = f"""
 The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
 was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and a build does not
-choose them. Three were changed after a first look at data: the straight falls of sentence "not along a straight line",
-the threshold of "changes on both sides", and the blocks of "trained layers hold less". Intervals were made wider after
-that, and the block that decides is shown in place of a mean. This page is written from that
-code and from `results/*/claims.json`: do not edit it.
+choose them. Three rules were changed after a first look at data: what counts as a straight line in sentence
+{{falls_not_along_a_line}}, the threshold of {{patch_reaches_both_sides}} and the blocks of {{trained_holds_less}}.
+Intervals were made wider after that, and the table shows the block that decides in place of a mean. This page is
+written from that code and from `results/*/claims.json`: do not edit it.
 
 ## How a verdict is made
 
@@ -25,12 +25,13 @@ code and from `results/*/claims.json`: do not edit it.
 - A **gate** is a condition of asking. Where it does not hold, the sentence is open, whatever the other rules say.
 - The **interval** comes from a bootstrap over panels and seeds: {DRAWS} times, panels and seeds are drawn independently
   and with replacement (the pigeonhole bootstrap, Owen 2007). The interval is widened for small numbers, by their
-  missing variance and by Student's t (Hesterberg 2015, Satterthwaite 1946). Fewer than {FEWEST} images of a block give
-  no interval. With one seed, the interval comes from the panels alone and says nothing of other starts.
+  missing variance and by Student's t (Hesterberg 2015, Satterthwaite 1946). A block with fewer than {FEWEST}
+  images (panels times seeds) has no interval. With one seed, the interval comes from the panels alone and says nothing
+  of other starts.
 - **Photographs are few.** Two of them are a small sample, so their intervals are wide, and leave open what more
   photographs could decide.
-- The **number** is the one that decides: of the rule with that verdict, and where that rule looks at every block, of
-  the block that is furthest to the wrong side. Sentences with several rules count them from 1, without gates.
+- The **number** in the table is that of the rule that decided the verdict. If the rule looks at every block, it is the
+  number of the block that did worst. Sentences with several rules count them from 1, without gates.
 - **For contrast**, some sentences are also asked of models that they are not about, as of vision transformers where the
   article speaks of GPT-2. Such a verdict says how a model differs; it is not one on the article.
 - Some sentences compare a model **against** another. That is the widest other model of the study that fits.
@@ -40,8 +41,8 @@ code and from `results/*/claims.json`: do not edit it.
   and frequencies of errors are read as a search left them, converged or not.
 - The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
   by the best search that the study has: L-BFGS, then Adam, then the article's descent.
-- A verdict **depends on** the descent, the regime or the stem if another one gives another verdict of the blocks that
-  both have. It depends on the seed or the image if one of them alone gives the opposite verdict. Blur and jitter count
+- A verdict **depends on** the descent, the regime or the stem if another one changes it, on the blocks that both
+  have. It depends on the seed or the image if one of them alone gives the opposite verdict. Blur and jitter count
   as another descent.
 
 A rule looks at its statistic

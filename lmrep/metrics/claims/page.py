@@ -170,7 +170,7 @@ def document(studies: Mapping[str, Sequence[Entry]]) -> str:
     studies: by name, the entries of claims.json. Entries of claims that are no longer in the table are left out.
     """
     where = points([f"{words} ({MEANING[key]})" if key in MEANING else words for key, words in WHERE.items()])
-    parts = ["# Claims", VERDICTS.strip().format(where=where), "## The sentences and their rules"]
+    parts = ["# Claims", VERDICTS.strip().format(where=where, **claim_numbers()), "## The sentences and their rules"]
     for place, names in places(list(claim_numbers())):
         parts.append(f"### {place}")
         parts += [f"**{sentence(name)}**\n\n{points([CLAIMS[name].statistic, *rules(name)])}" for name in names]

@@ -35,7 +35,7 @@ def test_axes_are_an_image_with_one_scale():
 
 def test_lines_hold_the_numbers_in_order_of_blocks():
     found = lines(panels(accuracy(accuracy_rows()))[0])
-    floors = ["start noise", "flat grey", "noisy photo"]
+    floors = ["start noise", "flat grey", "noisy target"]
     assert list(found) == [
         "GPT-2, trained", "GPT-2, untrained", "ViT-L/16, trained", "ViT-L/16, untrained", *floors,
     ]  # fmt: skip
@@ -58,8 +58,8 @@ def test_floors_are_lines_with_a_name_in_every_panel():
         found = lines(axes)
         np.testing.assert_allclose(found["flat grey"].get_ydata(), grey)
         np.testing.assert_allclose(found["start noise"].get_ydata(), FLOORS["ssim_start"])
-        np.testing.assert_allclose(found["noisy photo"].get_ydata(), FLOORS["ssim_shifted"])
-        assert {"start noise", "flat grey", "noisy photo"} <= {text.get_text() for text in axes.texts}
+        np.testing.assert_allclose(found["noisy target"].get_ydata(), FLOORS["ssim_shifted"])
+        assert {"start noise", "flat grey", "noisy target"} <= {text.get_text() for text in axes.texts}
 
 
 @pytest.mark.parametrize("values", [(0.0, 0.0, 0.0), (0.5, 0.51, 0.52), (1.0, 0.99, 1.0), (-0.05, 0.9, 0.91)])
@@ -137,9 +137,9 @@ def test_points_that_have_not_converged_are_marked_as_lower_bounds(method):
         assert found[mark].get_xydata().tolist() == [[2, 0.5]]
     assert found["lower bounds"].get_markerfacecolor() == "white"
     assert found["lower bounds"].get_marker() == found["GPT-2, trained"].get_marker()
-    assert "not converged: a lower bound" in legend(figure)
+    assert "not converged: it may rise further" in legend(figure)
     rest = accuracy([row | {"converged": True} for row in rows])
-    assert "carets" not in lines(panels(rest)[0]) and "not converged: a lower bound" not in legend(rest)
+    assert "carets" not in lines(panels(rest)[0]) and "not converged: it may rise further" not in legend(rest)
 
 
 def test_one_seed_that_has_not_converged_makes_a_lower_bound():

@@ -72,7 +72,7 @@ def test_the_articles_descent_stands_above_the_other_with_the_target_at_the_left
     assert all(notes)
     found = texts(figure)
     assert found == [
-        "A dog by block", "GPT2", "SSIM floors: start noise 0.02, flat grey 0.28, noisy photo 0.85", "target",
+        "A dog by block", "GPT2", "SSIM of start noise 0.02, flat grey 0.28, noisy target 0.85", "target",
         "block 1", "block 2", "block 3",
         "article's descent\n600 passes", "SSIM 0.50", notes[0], "SSIM 0.25", notes[1], "SSIM 0.17", notes[2],
         "L-BFGS\n400 passes", "SSIM 0.90", notes[3], "SSIM ≥ 0.45", notes[4], "SSIM ≥ 0.30", notes[5],

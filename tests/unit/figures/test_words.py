@@ -21,7 +21,7 @@ def test_an_ssim_that_has_not_converged_has_a_sign():
 
 
 def test_floors_are_in_one_line():
-    assert floors_text(accuracy_row()) == "SSIM floors: start noise 0.02, flat grey 0.28, noisy photo 0.85"
+    assert floors_text(accuracy_row()) == "SSIM of start noise 0.02, flat grey 0.28, noisy target 0.85"
 
 
 def test_a_method_is_named_with_its_passes():

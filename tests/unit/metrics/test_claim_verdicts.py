@@ -231,10 +231,11 @@ def test_every_claim_is_asked_of_every_model_it_is_about(judged):
     asked = [(claim.name, probe.label) for claim in CLAIMS.values() for probe in main_probes(STUDY)
              if claim.asked_of(probe)]  # fmt: skip
     assert [(row["claim"], row["model"]) for row in judged] == asked
-    assert {row["claim"] for row in judged if row["model"] == "GPT-2"} == CLAIMS.keys() - {"patch_reaches_both_sides"}
+    of_gpt2 = {row["claim"] for row in judged if row["model"] == "GPT-2 mini"}
+    assert of_gpt2 == CLAIMS.keys() - {"patch_reaches_both_sides"}
     contrast = {(row["claim"], row["model"]) for row in judged if row["contrast"]}
-    assert ("patterns_begin_first", "ViT-B") in contrast and ("deeper_holds_less", "ViT-B") not in contrast
-    assert not any(model == "GPT-2" for _, model in contrast)
+    assert ("patterns_begin_first", "ViT-B mini") in contrast and ("deeper_holds_less", "ViT-B mini") not in contrast
+    assert not any(model == "GPT-2 mini" for _, model in contrast)
     assert sum(tally(judged).values()) == len(judged) - len(contrast)
 
 
@@ -246,8 +247,9 @@ def test_a_row_has_what_a_reader_needs_and_is_plain_json(judged):
         if row["number"] is not None:
             low, high = row["interval"]
             assert low <= row["number"] <= high
-    row = next(row for row in judged if row["claim"] == "much_is_unchanged" and row["model"] == "GPT-2")
-    assert row["values"]["GPT-2"].keys() == {"1", "2", "4", "6"} and row["figure"] == "changes" and row["panels"] == 4
+    row = next(row for row in judged if row["claim"] == "much_is_unchanged" and row["model"] == "GPT-2 mini")
+    assert row["values"]["GPT-2 mini"].keys() == {"1", "2", "4", "6"}
+    assert row["figure"] == "changes" and row["panels"] == 4
 
 
 def test_a_claim_that_nothing_measures_says_so():
