@@ -5,7 +5,7 @@ from pathlib import Path
 from lmrep.descent.plan import settle
 from lmrep.inputs.places import weights_place
 from lmrep.metrics.candidates import CANDIDATES, candidate_runs
-from lmrep.metrics.tables import write_table
+from lmrep.metrics.tsv import write_table
 from lmrep.study.config import make_study
 from lmrep.workflow.candidates import rows_of_runs
 from lmrep.workflow.job import job_log

@@ -5,7 +5,8 @@ from itertools import chain
 from pathlib import Path
 
 from lmrep.metrics.reading import read_run_table
-from lmrep.metrics.tables import TABLES, write_table
+from lmrep.metrics.tables import TABLES
+from lmrep.metrics.tsv import write_table
 from lmrep.study.config import make_study
 from lmrep.workflow.job import job_log
 

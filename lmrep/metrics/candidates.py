@@ -1,20 +1,19 @@
 """The table of candidates: how near each of 20 pictures is to a re-created image, the right photograph among them."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
 from lmrep.files import ArrayFile
 from lmrep.metrics.measures import ssim_of_pairs
-from lmrep.metrics.reading import made_again, refuse_rows
-from lmrep.metrics.tables import Row, Table, panel_seeds, read_table
+from lmrep.metrics.reading import made_again
+from lmrep.metrics.tables import panel_seeds, panels_of
+from lmrep.metrics.tsv import Key, Row, Table, check_rows, read_table
 from lmrep.study.config import Study
 from lmrep.study.kinds import FAMILIES
 from lmrep.study.spec import Run
 
 COUNT = 20  # pictures that an image is compared with; number 0 is the right one
-KEYS = ("run", "image", "seed", "layer", "candidate")  # what tells the rows of a table apart
 
 
 def candidate_runs(study: Study) -> dict[str, list[Run]]:
@@ -45,10 +44,15 @@ def candidate_rows(run: ArrayFile) -> Iterator[Row]:
                 yield row | {"output_distance": float(run["candidate_distance"][place, panel, number])}
 
 
+def candidate_keys(run: Run) -> Iterator[Key]:
+    for panel, *place in product(panels_of(run), run.layers, range(COUNT)):
+        yield run.name, *panel, *place
+
+
 CANDIDATES = Table(
     {"run": str, "seed": int, "image": str, "layer": int, "candidate": int, "name": str, "ssim": float,
      "output_distance": float},
-    candidate_rows,
+    candidate_rows, ("run", "image", "seed", "layer", "candidate"), candidate_keys,
 )  # fmt: skip
 
 
@@ -59,14 +63,5 @@ def read_candidates(path: Path, runs: Sequence[Run]) -> list[Row]:
     """
     with made_again(path):
         rows = read_table(path, CANDIDATES)
-        found = Counter(tuple(map(row.__getitem__, KEYS)) for row in rows)
-        wanted = [
-            (run.name, panel, seed, layer, number)
-            for run in runs
-            for panel, seed in zip(map(str, run.panels), run.start_seeds, strict=True)
-            for layer, number in product(run.layers, range(COUNT))
-        ]
-        refuse_rows(path, "has no row of", KEYS, [key for key in wanted if key not in found])
-        refuse_rows(path, "has rows that the study has not:", KEYS, sorted({*found} - {*wanted}))
-        refuse_rows(path, "has two rows of", KEYS, [key for key, count in found.items() if count > 1])
+        check_rows(path, CANDIDATES, rows, runs)
     return rows

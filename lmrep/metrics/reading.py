@@ -4,16 +4,16 @@ A figure drawn from half a table looks like any other, so nothing is measured or
 """
 
 import json
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain, product
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from lmrep.errors import InputError, one_line
 from lmrep.files import ArrayFile, Shape, check_arrays, read_arrays
-from lmrep.metrics.tables import TABLES, Row, read_table
+from lmrep.metrics.tables import TABLES
+from lmrep.metrics.tsv import Row, check_rows, read_table
 from lmrep.study.kinds import OBJECTIVES
 from lmrep.study.spec import Run
 
@@ -30,15 +30,6 @@ TRACE: dict[str, Shape] = {
     "image": (3, "size", "size"), "tokens": ("tokens", "width"), "activations": ("layers", "tokens", "width"),
 }  # fmt: skip
 KERNELS: dict[str, Shape] = {"kernels": ("width", 3, "patch", "patch")}  # of a trace, if the stem has filters
-# What tells the rows of a run's table apart.
-KEYS = {
-    "accuracy": ("image", "seed", "layer"),
-    "rows": ("image", "seed", "layer", "row"),
-    "patches": ("panel", "seed", "layer", "patch"),
-    "order": ("layer",),
-    "reach": ("layer",),
-}
-NAMED = 3  # rows that a message names
 
 
 @contextmanager
@@ -132,29 +123,13 @@ def read_claims(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
-def row_keys(table: str, run: Run) -> list[tuple[Any, ...]]:
-    """The KEYS of every row that a table of `run` has."""
-    layers, patches, kind = run.layers, range(run.probe.stem.patches), OBJECTIVES[run.objective].panels
-    panels = list(zip(map(str, run.panels), run.start_seeds, strict=True))
-    photographs = panels if run.matches else []
-    placed = kind == "patches" and run.descent.octaves[-1].size == run.probe.stem.size
-    found: dict[str, list[tuple[Any, ...]]] = {
-        "accuracy": [(*panel, layer) for panel, layer in product(photographs, layers)],
-        "rows": [(*panel, *place) for panel, *place in product(photographs, layers, range(run.probe.stem.grid))],
-        "patches": [(*panel, *place) for panel, *place in product(panels, layers, patches)],
-        "order": [(layer,) for layer in layers if kind == "neurons"],
-        "reach": [(layer,) for layer in layers if placed],
-    }
-    return found[table]
-
-
 def read_run_table(path: Path, table: str, run: Run) -> list[Row]:
     """The rows of one of TABLES for `run`.
 
     Raises InputError, naming the rows, if the table has a row of another run, a row twice, or lacks one.
     """
     with made_again(path):
-        rows, keys = read_table(path, TABLES[table]), KEYS[table]
+        rows = read_table(path, TABLES[table])
         own = {
             "run": run.name, "probe": run.probe.name, "weights": run.weights, "optimiser": run.descent.optimiser,
             "passes": run.descent.steps,
@@ -164,16 +139,5 @@ def read_run_table(path: Path, table: str, run: Run) -> list[Row]:
             if unlike:
                 found = rows[unlike[0] - 2][name]
                 raise InputError(f"{path}: line {unlike[0]}: {name} is {found!r}, expected {own[name]!r}")
-        counts, wanted = Counter(tuple(map(row.__getitem__, keys)) for row in rows), row_keys(table, run)
-        refuse_rows(path, "has no row of", keys, [key for key in wanted if key not in counts])
-        refuse_rows(path, f"has rows that runs.{run.name} has not:", keys, sorted({*counts} - {*wanted}))
-        refuse_rows(path, "has two rows of", keys, [key for key, count in counts.items() if count > 1])
+        check_rows(path, TABLES[table], rows, [run])
     return rows
-
-
-def refuse_rows(path: Path, problem: str, keys: Sequence[str], rows: Collection[tuple[Any, ...]]) -> None:
-    """Raises InputError that names some of `rows`, if there are any."""
-    if rows:
-        named = [", ".join(f"{key} {value}" for key, value in zip(keys, row, strict=True)) for row in rows]
-        more = f" and {len(rows) - NAMED} more" if len(rows) > NAMED else ""
-        raise InputError(f"{path}: {problem} {'; '.join(named[:NAMED])}{more}")

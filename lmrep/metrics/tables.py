@@ -1,31 +1,16 @@
-"""The tables of a study: a row for each measured image, row of patches, patch or layer, as tab-separated files."""
+"""The tables of a study: a row for each measured image, row of patches, patch or layer. A new one is one of TABLES."""
 
-import csv
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import product
 
 import numpy as np
 
-from lmrep.errors import InputError, one_line
-from lmrep.files import ArrayFile, replacing
+from lmrep.files import ArrayFile
 from lmrep.metrics.measures import converged, largest_changes, patch_changes, patch_shares, ssim_by_row
+from lmrep.metrics.tsv import Key, Row, Table
 from lmrep.study.kinds import METRICS, OBJECTIVES, load
-
-Row = dict[str, Any]
-YES_NO = {"yes": True, "no": False}  # how a table writes a bool
-# Columns that may be infinite: equal images, an output that noise does not move, an unchanged row of patches.
-UNBOUNDED = ("psnr", "output_distance_ratio", "ratio")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A kind of table: the types of its columns (str, int, float or bool), in order, and what makes a run's rows."""
-
-    columns: Mapping[str, type]
-    rows: Callable[[ArrayFile], Iterator[Row]]
+from lmrep.study.spec import Run
 
 
 def accuracy(run: ArrayFile) -> Iterator[Row]:
@@ -133,85 +118,54 @@ def panel_seeds(run: ArrayFile) -> list[int]:
     return list(seeds.get("panels") or [seeds["run"]] * len(run.facts["panels"]))
 
 
+def panels_of(run: Run) -> list[tuple[str, int]]:
+    """Each panel of a run, as its name and the seed of its start."""
+    return list(zip(map(str, run.panels), run.start_seeds, strict=True))
+
+
+def accuracy_keys(run: Run) -> Iterable[Key]:
+    return ((*panel, layer) for panel, layer in product(panels_of(run) if run.matches else [], run.layers))
+
+
+def patch_row_keys(run: Run) -> Iterable[Key]:
+    return ((*key, row) for key, row in product(accuracy_keys(run), range(run.probe.stem.grid)))
+
+
+def patches_keys(run: Run) -> Iterable[Key]:
+    return ((*panel, *place) for panel, *place in product(panels_of(run), run.layers, range(run.probe.stem.patches)))
+
+
+def order_keys(run: Run) -> Iterable[Key]:
+    return ((layer,) for layer in run.layers if OBJECTIVES[run.objective].panels == "neurons")
+
+
+def reach_keys(run: Run) -> Iterable[Key]:
+    placed = run.descent.octaves[-1].size == run.probe.stem.size
+    return ((layer,) for layer in run.layers if placed and OBJECTIVES[run.objective].panels == "patches")
+
+
 LAYER = {"run": str, "probe": str, "weights": str, "layer": int}  # columns of the tables with a row a layer
+IMAGE = ("image", "seed", "layer")
 TABLES = {
     "accuracy": Table(
         {"run": str, "probe": str, "weights": str, "seed": int, "image": str, "layer": int, "optimiser": str,
          "passes": int, "converged": bool} | dict.fromkeys(METRICS, float),
-        accuracy,
+        accuracy, IMAGE, accuracy_keys,
     ),
-    "rows": Table({"run": str, "seed": int, "image": str, "layer": int, "row": int, "ssim": float}, patch_rows),
+    "rows": Table(
+        {"run": str, "seed": int, "image": str, "layer": int, "row": int, "ssim": float},
+        patch_rows, (*IMAGE, "row"), patch_row_keys,
+    ),
     "patches": Table(
-        {"run": str, "layer": int, "panel": str, "patch": int, "change": float, "seed": int}, patches
+        {"run": str, "layer": int, "panel": str, "patch": int, "change": float, "seed": int},
+        patches, ("panel", "seed", "layer", "patch"), patches_keys,
     ),
-    "order": Table(LAYER | dict.fromkeys(("first_patch", "first_row", "last_row", "ratio"), float), order),
-    "reach": Table(LAYER | dict.fromkeys(("own", "before", "after", "largest_after"), float), reach),
+    "order": Table(
+        LAYER | dict.fromkeys(("first_patch", "first_row", "last_row", "ratio"), float),
+        order, ("layer",), order_keys,
+    ),
+    "reach": Table(
+        LAYER | dict.fromkeys(("own", "before", "after", "largest_after"), float),
+        reach, ("layer",), reach_keys,
+    ),
 }  # fmt: skip
-
-
-def write_table(path: Path, table: Table, rows: Iterable[Row]) -> None:
-    """Writes a tab-separated table.
-
-    Floats have 9 digits, enough to give back a float32 exactly. Bools are yes or no.
-    """
-    with replacing(path) as part, open(part, "w", newline="") as file:
-        lines = csv.writer(file, delimiter="\t", lineterminator="\n")
-        lines.writerow(table.columns)
-        for row in rows:
-            lines.writerow(_text(row[column]) for column in table.columns)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
-
-
-def read_table(path: Path, table: Table) -> list[Row]:
-    """The rows of a table, with values of the types in its columns.
-
-    Raises InputError for a file that is no table of this kind: missing, of other columns, or with a value that is not
-    of its column's type. NaN is not a number here. Infinity is one only in the columns of UNBOUNDED.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            lines = csv.reader(file, delimiter="\t", strict=True)
-            names = next(lines, [])
-            if names != list(table.columns):
-                raise InputError(f"{path}: columns are {names}, expected {list(table.columns)}")
-            rows = [(lines.line_num, values) for values in lines]
-    except OSError as error:
-        raise InputError(f"{path}: expected a readable table ({error.strerror})") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: expected a table of tab-separated text ({one_line(error)})") from None
-    return _rows(path, table, rows)
-
-
-def _rows(path: Path, table: Table, rows: Sequence[tuple[int, list[str]]]) -> list[Row]:
-    """The rows of a table, from those of its file with the numbers of their lines."""
-    for line, values in rows:
-        if len(values) != len(table.columns):
-            raise InputError(f"{path}: line {line}: has {len(values)} values, expected {len(table.columns)}")
-    columns = []
-    for place, (column, kind) in enumerate(table.columns.items()):
-        texts = [values[place] for _, values in rows]
-        found = {text: _value(text, kind, column) for text in set(texts)}  # most are in many rows
-        columns.append([found[text] for text in texts])
-        if None in found.values():
-            at = columns[-1].index(None)
-            expected = {bool: "yes or no", int: "a whole number", str: "a text"}.get(kind, "a number")
-            raise InputError(f"{path}: line {rows[at][0]}: {column} is {texts[at]!r}, expected {expected}")
-    return [dict(zip(table.columns, values, strict=True)) for values in zip(*columns, strict=True)]
-
-
-def _value(text: str, kind: type, column: str) -> Any:
-    """The value that a text of a column stands for, or None."""
-    try:
-        value = YES_NO[text] if kind is bool else kind(text)
-    except (KeyError, ValueError):
-        return None
-    return value if (_is_number(value, column) if kind is float else text and _text(value) == text) else None
-
-
-def _is_number(value: float, column: str) -> bool:
-    return math.isfinite(value) or (value == math.inf and column in UNBOUNDED)

@@ -16,7 +16,7 @@ from lmrep.inputs.images import prepare
 from lmrep.inputs.shipped import shipped_pixels
 from lmrep.metrics.candidates import COUNT, candidate_rows
 from lmrep.metrics.reading import read_run
-from lmrep.metrics.tables import Row
+from lmrep.metrics.tsv import Row
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.spec import Image, Run
 

@@ -11,7 +11,8 @@ import tiny
 
 from lmrep.files import OF_PANELS, ArrayFile, merge_layers, write_arrays
 from lmrep.metrics.reading import ARRAYS, OF_MATCH, read_run, read_run_table
-from lmrep.metrics.tables import TABLES, write_table
+from lmrep.metrics.tables import TABLES
+from lmrep.metrics.tsv import write_table
 from lmrep.study.spec import Run
 
 RUN = tiny.tiny_run("match", ("a", "b"))

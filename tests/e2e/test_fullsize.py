@@ -35,7 +35,8 @@ from lmrep.files import ArrayFile, write_arrays
 from lmrep.inputs.images import load_target
 from lmrep.inputs.places import weights_place
 from lmrep.metrics.measures import resized
-from lmrep.metrics.tables import TABLES, read_table
+from lmrep.metrics.tables import TABLES
+from lmrep.metrics.tsv import read_table
 from lmrep.study.config import Study, make_study
 from lmrep.study.kinds import OBJECTIVES
 from lmrep.study.spec import Run

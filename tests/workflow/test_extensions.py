@@ -1,4 +1,4 @@
-"""A new objective, metric and kind of figure: one function and one line of `kinds` each, and nothing else."""
+"""A new objective, metric, table and kind of figure: a function or two and one entry each, and nothing else."""
 
 import numpy as np
 import pytest
@@ -26,6 +26,24 @@ def brightness(image: Array) -> float:
     """The mean of an image's pixels."""
     return float(image.mean())
 '''
+TABLE = '''
+
+def starts(run: ArrayFile) -> Iterator[Row]:
+    """The mean pixel of each start."""
+    for layer, images in zip(run.facts["layers"], run["initial"], strict=True):
+        for panel, seed, image in zip(run.facts["panels"], panel_seeds(run), images, strict=True):
+            yield {"run": run.facts["run"], "panel": panel, "seed": seed, "layer": layer, "mean": float(image.mean())}
+
+
+def starts_keys(run: Run) -> Iterable[Key]:
+    return ((*panel, layer) for panel, layer in product(panels_of(run), run.layers))
+
+
+TABLES["starts"] = Table(
+    {"run": str, "panel": str, "seed": int, "layer": int, "mean": float},
+    starts, ("panel", "seed", "layer"), starts_keys,
+)
+'''
 FIGURE = '''
 
 def draw_brightness(shown: Shown) -> Figure:
@@ -33,6 +51,8 @@ def draw_brightness(shown: Shown) -> Figure:
     if list(shown.labels) != ["near", "also_near"]:
         raise ValueError(f"expected the runs in the config's order, got {list(shown.labels)}")
     rows = shown.tables["accuracy"]
+    if len(shown.tables["starts"]) != len(rows):
+        raise ValueError("expected a start for each image")
     figure, (axes,) = make_panels(1, 2.0, shown)
     axes.plot([row["layer"] for row in rows], [row["brightness"] for row in rows], label=shown.labels[rows[0]["run"]])
     return figure
@@ -43,7 +63,7 @@ OBJECTIVES |= {
     "near": Objective("lmrep.descent.objectives:near", "images", ("targets",)),
 }
 METRICS["brightness"] = Metric("lmrep.metrics.measures:brightness", ("image",))
-FIGURES["brightness"] = Figure("lmrep.figures.charts:draw_brightness", ("accuracy",), objectives=("near",))
+FIGURES["brightness"] = Figure("lmrep.figures.charts:draw_brightness", ("accuracy", "starts"), objectives=("near",))
 """
 
 
@@ -64,10 +84,11 @@ def append(path, text):
         file.write(text)
 
 
-def test_an_objective_a_metric_and_a_figure_are_one_function_and_one_line_each(tmp_path):
+def test_an_objective_a_metric_a_table_and_a_figure_are_one_entry_each(tmp_path):
     checkout = Checkout(tmp_path / "lmrep")
     append(checkout / "lmrep/descent/objectives.py", OBJECTIVE)
     append(checkout / "lmrep/metrics/measures.py", METRIC)
+    append(checkout / "lmrep/metrics/tables.py", TABLE)
     append(checkout / "lmrep/figures/charts.py", FIGURE)
     append(checkout / "lmrep/study/kinds.py", KINDS)
     (checkout / "figures/captions/brightness.rst").write_text(

@@ -11,7 +11,8 @@ import yaml
 
 from lmrep.files import read_arrays
 from lmrep.metrics.measures import ssim
-from lmrep.metrics.tables import TABLES, read_table
+from lmrep.metrics.tables import TABLES
+from lmrep.metrics.tsv import read_table
 from lmrep.workflow.report import write_report
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build]

@@ -8,7 +8,7 @@ from lmrep.errors import InputError
 from lmrep.files import ArrayFile
 from lmrep.metrics.candidates import CANDIDATES, COUNT, candidate_rows, candidate_runs, read_candidates
 from lmrep.metrics.measures import ssim
-from lmrep.metrics.tables import write_table
+from lmrep.metrics.tsv import write_table
 
 RNG = np.random.default_rng(0)
 

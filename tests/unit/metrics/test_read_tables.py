@@ -9,8 +9,9 @@ import tiny
 
 from lmrep.errors import InputError
 from lmrep.files import write_arrays
-from lmrep.metrics.reading import KEYS, read_inputs, read_run, read_run_table, read_trace, row_keys
-from lmrep.metrics.tables import TABLES, write_table
+from lmrep.metrics.reading import read_inputs, read_run, read_run_table, read_trace
+from lmrep.metrics.tables import TABLES
+from lmrep.metrics.tsv import write_table
 
 RUNS = {
     "neuron": tiny.tiny_run("neuron", (2, 5)),
@@ -106,8 +107,8 @@ def table_of(folder, name, run):
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_has_the_rows_of_its_run_and_no_others(tmp_path, name, run):
     path, rows = table_of(tmp_path, name, run)
-    keys = [tuple(str(row[key]) if key == "panel" else row[key] for key in KEYS[name]) for row in rows]
-    assert sorted(keys) == sorted(row_keys(name, run)) and len(set(keys)) == len(keys)
+    keys = [tuple(str(row[key]) if key == "panel" else row[key] for key in TABLES[name].keys) for row in rows]
+    assert sorted(keys) == sorted(TABLES[name].wanted(run)) and len(set(keys)) == len(keys)
     assert len(read_run_table(path, name, run)) == len(rows)
 
 

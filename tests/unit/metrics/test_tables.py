@@ -6,7 +6,8 @@ import pytest
 from lmrep.errors import InputError
 from lmrep.files import ArrayFile
 from lmrep.metrics.measures import best_grey, flip, high_frequency_error, psnr, ssim, ssim_by_row
-from lmrep.metrics.tables import TABLES, Table, accuracy, order, patch_rows, patches, reach, read_table, write_table
+from lmrep.metrics.tables import TABLES, accuracy, order, patch_rows, patches, reach
+from lmrep.metrics.tsv import Table, read_table, write_table
 
 RNG = np.random.default_rng(0)
 FLOATS = ["ssim", "psnr", "output_distance_ratio", "flip", "high_frequency_error"]
@@ -184,7 +185,9 @@ def test_a_table_gives_back_what_was_written(tmp_path, name):
     assert (tmp_path / "t.tsv").read_bytes() == (tmp_path / "u.tsv").read_bytes()
 
 
-SMALL = Table({"run": str, "layer": int, "converged": bool, "psnr": float}, lambda run: iter(()))
+SMALL = Table(
+    {"run": str, "layer": int, "converged": bool, "psnr": float}, lambda run: iter(()), ("layer",), lambda run: ()
+)
 
 
 def test_bools_are_yes_and_no(tmp_path):

@@ -17,7 +17,8 @@ from lmrep.errors import InputError
 from lmrep.figures.page import make_canvas, save_figure
 from lmrep.figures.shown import Shown
 from lmrep.files import write_arrays
-from lmrep.metrics.tables import TABLES, write_table
+from lmrep.metrics.tables import TABLES
+from lmrep.metrics.tsv import write_table
 from lmrep.workflow.job import job_log, tell
 from lmrep.workflow.session import BUILD
 
