@@ -179,10 +179,10 @@ def recreate(
     """Images made from noise whose outputs come near those of the given ones.
 
     `images`: one [3, size, size] with pixel values in [0, 1], or several by name. The start noise of an image depends
-    on its name: {"chelsea": image} starts as the image chelsea does in a build. Other arguments: see `maximise`.
-    Returns what a run file holds: the arrays of `maximise`; `targets` [panel, 3, size, size]; `output_distance` and
-    `shifted_output_distance` [layer, panel], the L1 distances to the target's output, of the result and of the target
-    with slight noise.
+    on its name: {"chelsea": image} starts as in a build. `layer`: also 0, the stem. Other arguments: see `maximise`.
+    Returns what a run file holds: the arrays of `maximise`; `earlier`, the images after three quarters of the steps;
+    `targets` and `shifted` [panel, 3, size, size], the latter with slight noise; `output_distance` and
+    `shifted_output_distance` [layer, panel], the L1 distances of the result's and `shifted`'s output to the target's.
     Raises InputError for a layer that is not there, images of another shape, and a descent that diverges.
     """
     named, size = images if isinstance(images, Mapping) else {"image": images}, probe.spec.stem.size

@@ -1,4 +1,4 @@
-"""Write a finished study as one file to deposit (rule crate)."""
+"""Write a finished study as one file to deposit (rule deposit_study)."""
 
 from pathlib import Path
 

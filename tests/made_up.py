@@ -111,7 +111,7 @@ def make_cells(
     study: Study = STUDY, change: Make = change, accuracy: Make = accuracy, rows: Make = rows,
     candidates: Make = candidates,
 ) -> dict[str, dict[str, dict[Cell, Mapping[str, Array]]]]:  # fmt: skip
-    """What `samples.read_cells` would give for each table of a study."""
+    """What `cells.read_cells` would give for each table of a study."""
     found: dict[str, Any] = {name: {} for name in ("patches", "accuracy", "rows", "candidates")}
     for run in study.runs.values():
         panels = list(zip(map(str, run.panels), run.start_seeds, strict=True))

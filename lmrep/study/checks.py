@@ -87,7 +87,7 @@ def check_octaves(run: Run) -> None:
             raise InputError(f"{key}: an octave of {octave.size} px, expected at least the probe's {size} px")
     if octaves[0].size != size:
         raise InputError(f"{key}: the first octave has {octaves[0].size} px, expected the probe's {size} px")
-    if not OPTIMISERS[run.descent.optimiser].jitters and (len(octaves) > 1 or octaves[0].size != size):
+    if not OPTIMISERS[run.descent.optimiser].jitters and len(octaves) > 1:
         raise InputError(f"{key}: {run.descent.optimiser} takes one octave, of the probe's {size} px")
     most = schema()["$defs"]["steps"]["maximum"]
     if run.descent.steps > most:
@@ -116,7 +116,7 @@ def check_run(run: Run, images: Iterable[str]) -> None:
     if not all(map(isfinite, numbers([identity(run.descent), run.memory]))):
         raise InputError(f"{key}: expected finite numbers in its descent and memory")
     kind, first, second = run.descent.start
-    if (kind, True) in (("uniform", second < first), ("normal", second < 0)):
+    if second < (first if kind == "uniform" else 0):
         wanted = "the lower bound first" if kind == "uniform" else "a standard deviation of 0 or more"
         raise InputError(f"{key}.start.{kind}: expected {wanted}, not {[first, second]}")
     if run.matches and run.probe.stem.size < SSIM_WINDOW:

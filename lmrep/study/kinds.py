@@ -59,7 +59,7 @@ class Basis:
 class Objective:
     """What a descent lowers. Offered: panels, first_patch, constant, distance, device, and targets.
 
-    `descent.experiment` says what they are. constant and distance are keys of a descent.
+    `descent.groups.make_objectives` says what they are. constant and distance are keys of a descent.
     """
 
     function: str
@@ -75,7 +75,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """How losses and gradients change an image: a class in `lmrep.descent.optimisers`."""
+    """How losses and gradients change an image: a class of the wing `lmrep.descent`."""
 
     function: str
     keys: tuple[str, ...] = ()  # of a descent, besides start, octaves and optimiser
@@ -108,7 +108,7 @@ class Figure:
     # Or "one", "several", "one probe", "one of a probe, weights and optimiser", or "all": the config says `runs: all`.
     runs: str = "any"
     keys: tuple[str, ...] = ()  # "image", "layers", "panels": keys of its own besides kind, title and runs
-    needs: tuple[str, ...] = field(default=())  # those of `keys` that it cannot do without
+    needs: tuple[str, ...] = ()  # those of `keys` that it cannot do without
 
 
 FAMILIES = {

@@ -208,7 +208,7 @@ class Run:
     objective: str  # a key of kinds.OBJECTIVES
     probe: Probe
     weights: str  # "trained" or "untrained" (the stack; the stem is always the trained one)
-    layers: tuple[int, ...]  # blocks, from 1
+    layers: tuple[int, ...]  # blocks, from 1; 0, the stem, in a match
     panels: tuple[int, ...] | tuple[str, ...]  # neurons, patches (both from 0), or image names
     descent: Descent
     seed: int  # of the jitter, of the yardstick's noise and of fresh blocks

@@ -97,7 +97,9 @@ def test_a_dry_run_does_not_break_on_its_environment(checkout, patience, case):
     (checkout / "bin").mkdir(exist_ok=True)
     (checkout / "bin/nvidia-smi").write_text("#!/bin/sh\nsleep 300\n")
     (checkout / "bin/nvidia-smi").chmod(0o755)
-    config = (checkout / "miniature.yaml").read_text().replace("device: cpu", "device: auto")
+    config = (checkout / "miniature.yaml").read_text()
+    assert "device: cpu" in config
+    config = config.replace("device: cpu", "device: auto")
     variables, says = ENVIRONMENTS[case]
     wrong = judged(checkout, case, patience, config, says, variables)
     assert not wrong, "\n".join(wrong)

@@ -16,6 +16,7 @@ LARGER = {360: 40, 386: 43, 330: 40, 354: 43}  # px, of octaves with jitter
 # The architecture behind each entry of the studies.
 MODELS = {
     "bert": "bert", "pythia_160m_step512": "gpt_neox", "qwen3": "qwen3", "smollm2": "llama", "minilm": "bert",
+    "mine": "mistral",
 }  # fmt: skip
 # Runs of each architecture in models.yaml but SmolLM2's, which the laptop study has.
 RUNS = (
@@ -59,12 +60,25 @@ def files_of(architecture: str, folder, seed: int) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in ("config.json", "model.safetensors")}
 
 
-def test_the_models_study_runs_from_download_to_figures(tmp_path):
+def add_mine(config: dict) -> None:
+    """A model of one's own, by the four lines of README.md: weights, probe, run and figure."""
+    config["weights"]["mine"] = {
+        "label": "Mine", "family": "transformers", "width": WIDTH, "depth": DEPTH, "causal": True,
+        "repo": "somebody/their-model", "revision": "e" * 40,
+    }  # fmt: skip
+    stem = {"basis": "dct", "patch": PATCH, "size": SIZE}
+    config["probes"]["mine"] = {"label": "Mine", "stem": stem, "stack": "mine", "scale": "embeddings"}
+    config["runs"]["mine"] = config["runs"]["qwen3_neurons"] | {"probe": "mine"}
+    config["figures"]["mine"] = {"kind": "features", "title": "Mine", "runs": ["mine"]}
+
+
+def test_the_models_study_and_ones_own_model_run_from_download_to_figures(tmp_path):
     checkout = Checkout(tmp_path / "lmrep")
     with Hub() as hub:
 
         def change(config):
             keep(config, RUNS)
+            add_mine(config)
             shrink(config)
             for seed, (name, pin) in enumerate(config["weights"].items()):
                 if pin["family"] == "transformers":
@@ -81,36 +95,11 @@ def test_the_models_study_runs_from_download_to_figures(tmp_path):
         asked = ("--cores", "2", "figures", "--configfile", "models.yaml")
         done = checkout.run(*asked, **surroundings)
         assert done.returncode == 0, done.stdout[-4000:]
-        assert len(list((checkout / "figures/models").glob("*.png"))) == 7
+        assert len(list((checkout / "figures/models").glob("*.png"))) == 8
         assert "Nothing to be done" in checkout.run(*asked, **surroundings).stdout
     lock = (checkout / "weights.lock.json").read_text()
     assert "EleutherAI/pythia-160m@step512/model.safetensors" in lock
     assert "Qwen/Qwen3-0.6B@c1899de289a04d12100db370d81485cdf75e47ca/config.json" in lock
-
-
-def test_a_model_of_ones_own_is_four_lines_of_config(tmp_path):
-    checkout = Checkout(tmp_path / "lmrep")
-    with Hub() as hub:
-        for file, body in files_of("mistral", tmp_path / "mistral", 0).items():
-            hub.add_model("somebody/their-model", "e" * 40, file, body)
-
-        def change(config):
-            shrink(config)
-            stem = {"basis": "random", "patch": PATCH, "size": SIZE}
-            mine = {"label": "Mine", "family": "transformers", "width": WIDTH, "depth": DEPTH, "causal": True}
-            config["weights"] = {"mine": mine | {"repo": "somebody/their-model", "revision": "e" * 40}}
-            config["probes"] = {"mine": {"label": "Mine", "stem": stem, "stack": "mine"}}
-            run = config["runs"]["smollm2_neurons"] | {"probe": "mine"}
-            config["runs"] = {"mine": run}
-            config["descents"] = {run["descent"]: config["descents"][run["descent"]]}
-            config["figures"] = {"mine": {"kind": "features", "title": "Mine", "runs": ["mine"]}}
-            config["images"] = {}
-
-        checkout.edit("laptop.yaml", change)
-        asked = ("--cores", "2", "figures/laptop/mine.png", "--configfile", "laptop.yaml")
-        done = checkout.run(*asked, HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "hf"))
-        assert done.returncode == 0, done.stdout[-4000:]
-        assert (checkout / "figures/laptop/mine.png").exists()
 
 
 def test_the_laptop_study_needs_the_package_index_alone(tmp_path):

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import time
 
 import pytest
 from checkout import Checkout
@@ -73,13 +72,7 @@ def test_an_untrained_stack_needs_no_weights_of_its_own(checkout):
     ("setting", "expected"),
     [
         ("seed=abc", "lmrep: config: seed: 'abc' is not of type 'integer'"),
-        ("colour=red", "lmrep: config: Additional properties are not allowed ('colour' was unexpected)"),
-        ('runs={"gpt2_match": {"layers": [1, 9]}}', "lmrep: config: runs.gpt2_match.layers"),
         ('runs={"gpt2_neurons": {"probe": "bert"}}', "lmrep: runs.gpt2_neurons.probe: 'bert' is not one of probes"),
-        ('images={"chelsea": {"skimage": None, "path": "no.png"}}', "lmrep: config: images.chelsea.skimage"),
-        ('images={"dog": {"skimage": "cat"}}', "lmrep: images.dog: no run uses it"),
-        ("threads=1000000000", "lmrep: config: threads: 1000000000 is greater than"),
-        (f"study={'x' * 5000}", "lmrep: config: study: expected at most 100 characters"),
     ],
     ids=lambda text: text[:30],
 )
@@ -91,24 +84,6 @@ def test_a_bad_config_ends_in_one_line_that_names_the_key(checkout, setting, exp
     assert "Traceback" not in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("section", "name", "entry", "expected"),
-    [
-        ("weights", "gpt2_mini", {"depth": 10**7}, "config: weights.gpt2_mini.depth: 10000000 is greater than"),
-        ("runs", "gpt2_neurons", {"neurons": 10**8}, "config: runs.gpt2_neurons.neurons: 100000000 is greater than"),
-        ("runs", "gpt2_match", {"rate": {"first_step": 1e-300}}, "config: runs.gpt2_match.rate.first_step: 1e-300 is"),
-        ("weights", "gpt2_mini", {"path": "x" * 300}, "weights.gpt2_mini.path: expected a file, found none at xxx"),
-    ],
-)
-def test_what_is_out_of_bounds_ends_at_once_in_one_line(checkout, section, name, entry, expected):
-    (checkout / "wrong.yaml").write_text((checkout / "miniature.yaml").read_text())
-    checkout.edit("wrong.yaml", lambda config: config[section][name].update(entry))
-    start = time.monotonic()
-    done = checkout.run("-n", "--cores", "1", "figures", "--configfile", "wrong.yaml")
-    assert done.returncode == 1 and "Traceback" not in done.stdout and time.monotonic() - start < 10
-    assert done.stdout.splitlines()[-1].startswith(f"lmrep: {expected}")
-
-
 def test_aliases_that_stand_for_a_billion_values_are_refused_at_once(checkout):
     lists = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10))]
     (checkout / "many.yaml").write_text((checkout / "miniature.yaml").read_text() + "\n".join(lists))
@@ -116,9 +91,14 @@ def test_aliases_that_stand_for_a_billion_values_are_refused_at_once(checkout):
     assert done.returncode == 1 and done.stdout.splitlines()[-1] == "lmrep: config: expected at most 200000 values"
 
 
-def test_a_missing_network_ends_in_one_line_that_names_host_and_way_out(checkout):
-    done = checkout.run("--cores", "1", "figures", HF_ENDPOINT=NO_HUB, HF_HOME=str(checkout / "hf"))
+def test_a_build_says_what_it_will_do_and_without_a_network_why_it_cannot(checkout):
+    surroundings = {"HF_ENDPOINT": NO_HUB, "HF_HOME": str(checkout / "hf"), "CUDA_VISIBLE_DEVICES": ""}
+    done = checkout.run("--cores", "1", "figures", **surroundings)
     assert done.returncode == 1
+    said = [line for line in done.stdout.splitlines() if line.startswith("lmrep: ")]
+    assert "study article, on the CPU" in said[0] and "15 of 52 runs" in said[0]
+    assert "gpt2 (548 MB)" in said[1] and "github.com" in said[1] and "127.0.0.1:9" in said[1]
+    assert "the runs will take about" in said[2] and "--configfile miniature.yaml" in said[2]
     lines = done.stdout.splitlines()
     assert "cannot reach 127.0.0.1:9 for gpt2" in lines[-1]
     assert "snakemake --cores all figures --configfile miniature.yaml" in lines[-1]
@@ -137,14 +117,6 @@ def test_a_gpu_that_is_not_there_is_missed_before_any_job(checkout):
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert done.stdout.splitlines()[-1].startswith("lmrep: device: cuda was asked for")
     assert not (checkout / "results").exists()
-
-
-def test_a_build_says_what_it_will_do(checkout):
-    done = checkout.run("--cores", "1", "figures", HF_ENDPOINT=NO_HUB, CUDA_VISIBLE_DEVICES="")
-    said = [line for line in done.stdout.splitlines() if line.startswith("lmrep: ")]
-    assert "study article, on the CPU" in said[0] and "15 of 52 runs" in said[0]
-    assert "gpt2 (548 MB)" in said[1] and "github.com" in said[1] and "127.0.0.1:9" in said[1]
-    assert "the runs will take about" in said[2] and "--configfile miniature.yaml" in said[2]
 
 
 @pytest.mark.parametrize("config", ["config.yaml", "miniature.yaml"])

@@ -215,7 +215,7 @@ def run_of(claim: Claim, view: View, figure: str) -> str:
 def judge(study: Study, cells: Mapping[str, Mapping[str, Cells]]) -> list[Entry]:
     """The rows of claims.json: every claim, asked of every model that it is about and that the study has runs of.
 
-    `cells`: what `samples.read_cells` makes of each table, by the table's name.
+    `cells`: what `cells.read_cells` makes of each table, by the table's name.
     """
     found = []
     for claim in CLAIMS.values():

@@ -129,7 +129,7 @@ def decide(rules: tuple[Rule, ...], measured: list[Measured | None], depth: int)
 
 def measure(sample: Sample | None, falls: Sample | None = None, rises: Sample | None = None) -> Measured | None:
     """The mean over panels and seeds of a sample [panel, seed, block], with its bootstrap."""
-    return None if sample is None else measure_means(sample, lambda means: means, falls, rises)
+    return measure_means(sample, lambda means: means, falls, rises)
 
 
 def measure_means(
