@@ -22,7 +22,7 @@ from lmrep.figures.page import (
 )
 from lmrep.figures.shown import Shown
 from lmrep.figures.words import headings
-from lmrep.study.kinds import OBJECTIVES
+from lmrep.study.kinds import OBJECTIVES, PANELS
 
 NAME, SMALL = 9.0, 6.5  # pt: of a run's name and of a block's number, of what is said below a name
 NAME_LINE, SMALL_LINE = 0.17, 0.12  # in, a line of each
@@ -53,7 +53,7 @@ class Column:
 def list_panels(kind: str, panels: Sequence[int], grid: int) -> str:
     """What the pictures of a block maximise, in their order: "Neurons 1 to 4", "Patch (row, column) (2, 3)"."""
     labels = [panel_label(kind, panel, grid) for panel in panels]
-    word = {"neurons": "Neuron", "patches": "Patch"}[kind] if len(labels) == 1 else kind.capitalize()
+    word = (PANELS[kind] if len(labels) == 1 else kind).capitalize()
     if kind == "patches":
         word += " (row, column)"
     elif len(labels) > 2 and list(panels) == list(range(panels[0], panels[0] + len(panels))):

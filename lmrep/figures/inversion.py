@@ -22,7 +22,8 @@ from lmrep.figures.page import (
     title_height,
 )
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import ARTICLE, Row, first_rows, floors_text, method_text, ssim_text
+from lmrep.figures.words import Row, first_rows, floors_text, method_text, ssim_text
+from lmrep.study.kinds import ARTICLE
 
 SIDEWAYS = 0.16  # in, for the name of a descent beside its pictures, on two lines
 SSIM, NOTE = 0.13, 0.1  # in, the lines below a picture

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lmrep.figures.shown import Shown
+from lmrep.study.kinds import OPTIMISERS
 
 Row = dict[str, Any]  # of a table: column -> value
 # Columns of the accuracy table: what an image that holds nothing of the target, or the target itself, would have.
 FLOORS = {"ssim_start": "start noise", "ssim_grey": "flat grey", "ssim_shifted": "noisy target"}
-METHODS = {"gradient": "article's descent", "adam": "Adam", "lbfgs": "L-BFGS"}  # by the optimiser's name
-ARTICLE = "gradient"  # the optimiser of the article's descent
 BOUND = "\N{GREATER-THAN OR EQUAL TO}"
 
 
@@ -39,7 +38,7 @@ def method_text(rows: Iterable[Row]) -> str:
     """How rows of the accuracy table were made: "L-BFGS, 400 passes"."""
     rows = list(rows)
     optimisers = dict.fromkeys(str(row["optimiser"]) for row in rows)
-    names = [METHODS.get(name, name) for name in optimisers]
+    names = [OPTIMISERS[name].label for name in optimisers]
     least, most = min(row["passes"] for row in rows), max(row["passes"] for row in rows)
     return f"{' or '.join(names)}, {least if least == most else f'{least} to {most}'} passes"
 

@@ -78,6 +78,7 @@ class Optimiser:
     """How losses and gradients change an image: a class of the wing `lmrep.descent`."""
 
     function: str
+    label: str = field(metadata={"identity": False})  # on figures
     keys: tuple[str, ...] = ()  # of a descent, besides start, octaves and optimiser
     octave_keys: tuple[str, ...] = ()  # of an octave, besides size and steps; rate is then needed
     jitters: bool = False  # it can change a crop of an image, and an image of another size
@@ -146,13 +147,16 @@ OBJECTIVES = {
     "match": Objective("lmrep.descent.objectives:match", "images", ("targets", "distance")),
 }  # fmt: skip
 
+# A later one gets nearer to its goal: of several in a study, the claims are asked of the last one.
 OPTIMISERS = {
     "gradient": Optimiser(
-        "lmrep.descent.optimisers:Gradient", ("scale", "rate"), octave_keys=("rate", "sigma"), jitters=True
+        "lmrep.descent.optimisers:Gradient", "article's descent", ("scale", "rate"), octave_keys=("rate", "sigma"),
+        jitters=True,
     ),
-    "adam": Optimiser("lmrep.descent.optimisers:Adam", ("rate",), octave_keys=("rate",)),
-    "lbfgs": Optimiser("lmrep.descent.lbfgs:LBFGS", ("history",), exact=True, bounded=True),
-}
+    "adam": Optimiser("lmrep.descent.optimisers:Adam", "Adam", ("rate",), octave_keys=("rate",)),
+    "lbfgs": Optimiser("lmrep.descent.lbfgs:LBFGS", "L-BFGS", ("history",), exact=True, bounded=True),
+}  # fmt: skip
+ARTICLE = "gradient"  # the optimiser of the article
 
 METRICS = {
     "ssim": Metric("lmrep.metrics.measures:ssim"),

@@ -10,11 +10,11 @@ import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lmrep.figures.explorer.series import Entry, describe_run, model_names, panels_of, picture_look
-from lmrep.figures.words import METHODS
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.claim import CLAIMS
 from lmrep.metrics.claims.words import by_claim, claim_numbers, models_of, number_of, number_text
 from lmrep.study.config import Study
+from lmrep.study.kinds import OPTIMISERS
 from lmrep.study.spec import Run
 
 FOLDER = Path(__file__).resolve().parents[3] / "figures" / "explorer"  # the template, its style and its script
@@ -62,11 +62,12 @@ def claim_rows(claims: Sequence[Mapping[str, Any]], study: Study, panels: Sequen
 
 
 def first_views(study: Study, panels: Sequence[Entry], runs: Mapping[str, Entry]) -> list[str]:
-    """The addresses of the two panes at the start: one photograph of two models by L-BFGS, or what else there is."""
+    """Addresses of the two panes at the start: a photograph of two models by the best search, or what else there is."""
     shown = [panel for name in study.runs_of("figures") for panel in panels if panel["run"] == name]
     shown = shown or list(panels)
     pictures = [panel for panel in shown if "target" in panel] or shown
-    pictures.sort(key=lambda panel: runs[panel["run"]]["way"] != METHODS["lbfgs"])
+    nearest = [*OPTIMISERS.values()][-1].label
+    pictures.sort(key=lambda panel: runs[panel["run"]]["way"] != nearest)
     found: dict[str, Entry] = {}
     for panel in pictures:
         found.setdefault(runs[panel["run"]]["model"], panel)

@@ -11,12 +11,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from lmrep.figures.grids import panel_label
-from lmrep.figures.words import METHODS
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.claim import main_probes
 from lmrep.metrics.claims.samples import is_jittered
 from lmrep.study.config import Study
-from lmrep.study.kinds import OBJECTIVES
+from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Probe, Run
 
 LOOKS = {1200: (144, 50), 10**9: (88, 35)}  # px and WebP's quality of pictures, by how many: the article has 4612
@@ -77,7 +76,7 @@ def panel_name(run: Run, panel: int | str) -> str:
 def way_of(run: Run) -> str:
     """How a run searched, in words."""
     if run.matches:
-        return METHODS.get(run.descent.optimiser, run.descent.optimiser)
+        return OPTIMISERS[run.descent.optimiser].label
     return WAYS[is_jittered(run)]
 
 

@@ -17,9 +17,10 @@ from lmrep.metrics.claims.claim import (
     other_model,
     over_blocks,
 )  # fmt: skip
-from lmrep.metrics.claims.samples import ARTICLE, Sample, View, matched
+from lmrep.metrics.claims.samples import Sample, View, matched
 from lmrep.metrics.claims.statistics import Array
 from lmrep.metrics.claims.verdicts import Measured, Rule, measure
+from lmrep.study.kinds import ARTICLE
 
 PLACE, END = "Image Reconstruction", "Conclusion"
 # Of noise, some photograph is always the nearest one, and the error is of high frequency too.

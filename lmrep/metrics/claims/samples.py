@@ -8,11 +8,10 @@ import numpy as np
 from lmrep.metrics.claims.cells import Cell, Cells
 from lmrep.metrics.claims.statistics import Array
 from lmrep.study.config import Study
-from lmrep.study.kinds import OBJECTIVES
+from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Probe, Run
 
-SEARCHES = ("lbfgs", "adam", "gradient")  # optimisers of a match, the one that gets nearest to its goal first
-ARTICLE = "gradient"  # the article's
+SEARCHES = tuple(reversed(OPTIMISERS))  # of a match, the one that gets nearest to its goal first
 
 
 @dataclass(frozen=True)

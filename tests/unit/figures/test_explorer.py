@@ -72,7 +72,7 @@ def test_what_a_reader_can_choose_tells_panels_apart(data):
     chosen = [(*(data["runs"][panel["run"]][key] for key in ("model", "weights", "question", "way")), panel["panel"],
                panel["seed"]) for panel in data["panels"]]  # fmt: skip
     assert len(set(chosen)) == len(chosen)
-    assert data["runs"]["gpt2_bos_inverted"]["model"] == "GPT-2: BOS first"
+    assert data["runs"]["gpt2_bos_inverted"]["model"] == "GPT-2 mini: BOS first"
 
 
 def test_the_page_asks_nothing_of_the_network(page):
@@ -115,7 +115,7 @@ def test_pages_of_many_pictures_have_smaller_ones():
 
 def test_panels_are_called_as_in_the_figures():
     names = model_names(STUDY)
-    assert names["gpt2"] == "GPT-2" and names["gpt2_dct"] == "GPT-2: DCT"
+    assert names["gpt2"] == "GPT-2 mini" and names["gpt2_dct"] == "GPT-2 mini: DCT"
     assert panel_name(STUDY.runs["gpt2_plain"], 0) == "neuron 1"
     assert panel_name(STUDY.runs["gpt2_patches"], 12) == "patch (2, 2)"
     assert panel_name(STUDY.runs["gpt2_inverted"], "moon") == "moon"

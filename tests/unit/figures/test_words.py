@@ -27,8 +27,8 @@ def test_floors_are_in_one_line():
 def test_a_method_is_named_with_its_passes():
     assert method_text([accuracy_row(), accuracy_row(passes=200)]) == "article's descent, 200 to 600 passes"
     assert method_text([accuracy_row(**LBFGS)]) == "L-BFGS, 400 passes"
-    both = [accuracy_row(**LBFGS), accuracy_row(optimiser="new", passes=400)]
-    assert method_text(both) == "L-BFGS or new, 400 passes"
+    both = [accuracy_row(**LBFGS), accuracy_row(optimiser="adam", passes=400)]
+    assert method_text(both) == "L-BFGS or Adam, 400 passes"
 
 
 def test_the_first_seed_comes_first():

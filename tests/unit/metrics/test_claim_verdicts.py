@@ -11,10 +11,11 @@ from lmrep.metrics.claims.cells import read_cells
 from lmrep.metrics.claims.claim import CLAIMS, main_probes
 from lmrep.metrics.claims.inversion import unfinished
 from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, tally
-from lmrep.metrics.claims.samples import ARTICLE, Sample
+from lmrep.metrics.claims.samples import Sample
 from lmrep.metrics.claims.statistics import FEWEST
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, decide, early_blocks, measure
 from lmrep.study.config import make_study
+from lmrep.study.kinds import ARTICLE
 
 BLOCKS = (1, 2, 4, 6)
 
