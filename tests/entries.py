@@ -1,7 +1,6 @@
 """Made-up entries of claims.json."""
 
-from lmrep.metrics.claims import judge  # noqa: F401  # enters the claims
-from lmrep.metrics.claims.claim import CLAIMS
+from lmrep.metrics.claims.table import CLAIMS
 
 
 def entry(name, model="A", verdict="holds", number=0.25, interval=(0.1, 0.5), **changes):

@@ -9,9 +9,9 @@ import yaml
 from conftest import ROOT
 
 from lmrep.metrics.claims.cells import Cell
-from lmrep.metrics.claims.claim import CLAIMS
 from lmrep.metrics.claims.judge import searches
 from lmrep.metrics.claims.samples import SEARCHES, View, is_jittered
+from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import decide
 from lmrep.study.config import Study, make_study
 from lmrep.study.kinds import OBJECTIVES

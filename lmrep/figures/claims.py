@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from lmrep.figures.page import GREY, MARGIN, PAGE, TALLEST, fold, make_canvas, styled, text_width, title_height
 from lmrep.figures.shown import Shown
-from lmrep.metrics.claims.claim import CLAIMS
+from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN
 from lmrep.metrics.claims.words import (
     GATE,

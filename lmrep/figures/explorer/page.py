@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lmrep.figures.explorer.series import Entry, describe_run, model_names, panels_of, picture_look
 from lmrep.files import ArrayFile
-from lmrep.metrics.claims.claim import CLAIMS
+from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.words import by_claim, claim_numbers, models_of, number_of, number_text
 from lmrep.study.config import Study
 from lmrep.study.kinds import OPTIMISERS

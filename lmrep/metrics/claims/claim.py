@@ -44,7 +44,7 @@ class Claim:
         return " ".join((self.measure.__doc__ or "").split())
 
 
-CLAIMS: dict[str, Claim] = {}
+ENTERED: dict[str, Claim] = {}  # `table` has them all
 
 
 def claim(
@@ -58,10 +58,10 @@ def claim(
     against: Callable[[Probe], bool] | None = None,
     weights: str = "trained",
 ) -> Callable[[Ask], Ask]:
-    """Puts a function into CLAIMS, under its own name."""
+    """Makes a function a claim, under its own name."""
 
     def enter(function: Ask) -> Ask:
-        CLAIMS[function.__name__] = Claim(
+        ENTERED[function.__name__] = Claim(
             function.__name__,
             sentence,
             place,

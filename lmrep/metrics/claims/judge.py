@@ -8,17 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from lmrep.metrics.claims import features, inversion
 from lmrep.metrics.claims.cells import Cells
-from lmrep.metrics.claims.claim import CLAIMS, Claim, has_runs, main_probes, other_model
+from lmrep.metrics.claims.claim import Claim, has_runs, main_probes, other_model
 from lmrep.metrics.claims.samples import SEARCHES, View
 from lmrep.metrics.claims.statistics import FEWEST
+from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, WHERE, Measured, Rule, decide
 from lmrep.study.config import Study
 from lmrep.study.kinds import ARTICLE
 from lmrep.study.spec import Probe, identity
-
-__all__ = ["features", "inversion", "judge"]  # the first two enter their claims
 
 Entry = dict[str, Any]  # of claims.json
 TOO_FEW = "too few images"  # in place of the verdict of another way to ask

@@ -5,9 +5,9 @@ from itertools import groupby
 from textwrap import fill
 from typing import Any
 
-from lmrep.metrics.claims.claim import CLAIMS
 from lmrep.metrics.claims.guide import DEPENDS, ELSEWHERE, HEAD, KEY, MEANING, NOT_ASKED, VERDICTS
 from lmrep.metrics.claims.statistics import LEVEL
+from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import OPEN, WHERE
 from lmrep.metrics.claims.words import (
     GATE,

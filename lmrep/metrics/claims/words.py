@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lmrep.metrics.claims.claim import CLAIMS
-from lmrep.metrics.claims.judge import tally  # its module enters the claims
+from lmrep.metrics.claims.judge import tally
+from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import Rule
 
 PLACES = (  # of the article, in its order

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from lmrep.figures.claims import DEPENDS, MARKS, MINUS, TINTS, draw_claims
 from lmrep.figures.page import PAGE, TALLEST
 from lmrep.figures.shown import Shown
-from lmrep.metrics.claims.claim import CLAIMS
+from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.words import PLACES, by_claim
 
 LONG = "A model whose label is much longer than its column, untrained"

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from made_up import GRID, PATCHES, accuracy, candidates, change, make_cells, near, rows, verdict, view_of
 
-from lmrep.metrics.claims.claim import CLAIMS, is_language
+from lmrep.metrics.claims.claim import is_language
 from lmrep.metrics.claims.inversion import first_rows, rank
-from lmrep.metrics.claims.judge import judge  # its module enters the claims
+from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN
 from lmrep.study.kinds import OBJECTIVES
 
-assert judge
 AS_THE_ARTICLE = make_cells()
 
 

@@ -8,11 +8,12 @@ import pytest
 from made_up import IMAGES, SEEDS, STUDY, accuracy, change, make_cells, make_config, verdict, view_of
 
 from lmrep.metrics.claims.cells import read_cells
-from lmrep.metrics.claims.claim import CLAIMS, main_probes
+from lmrep.metrics.claims.claim import main_probes
 from lmrep.metrics.claims.inversion import unfinished
 from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, tally
 from lmrep.metrics.claims.samples import Sample
 from lmrep.metrics.claims.statistics import FEWEST
+from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, decide, early_blocks, measure
 from lmrep.study.config import make_study
 from lmrep.study.kinds import ARTICLE

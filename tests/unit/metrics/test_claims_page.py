@@ -5,8 +5,8 @@ import re
 import pytest
 from entries import entries, entry
 
-from lmrep.metrics.claims.claim import CLAIMS
 from lmrep.metrics.claims.page import claims_page, document, short_verdict, table
+from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import WHERE
 from lmrep.metrics.claims.words import PLACES, claim_numbers, interval_text, number_of, number_text
 

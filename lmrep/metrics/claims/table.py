@@ -1,0 +1,7 @@
+"""All claims, by name, in the order of their modules. A new module of claims is one of MODULES."""
+
+from lmrep.metrics.claims import features, inversion
+from lmrep.metrics.claims.claim import ENTERED, Claim
+
+MODULES = (features, inversion)  # to import them is to enter their claims
+CLAIMS: dict[str, Claim] = ENTERED
