@@ -5,7 +5,7 @@ import pytest
 from rows import FLOORS, GRADIENT, LABELS, LBFGS, accuracy_row, accuracy_rows, assert_clear, legend, lines, panels
 
 from lmrep.figures.charts import draw_accuracy
-from lmrep.figures.page import PAGE, TALLEST, save_figure
+from lmrep.figures.page import PAGE, TALLEST
 from lmrep.figures.shown import Shown
 
 METHOD = "by article's descent, 600 passes"
@@ -203,9 +203,3 @@ def test_other_numbers_of_images_and_one_block(images):
     assert len(panels(figure)) == len(images)
     assert legend(figure) == ["GPT-2", METHOD]
     assert_clear(figure)
-
-
-def test_the_same_chart_is_the_same_bytes(tmp_path):
-    for name in ("first.png", "second.png"):
-        save_figure(accuracy(both()), tmp_path / name)
-    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()

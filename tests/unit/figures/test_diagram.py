@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from lmrep.figures.diagram import BODY, NEURON, OUTPUT, PATCH, TOKENS, draw_diagram
-from lmrep.figures.page import PAGE, save_figure
+from lmrep.figures.page import PAGE
 from lmrep.figures.sheet import by, raster, stack_slots
 from lmrep.figures.shown import Shown
 from lmrep.files import ArrayFile
@@ -180,12 +180,6 @@ def test_the_articles_sizes_fit():
     sizes = {"side": 14, "patch": 16, "width": 768, "depth": 12, "layers": [1, 4, 8, 12]}
     assert_legible(diagram(trace(**sizes, patches=[15, 50, 100, 160])))
     assert_legible(diagram(trace(**sizes, patches=[195])))
-
-
-def test_the_same_diagram_is_the_same_bytes(tmp_path):
-    for name in ("first.png", "second.png"):
-        save_figure(diagram(trace()), tmp_path / name)
-    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
 
 
 def test_a_diagram_needs_a_trace_with_layers():

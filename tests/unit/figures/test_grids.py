@@ -248,16 +248,6 @@ def test_a_long_title_or_label_folds():
     assert_legible(features(feature_run(layers=range(1, 5)), title, "A model with a rather long name " * 6))
 
 
-@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
-def test_the_same_figure_is_the_same_bytes(tmp_path, ending):
-    paths = [tmp_path / f"{number}.{ending}" for number in range(2)]
-    for path in paths:
-        save_figure(features(feature_run("patch", spread=0.6)), path)
-    first, second = (path.read_bytes() for path in paths)
-    assert first == second
-    assert b"Matplotlib" not in first and b"CreationDate" not in first and b"dc:date" not in first
-
-
 def test_saving_refuses_other_formats(tmp_path):
     with pytest.raises(ValueError, match=r"expected a name that ends in"):
         save_figure(features(feature_run()), tmp_path / "figure.gif")

@@ -7,7 +7,7 @@ from rows import GRADIENT, LBFGS, accuracy_row
 
 from lmrep.figures.grids import clip_note, clipped_share
 from lmrep.figures.inversion import draw_inversion
-from lmrep.figures.page import PAGE, TALLEST, save_figure
+from lmrep.figures.page import PAGE, TALLEST
 from lmrep.figures.shown import Shown
 from lmrep.files import ArrayFile
 
@@ -158,9 +158,3 @@ def test_a_missing_image_or_row_is_an_error():
     runs, rows = study({"gpt2": 2})
     with pytest.raises(KeyError):
         inversion(runs, rows[:-1])
-
-
-def test_the_same_figure_is_the_same_bytes(tmp_path):
-    for name in ("first.png", "second.png"):
-        save_figure(inversion(*study({"gpt2": 2})), tmp_path / name)
-    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from entries import entries
 from legible import assert_legible, texts
 from rows import LBFGS, accuracy_row
 
 from lmrep.figures.beside import draw_beside
 from lmrep.figures.charts import draw_accuracy
+from lmrep.figures.claims import draw_claims
 from lmrep.figures.diagram import draw_diagram
 from lmrep.figures.grids import draw_features, draw_reconstructions
 from lmrep.figures.importance import draw_causality, draw_importance
@@ -75,6 +77,7 @@ def make_shown(title, label):
         draw_regime: Shown(title, {"run": label, "neurons": label}, {}, **common),
         draw_importance: Shown(title, {"run": label}, {"run": [1, 2]}, **common),
         draw_diagram: Shown(title, {"run": label}, {"run": [1, 2]}, **common),
+        draw_claims: Shown(title, {}, {}, claims=entries((label,))),
     }
 
 
@@ -129,10 +132,12 @@ def test_files_have_300_dots_an_inch(draw, tmp_path):
 
 
 @every_figure
-def test_the_same_figure_is_the_same_bytes(draw, tmp_path):
-    for name in ("first.svg", "second.svg"):
-        save_figure(draw(make_shown("Twice", "GPT-2")[draw]), tmp_path / name)
-    assert (tmp_path / "first.svg").read_bytes() == (tmp_path / "second.svg").read_bytes()
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
+def test_the_same_figure_is_the_same_bytes(draw, ending, tmp_path):
+    first, second = (tmp_path / f"{name}.{ending}" for name in ("first", "second"))
+    for path in (first, second):
+        save_figure(draw(make_shown("Twice", "GPT-2")[draw]), path)
+    assert first.read_bytes() == second.read_bytes()
 
 
 def test_text_folds_at_its_width():
