@@ -3,10 +3,10 @@
     python benchmarks/explorer.py results/miniature
 
 A picture of a run is that of a run with the same question and way, repeated to the size of the article's pictures: it
-has as much detail per pixel. Blocks, panels and seeds are the article's. On 2026-11-27 it printed 52 runs, 4612
-pictures of 88 px: 8.0 MB.
+has as much detail per pixel. Blocks, panels and seeds are the article's. benchmarks/fullsize.md has its result.
 """
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -59,10 +59,19 @@ def reads(article: Study, built: Study, results: Path) -> Iterator[Read]:
         yield run, ArrayFile(arrays, {}), rows
 
 
-results = Path(sys.argv[1])
-article, built = (make_study(yaml.safe_load((ROOT / f"{name}.yaml").read_text())) for name in ("config", results.name))
-claims = json.loads((results / "claims.json").read_text())
-page = explorer_page(article, reads(article, built, results), claims)
-runs = [article.runs[name] for name in article.runs_of("evidence")]
-count = sum(len(run.layers) * len(run.panels) for run in runs)
-print(f"{len(runs)} runs, {count} pictures of {picture_look(article)[0]} px: {len(page.encode()) / 1e6:.1f} MB")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="of a study whose evidence was built")
+    results = parser.parse_args().results
+    article, built = (
+        make_study(yaml.safe_load((ROOT / f"{name}.yaml").read_text())) for name in ("config", results.name)
+    )
+    claims = json.loads((results / "claims.json").read_text())
+    page = explorer_page(article, reads(article, built, results), claims)
+    runs = [article.runs[name] for name in article.runs_of("evidence")]
+    count = sum(len(run.layers) * len(run.panels) for run in runs)
+    print(f"{len(runs)} runs, {count} pictures of {picture_look(article)[0]} px: {len(page.encode()) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """The house stands: imports go down the table of wings, and no room is too large."""
 
 import ast
+import importlib
 
 import pytest
 from conftest import ROOT
@@ -59,6 +60,17 @@ def test_imports_go_down_the_table(path):
 @pytest.mark.parametrize("path", [p for p in MODULES if p.parts[1].removesuffix(".py") in WITHOUT_TORCH], ids=str)
 def test_these_wings_do_without_torch(path):
     assert not {name.partition(".")[0] for name in imports(path)} & {"torch", "torchvision", "timm", "transformers"}
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
+def test_benchmarks_find_what_they_import(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lmrep."):
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
