@@ -126,5 +126,8 @@ def main() -> None:
 
 if __name__ == "__main__":
     # Otherwise a second call finds what the first one compiled.
-    with tempfile.TemporaryDirectory() as cache, patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=cache):
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as cache,
+        patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=cache),
+    ):
         main()

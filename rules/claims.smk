@@ -81,6 +81,7 @@ rule judge_claims:
     params:
         study=as_param({key: config[key] for key in CLAIM_KEYS}),
         regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
+        optimisers=OPTIMISERS,
         code=code_digest(
             "lmrep.metrics.claims.judge",
             "lmrep.metrics.claims.page",

@@ -48,6 +48,8 @@ or_refuse(check_study, study)
 RESULTS = f"results/{study.name}"
 LOGS = f"{RESULTS}/logs"
 BENCHMARKS = f"{RESULTS}/benchmarks"
+# What figures and claims say of optimisers: their labels, their order, and which one is the article's.
+OPTIMISERS = as_param([*([name, entry.label] for name, entry in kinds.OPTIMISERS.items()), kinds.ARTICLE])
 
 
 wildcard_constraints:

@@ -79,6 +79,7 @@ for kind, entry in kinds.FIGURES.items():
             title=lambda wildcards: study.figures[wildcards.figure].title,
             regime=lambda wildcards: figure_regime(study, wildcards.figure),
             settings=figure_settings,
+            optimisers=OPTIMISERS,
             code=code_digest(kinds.module_of(entry.function), script="scripts/draw_figure.py"),
         message:
             "Drawing {wildcards.figure}"
@@ -111,6 +112,7 @@ rule draw_explorer:
         study=as_param({key: config[key] for key in CLAIM_KEYS}),
         regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
         page=as_param({path.name: file_sha256(path) for path in PAGE}),
+        optimisers=OPTIMISERS,
         code=code_digest("lmrep.figures.explorer.page", script="scripts/draw_explorer.py"),
     message:
         "Putting all pictures of {config[study]} on a page to look through"

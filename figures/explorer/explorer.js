@@ -89,7 +89,7 @@ class Pane {
     this.root.querySelector("output").textContent = block ? `${block}` : "0, the stem";
     this.slider.setAttribute("aria-valuetext", block ? `block ${block}` : "the stem");
     const numbers = target === undefined ? [] : [
-      ["SSIM", panel.ssim[place]], ["distance ratio", panel.ratio[place] ?? "infinite"], ["converged", panel.converged[place] ? "yes" : "no: SSIM is a lower bound"],
+      ["SSIM", panel.ssim[place]], ["distance ratio", panel.ratio[place] ?? "infinite"], ["converged", panel.converged[place] ? "yes" : "no: SSIM may rise further"],
     ];
     this.root.querySelector(".numbers").replaceChildren(...[...numbers, ["run", panel.run]].map(([term, text]) => {
       const div = document.createElement("div"), dt = document.createElement("dt"), dd = document.createElement("dd");

@@ -103,6 +103,13 @@ def test_an_edit_of_a_chart_redraws_its_figures_only(restored):
     assert restored.planned("figures") == {"draw_accuracy": 1, "figures": 1}
 
 
+def test_another_label_of_an_optimiser_redraws_figures_and_runs_nothing(restored):
+    replace_in(restored / "lmrep/study/kinds.py", '"L-BFGS"', '"LBFGS"')
+    plan = restored.planned("evidence")
+    assert {"draw_accuracy", "draw_explorer", "judge_claims"} <= plan.keys()
+    assert not {"optimise_run", "measure_run", "trace_probe"} & plan.keys()
+
+
 def test_comments_docstrings_and_touched_files_rerun_nothing(restored):
     append(restored / "lmrep/probe/block.py", "\n# a comment\n")
     append(restored / "scripts/optimise_run.py", "\n# a comment\n")

@@ -11,9 +11,9 @@ VERDICTS = f"""
 The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
 was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and a build does not
 choose them. Three rules were changed after a first look at data: what counts as a straight line in sentence
-{{falls_not_along_a_line}}, the threshold of {{patch_reaches_both_sides}} and the blocks of {{trained_holds_less}}.
-Intervals were made wider after that, and the table shows the block that decides in place of a mean. This page is
-written from that code and from `results/*/claims.json`: do not edit it.
+{{falls_not_along_a_line}}, the threshold of sentence {{patch_reaches_both_sides}} and the blocks of sentence
+{{trained_holds_less}}. Intervals were made wider after that, and the table shows the block that decides in place of a
+mean. This page is written from that code and from `results/*/claims.json`: do not edit it.
 
 ## How a verdict is made
 

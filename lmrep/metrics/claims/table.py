@@ -4,4 +4,6 @@ from lmrep.metrics.claims import features, inversion
 from lmrep.metrics.claims.claim import ENTERED, Claim
 
 MODULES = (features, inversion)  # to import them is to enter their claims
-CLAIMS: dict[str, Claim] = ENTERED
+CLAIMS: dict[str, Claim] = {
+    name: claim for module in MODULES for name, claim in ENTERED.items() if claim.measure.__module__ == module.__name__
+}

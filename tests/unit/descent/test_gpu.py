@@ -73,6 +73,14 @@ def captures(monkeypatch):
     return found
 
 
+@pytest.fixture
+def uncollected():
+    """No garbage collection, so that what a cycle of references keeps stays."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 def begin(probe, name: str):
     """What a descent of the named kind begins with: its start, layers and objectives."""
     descent = DESCENTS[name]
@@ -206,7 +214,7 @@ def test_a_descent_that_breaks_off_gives_its_memory_back(probe, captures):
     assert recorded() is None and kept.traceback
 
 
-def test_a_step_that_waits_for_the_gpu_is_taken_all_the_same(probe, monkeypatch):
+def test_a_step_that_waits_for_the_gpu_is_taken_all_the_same(probe, monkeypatch, uncollected):
     start, layers, goals = begin(probe, "adam")
     begun, kind = [], torch.cuda.CUDAGraph
 
@@ -219,12 +227,10 @@ def test_a_step_that_waits_for_the_gpu_is_taken_all_the_same(probe, monkeypatch)
         return goals[0](outputs) * (1.0 + 0 * outputs.sum().item())
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", noted)
-    gc.disable()  # a cycle would keep what the capture began
     with torch.no_grad():
         with pytest.warns(UserWarning, match="torch cannot capture it"):
             found = descend(probe, start, layers, [waits, *goals[1:]], DESCENTS["adam"], 0)
         gone = [reference() is None for reference in begun]
-        gc.enable()
         expected = descend(probe, start, layers, goals, DESCENTS["adam"], 0)
     assert gone == [True]
     for one, other in zip(found, expected, strict=True):

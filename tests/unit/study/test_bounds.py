@@ -90,6 +90,7 @@ def test_no_pattern_takes_a_line_break_at_its_end():
         (("descents", "plain", "octaves", 0, "rate"), [1e-300, 1], "octaves.0.rate.0: 1e-300 is less than"),
         (("descents", "jittered", "octaves", 0, "sigma"), [1e6, 1], "octaves.0.sigma.0: 1000000.0 is greater than"),
         (("descents", "plain", "start"), {"uniform": [0, 1e300]}, "start.uniform.1: 1e+300 is greater than"),
+        (("runs", "gpt2_match", "rate"), {"first_step": 1e-300}, "gpt2_match.rate.first_step: 1e-300 is less than"),
         (("threads",), 10**9, "threads: 1000000000 is greater than"),
         (("memory",), 1e300, "memory: 1e+300 is greater than"),
         (("checkpoint",), 1e300, "checkpoint: 1e+300 is greater than the maximum of 604800"),

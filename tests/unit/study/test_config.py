@@ -1,6 +1,7 @@
 """Configs: the shipped ones expand as they say, and bad ones are refused by key."""
 
 import copy
+import re
 from dataclasses import replace
 
 import pytest
@@ -426,3 +427,15 @@ def test_jobs_that_cannot_be_are_refused(miniature, value):
     miniature["jobs_per_run"] = value
     with pytest.raises(InputError, match=r"^config: jobs_per_run"):
         check_schema(miniature)
+
+
+def test_the_readmes_model_of_ones_own_fits_into_the_laptop_study():
+    lines = re.search(r"laptop\.yaml.*?```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    config = yaml.safe_load((ROOT / "laptop.yaml").read_text())
+    for line in lines[1].replace("<commit>", "a" * 40).splitlines():
+        entry, section = line.split("  # ")
+        config[section] |= yaml.safe_load(entry)
+    check_schema(config)
+    study = make_study(config)
+    check_study(study)
+    assert "mine" in study.runs_of("figures")
