@@ -5,7 +5,6 @@ output of a build that is killed before it has recorded the run, and asks for it
 which takes no room; on a file system without links it is a copy. The facts that tell whose file it is lie beside it.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 
 from lmrep.errors import InputError
 from lmrep.files import ArrayFile, read_arrays, replacing, write_arrays
+from lmrep.provenance import file_sha256
 
 UNREADABLE = (InputError, SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError)  # a broken state
 
@@ -67,11 +67,6 @@ def give_name(path: Path, name: Path) -> None:
         shutil.copyfile(path, name)
 
 
-def sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class Checkpoint:
     """A state file, and the state that was found in it.
 
@@ -105,7 +100,7 @@ class Checkpoint:
             if changed:
                 say(f"starts from step 0: the state {self.path} was made with other {', '.join(changed)}")
                 return None
-            if finished and facts["sha256"] != sha256(self.path):
+            if finished and facts["sha256"] != file_sha256(self.path):
                 raise ValueError("expected the bytes of the finished run")
             if not finished:
                 self._check(state)
@@ -142,7 +137,7 @@ class Checkpoint:
 
     def keep(self, output: Path) -> None:
         """Keeps the file of the run, which is finished, in place of its state."""
-        facts = {"context": self.context, "sha256": sha256(output)}
+        facts = {"context": self.context, "sha256": file_sha256(output)}
         with suppress(OSError):  # of a disk that is full; without a state, a rerun takes longer and no more
             with replacing(facts_path(self.path)) as part:
                 part.write_text(json.dumps(facts, sort_keys=True))

@@ -16,6 +16,7 @@ from lmrep.files import replacing
 from lmrep.inputs.hub import cached_file, download, forget, hub_url
 from lmrep.inputs.pins import Mismatch, check, lock_key
 from lmrep.inputs.wheels import file_of_wheel
+from lmrep.provenance import file_sha256
 from lmrep.study.spec import Pin
 
 __all__ = ["fetch", "is_at_hand", "origin"]
@@ -105,8 +106,7 @@ def _verify(pin: Pin, part: Path, lock: Path, etag: str = "") -> dict[str, str |
     """Returns the size and hash of `part`; raises Mismatch if they are not the expected ones."""
     where, size = origin(pin), part.stat().st_size
     check(pin, where, "size in bytes", pin.bytes or size, size)
-    with part.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    sha256 = file_sha256(part)
     found: dict[str, str | int] = {"sha256": sha256, "bytes": size}
     if pin.sha256:
         check(pin, where, "sha256", pin.sha256.lower(), sha256)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lmrep.inputs.shipped import load_skimage
+from lmrep.provenance import file_sha256
 
 VALIDATION_SHARE = 0.05  # of the text, held out at its end
 VALIDATION_BATCHES = 20
@@ -176,4 +177,4 @@ def train(recipe: Mapping[str, Any], name: str, path: Path, report: Report) -> d
         state, card = train_vit(spec, recipe["photographs"], recipe["crop"], recipe["seed"], report)
     # Half precision halves the file. A probe converts these numbers to float32 without loss.
     path.write_bytes(save({key: value.to(torch.float16).contiguous() for key, value in state.items()}))
-    return card | {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "bytes": path.stat().st_size}
+    return card | {"sha256": file_sha256(path), "bytes": path.stat().st_size}

@@ -1,6 +1,5 @@
 """What identifies the content of an input, wherever it comes from: Snakemake reruns by this, not by time stamps."""
 
-import hashlib
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from lmrep.files import replacing
 from lmrep.inputs.headers import check_header
 from lmrep.inputs.pins import lock_key
 from lmrep.inputs.places import LOCK, file_pins
+from lmrep.provenance import file_sha256
 from lmrep.study.spec import Image, Pin, Weights
 from lmrep.workflow.digest import code_digest
 
@@ -37,8 +37,7 @@ def local_sha256(path: str, key: str) -> str:
         entry = known.get(path, {})
         if entry.items() >= seen.items() and "sha256" in entry:
             return str(entry["sha256"])
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_sha256(Path(path))
     except OSError as error:
         raise InputError(f"{key}: {path}: expected a readable file ({error.strerror})") from None
     with suppress(OSError):  # a folder that cannot be written costs time, not the build
