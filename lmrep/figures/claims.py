@@ -211,8 +211,8 @@ def draw_claims(shown: Shown) -> Figure:
 
     A cell has the mark of its verdict, the number that decides it, the number's interval, rule and block below it, and
     what the verdict depends on. It is grey where the sentence is not about the model, and a dash where it is not asked.
-    Below a sentence is its rule, the first of several. Where a
-    page is too short for all of that, DETAILS says what goes first; where it is too narrow, only marks stay.
+    Below a sentence is its rule, the first of several. Where a page is too short for all of that, DETAILS says what
+    goes first; where it is too narrow, only marks stay.
 
     Raises ValueError without entries, and for more models or sentences than fit a page.
     """
@@ -240,7 +240,8 @@ def draw_claims(shown: Shown) -> Figure:
             draw_row(axes, row, models, y)
             y += row.height
     axes.plot([MARGIN, PAGE - MARGIN], [y + 0.03, y + 0.03], color=GREY, linewidth=0.6)
-    key = ["grey: for contrast", "\N{EN DASH} not asked", f"{DEPENDS} depends on"]
+    causes = "" if detail.intervals else " the descent, regime, stem, seed or image"  # no room for both
+    key = ["grey: for contrast", "\N{EN DASH} not asked", f"{DEPENDS} depends on{causes}"]
     small = [line for row in rows for cell in row.cells.values() for line in cell.small]
     key += [f"{GATE}: a condition of asking"] * any(line.startswith(GATE) for line in small)
     key += ["[95 % interval]"] * (detail.intervals and not slim)
