@@ -1,4 +1,5 @@
 # What one image becomes on its way through a probe, for the figures that show it.
+from lmrep.study.facts import maximised
 
 
 def traced_run(wildcards):
@@ -26,14 +27,6 @@ def trace_identity(wildcards):
     )
 
 
-def maximised(wildcards):
-    """The neurons and the patches that a figure's runs maximise."""
-    found = {"neurons": [], "patches": []}
-    for name in study.figures[wildcards.figure].runs:
-        found.get(kinds.OBJECTIVES[study.runs[name].objective].panels, []).extend(study.runs[name].panels)
-    return as_param(found)
-
-
 rule trace_probe:
     input:
         weights=lambda wildcards: ancient(
@@ -54,7 +47,7 @@ rule trace_probe:
         runtime=10,
     params:
         identity=trace_identity,
-        maximised=maximised,
+        maximised=lambda wildcards: as_param(maximised(shown(wildcards.figure))),
         code=lambda wildcards: code_digest(
             "lmrep.probe.trace",
             "lmrep.inputs.images",

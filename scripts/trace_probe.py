@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from lmrep.descent.plan import settle
 from lmrep.files import write_arrays
 from lmrep.inputs.images import load_target
 from lmrep.inputs.places import weights_place
@@ -16,7 +17,7 @@ from lmrep.workflow.job import job_log
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:
     study = make_study(snakemake.config)
-    torch.set_num_threads(study.threads)
+    settle(study.threads)
     figure = study.figures[snakemake.wildcards.figure]
     run = study.runs[figure.runs[0]]
     stem = weights_place(run.probe.stem.weights) if run.probe.stem.weights else None

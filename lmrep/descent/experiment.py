@@ -19,6 +19,7 @@ from lmrep.descent.priors import start_noise
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.progress import Report, say_nothing
 from lmrep.provenance import versions, weight_hashes
+from lmrep.study.facts import run_facts
 from lmrep.study.kinds import FAMILIES, OPTIMISERS, load
 from lmrep.study.spec import Run, identity
 
@@ -31,19 +32,9 @@ def describe(run: Run, files: Mapping[str, Path], plan: Plan) -> dict[str, Any]:
     `files`: the file or folder of each of `run.weight_files`, by the names of the weights.
     """
     hashes = [weight_hashes(weights.name, files[weights.name]) for weights in run.weight_files]
-    return {
-        "run": run.name,
-        "objective": run.objective,
+    return run_facts(run) | {
         "probe": run.probe.name,
-        "weights": run.weights,
-        "layers": list(run.layers),
-        "panels": list(run.panels),
-        "size": run.probe.stem.size,
-        "grid": run.probe.stem.grid,
         "settings": identity(run),
-        "seeds": {"run": run.seed} | ({"panels": list(run.panel_seeds)} if run.panel_seeds else {}),
-        "optimiser": run.descent.optimiser,
-        "passes": run.descent.steps,
         "versions": versions(FAMILIES[run.probe.stack.family].libraries),
         "device": torch.cuda.get_device_name(plan.device) if plan.device.type == "cuda" else "cpu",
         "precision": str(plan.precision).removeprefix("torch."),

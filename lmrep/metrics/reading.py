@@ -14,7 +14,7 @@ from lmrep.errors import InputError, one_line
 from lmrep.files import ArrayFile, Shape, check_arrays, read_arrays
 from lmrep.metrics.tables import TABLES
 from lmrep.metrics.tsv import Row, check_rows, read_table
-from lmrep.study.kinds import OBJECTIVES
+from lmrep.study.facts import maximised, run_facts, trace_facts
 from lmrep.study.spec import Run
 
 PICTURES: Shape = ("layers", "panels", 3, "side", "side")
@@ -54,13 +54,7 @@ def read_run(path: Path, run: Run) -> ArrayFile:
     Raises InputError for a file that is not readable, of another run, or without one of its arrays, finite and in its
     shape. The name of the probe may be another: no number depends on it.
     """
-    stem, descent = run.probe.stem, run.descent
-    facts = {
-        "run": run.name, "objective": run.objective, "weights": run.weights, "layers": list(run.layers),
-        "panels": list(run.panels), "size": stem.size, "grid": stem.grid, "optimiser": descent.optimiser,
-        "passes": descent.steps,
-        "seeds": {"run": run.seed} | ({"panels": list(run.panel_seeds)} if run.panel_seeds else {}),
-    }  # fmt: skip
+    descent = run.descent
     sizes = {
         "layers": len(run.layers), "panels": len(run.panels), "passes": descent.steps,
         "side": descent.octaves[-1].size, "first side": descent.octaves[0].size,
@@ -68,7 +62,7 @@ def read_run(path: Path, run: Run) -> ArrayFile:
     shapes = ARRAYS | (OF_MATCH if run.matches else {}) | ({"rates": ("layers",)} if descent.first_step else {})
     with made_again(path):
         file = read_arrays(path)
-        check_facts(file, facts, f"runs.{run.name}")
+        check_facts(file, run_facts(run), f"runs.{run.name}")
         check_arrays(file, shapes, sizes)
     return file
 
@@ -76,15 +70,11 @@ def read_run(path: Path, run: Run) -> ArrayFile:
 def read_trace(path: Path, runs: Sequence[Run]) -> ArrayFile:
     """The trace of a figure of `runs`, which are all of one probe. Raises InputError as `read_run` does."""
     spec, layers = runs[0].probe, list(runs[0].layers)
-    maximised: dict[str, list[Any]] = {"neurons": [], "patches": []}
-    for run in runs:
-        maximised.get(OBJECTIVES[run.objective].panels, []).extend(run.panels)
-    sizes = {"size": spec.stem.size, "patch": spec.stem.patch}
-    facts = sizes | maximised | {
-        "layers": layers, "grid": spec.stem.grid, "first_token": spec.stem.first_token,
-        "basis": spec.stem.weights is None, "depth": spec.stack.depth, "causal": spec.masked,
+    facts = trace_facts(spec, layers) | maximised(runs)
+    sizes = {
+        "size": spec.stem.size, "patch": spec.stem.patch, "layers": len(layers), "tokens": spec.stem.tokens,
+        "width": spec.stack.width,
     }  # fmt: skip
-    sizes |= {"layers": len(layers), "tokens": spec.stem.tokens, "width": spec.stack.width}
     with made_again(path):
         file = read_arrays(path)
         check_facts(file, facts, f"runs.{runs[0].name}")

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 
 from lmrep.probe.probe import Probe
+from lmrep.study.facts import trace_facts
 
 
 @torch.no_grad()
@@ -18,17 +19,10 @@ def trace(
 
     Arrays: `image`; `kernels` [width, 3, patch, patch], if the stem has filters; `tokens` [token, width];
     `activations` [layer, token, width] of the blocks `layers` (from 1).
-    Facts: `layers`, `size` and `patch` (px), `grid` (patches in a row), `first_token` (what comes before patch 0:
-    class, bos or none), `basis` (whether the stem is a basis, without weights), `depth` and `causal` of the stack.
+    Facts: `study.facts.trace_facts`.
     """
-    spec = probe.spec
     tokens, *outputs = probe(torch.from_numpy(image)[None], [0, *layers])
     arrays = {"image": image, "tokens": tokens[0].numpy(), "activations": torch.cat(outputs).numpy()}
     if probe.stem.kernels is not None:
         arrays["kernels"] = probe.stem.kernels.numpy()
-    facts = {
-        "layers": list(layers), "size": spec.stem.size, "patch": spec.stem.patch, "grid": spec.stem.grid,
-        "first_token": spec.stem.first_token, "basis": spec.stem.weights is None,
-        "depth": spec.stack.depth, "causal": spec.masked,
-    }  # fmt: skip
-    return arrays, facts
+    return arrays, trace_facts(probe.spec, layers)
