@@ -20,15 +20,15 @@ PIXELS, PATCH = 224, 16
 RATE = 1e-3
 
 
-def write_stem(run: Run, folder: str) -> Path:
-    """Writes a stem with random numbers to a weight file that `load_probe` reads; returns its path."""
+def write_stem(run: Run, folder: str) -> dict[str, Path]:
+    """Writes a stem with random numbers to a weight file; returns its path by its name, as `load_probe` takes it."""
     stem, path = run.probe.stem, Path(folder) / f"{run.probe.stem.weights.name}.safetensors"
     shapes = {
         "patch_embed.proj.weight": (stem.width, 3, stem.patch, stem.patch), "patch_embed.proj.bias": (stem.width,),
         "cls_token": (1, 1, stem.width), "pos_embed": (1, stem.patches + 1, stem.width),
     }  # fmt: skip
     save_file({name: torch.randn(shape) * 0.02 for name, shape in shapes.items()}, path)
-    return path
+    return {run.probe.stem.weights.name: path}
 
 
 def library_blocks(weights: Weights) -> nn.ModuleList:

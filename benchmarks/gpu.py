@@ -31,7 +31,7 @@ from speed import machine
 from lmrep.descent.checkpoint import Checkpoint
 from lmrep.descent.experiment import Arrays, conditions, describe, perform, state_arrays
 from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
-from lmrep.inputs.places import weights_place
+from lmrep.inputs.places import places_of
 from lmrep.metrics.measures import ssim
 from lmrep.study.config import make_study
 from lmrep.study.cost import run_flops
@@ -60,15 +60,13 @@ def do(
     report: Callable = lambda *_: None,
     clock: Callable[[], float] = time.monotonic,
 ):
-    files = {weights.name: weights_place(weights) for weights in run.weight_files}
-    return perform(run, files, targets_of(run), make_plan(run, device), report, checkpoint, clock)
+    return perform(run, places_of(run), targets_of(run), make_plan(run, device), report, checkpoint, clock)
 
 
 def killed_and_resumed(run: Run, device: torch.device) -> tuple[Arrays, float]:
     """The arrays of a run that is killed in the middle, and the step that it resumed from."""
-    files = {weights.name: weights_place(weights) for weights in run.weight_files}
     plan = make_plan(run, device)
-    context = conditions(describe(run, files, plan), plan, targets_of(run), "")
+    context = conditions(describe(run, places_of(run), plan), plan, targets_of(run), "")
 
     def kill(steps: float, _: float | None) -> None:
         if steps >= run.descent.steps / 2:

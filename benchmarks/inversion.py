@@ -177,9 +177,7 @@ def race(
     """The curves of a probe, by optimiser and block. `reference`: the blocks of torch's own."""
     run = runs["lbfgs"]
     files = {weights.name: weight_file(study, weights) for weights in run.weight_files}
-    stem = files[run.probe.stem.weights.name] if run.probe.stem.weights else None
-    stack = files[run.probe.stack.name]
-    exact = load_probe(run.probe, stem, stack, max(run.layers), torch.device("cpu"), run.seed)
+    exact = load_probe(run.probe, files, max(run.layers), torch.device("cpu"), run.seed)
     target = torch.from_numpy(load_pixels(study, image, run.probe.stem.size))[None]
     probes = {name: exact.in_precision(make_plan(each, target.device).precision) for name, each in runs.items()}
     turns = {name: in_turn(each, probes[name], target, every) for name, each in runs.items()}

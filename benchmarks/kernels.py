@@ -84,7 +84,7 @@ def main() -> None:
     for config in arguments.configs:
         run = make_study(yaml.safe_load((ROOT / config).read_text())).runs["gpt2_match"]
         with tempfile.TemporaryDirectory() as folder:
-            whole = load_probe(run.probe, write_stem(run, folder), None, arguments.block, device)
+            whole = load_probe(run.probe, write_stem(run, folder), arguments.block, device, trained=False)
         for precision in precisions:
             torch.compiler.reset()  # past a number of compiled forms, torch runs a block uncompiled and does not say so
             probe = whole.in_precision(precision)

@@ -57,7 +57,7 @@ def make_images(
     with tempfile.TemporaryDirectory() as folder:
         if fresh:
             torch.manual_seed(0)
-            files = {run.probe.stem.weights.name: write_stem(run, folder)}
+            files = write_stem(run, folder)
             run = replace(run, weights="untrained")
         else:
             files = {weights.name: weight_file(study, weights) for weights in run.weight_files}

@@ -58,7 +58,7 @@ def load_random(study: Study, name: str, device: torch.device) -> Probe:
     """A probe of the study by its name, with random weights."""
     run = next(run for run in study.runs.values() if run.probe.name == name)
     with tempfile.TemporaryDirectory() as folder:
-        return load_probe(run.probe, write_stem(run, folder), None, max(MIX), device)
+        return load_probe(run.probe, write_stem(run, folder), max(MIX), device, trained=False)
 
 
 class Times:
@@ -179,7 +179,7 @@ def peak_of_step(who: str, run: Run, images: int, device: torch.device) -> float
         step = lucents_step(run.probe.stack, block, images, device)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            probe = load_probe(run.probe, write_stem(run, folder), None, block, device)
+            probe = load_probe(run.probe, write_stem(run, folder), block, device, trained=False)
         step = our_step(probe.in_precision(getattr(torch, who)), (block,), images, steps=3)  # the second makes a graph
     step()
     return peak(device)
@@ -205,7 +205,7 @@ def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
     targets = np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32)
     plan, marks = make_plan(short, device), []
     with tempfile.TemporaryDirectory() as folder:
-        files = {run.probe.stem.weights.name: write_stem(run, folder)}
+        files = write_stem(run, folder)
         start = time.perf_counter()
         perform(
             short, files, targets if run.objective == "match" else None, plan,

@@ -113,15 +113,13 @@ def load_probe(
             raise InputError(f"{key}: expected one of {', '.join(known)}, not '{value}'")
     place = pick_device(device)
     number_type = pick_precision(precision, place)
-    stem = weight_file(study, spec.stem.weights) if spec.stem.weights else None
     reads = trained or spec.reads_embeddings or FAMILIES[spec.stack.family].own_config
-    stack = weight_file(study, spec.stack) if reads else None
+    pins = (spec.stem.weights, spec.stack if reads else None)
+    files = {pin.name: weight_file(study, pin) for pin in pins if pin}
     with settled(study.threads):
-        exact = build_probe(spec, stem, stack, spec.stack.depth, place, seed, trained)
+        exact = build_probe(spec, files, spec.stack.depth, place, seed, trained)
         quick = exact.in_precision(number_type)
     exact = quick if number_type == torch.float32 else exact  # saves one copy of the weights
-    read = ((spec.stem.weights, stem), (spec.stack, stack))
-    files = {pin.name: path for pin, path in read if pin and path}
     weights = "trained" if trained else "untrained"
     return LoadedProbe(study, spec, files, weights, seed, place, precision, exact, quick)
 

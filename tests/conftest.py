@@ -50,7 +50,7 @@ def gpt2_probe(tiny_files):
 
     files, _ = tiny_files
     spec = tiny.tiny_run("neuron", (0,)).probe
-    return load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 3, torch.device("cpu"))
+    return load_probe(spec, files, 3, torch.device("cpu"))
 
 
 @pytest.fixture(scope="session")

@@ -119,9 +119,7 @@ def perform(
     `files`: the file or folder of each of `run.weight_files`, by the names of the weights.
     Raises InputError if one of them is not as the config says.
     """
-    stem = files[run.probe.stem.weights.name] if run.probe.stem.weights else None
-    stack, trained = files.get(run.probe.stack.name), run.weights == "trained"
-    probe = load_probe(run.probe, stem, stack, max(run.layers), plan.device, run.seed, trained)
+    probe = load_probe(run.probe, files, max(run.layers), plan.device, run.seed, run.weights == "trained")
     one = plan.precision == torch.float32  # the descent's probe also measures: two would be alike
     quick = probe.in_precision(plan.precision, keep=not one)
     probe = quick if one else probe

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from lmrep.inputs.pins import lock_key
 from lmrep.provenance import model_files
-from lmrep.study.spec import DEFAULT_FILE, Image, Pin, Weights
+from lmrep.study.spec import DEFAULT_FILE, Image, Pin, Run, Weights
 
 RESOURCES = Path("resources")  # in the folder of the build
 LOCK = Path("weights.lock.json")  # the hash of every file that was fetched
@@ -50,6 +50,11 @@ def weights_place(weights: Weights) -> Path:
     pins = weights.pins
     name = f"{weights.name}-{short(' '.join(map(lock_key, pins)))}"
     return RESOURCES / "weights" / (name if len(pins) > 1 else f"{name}{PurePosixPath(pins[0].file).suffix}")
+
+
+def places_of(run: Run) -> dict[str, Path]:
+    """What the loader of a run takes: `weights_place` of each of its weights, by name."""
+    return {weights.name: weights_place(weights) for weights in run.weight_files}
 
 
 def image_place(image: Image, content: str, code: str) -> Path:

@@ -120,7 +120,9 @@ def load_stack(spec: Probe, path: Path | None, trained: bool, depth: int, seed: 
     Raises InputError if the file is not what the config says.
     """
     weights, layout = spec.stack, LAYOUTS[spec.stack.family]
-    if trained and path:
+    if trained:
+        if path is None:
+            raise ValueError("expected the weight file of a trained stack")
         blocks = trained_blocks(weights, path, depth, spec.masked)
     else:
         blocks = fresh_blocks(weights, seed, depth, spec.masked)

@@ -3,7 +3,7 @@
 Method: the article's "Spatial Learning in Language Model Features". The numbers and choices are in `config.yaml`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -129,8 +129,7 @@ def added(spec: ProbeSpec, stem: Stem, stack: Stack) -> dict[str, Any]:
 
 def load_probe(
     spec: ProbeSpec,
-    stem: Path | None,
-    stack: Path | None,
+    files: Mapping[str, Path],
     depth: int,
     device: torch.device,
     seed: int = 0,
@@ -139,10 +138,12 @@ def load_probe(
     """The probe with its first `depth` blocks: trained, or fresh from `seed`.
 
     The stem is always the trained one, so that trained and untrained stacks see the same tokens; so are embeddings.
-    `stem`: its weight file, None for a basis. `stack`: the stack's file or folder; fresh blocks need it only if
-    `spec.reads_embeddings` or if it says what the model is.
+    `files`: the file or folder of each weights, by name: of the stem, unless it is a basis, and of the stack. Fresh
+    blocks need the latter only if `spec.reads_embeddings` or if it says what the model is.
     Raises InputError if a file does not hold what the config says.
     """
+    stem = files[spec.stem.weights.name] if spec.stem.weights else None
     made: Stem = load(STEMS[spec.stem.kind].function)(spec.stem, stem)
+    stack = files[spec.stack.name] if trained else files.get(spec.stack.name)
     found: Stack = load(FAMILIES[spec.stack.family].function)(spec, stack, trained, depth, seed)
     return Probe(spec, made, found.blocks, **added(spec, made, found)).to(device)

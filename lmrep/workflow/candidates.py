@@ -51,9 +51,8 @@ def rows_of_runs(runs: Mapping[Path, Run], weights: Mapping[str, Path], images: 
     """
     for spec, group in groupby(runs.items(), key=lambda item: item[1].probe):
         shared = dict(group)
-        stem = weights[spec.stem.weights.name] if spec.stem.weights else None
         depth = max(max(run.layers) for run in shared.values())
-        loaded = load_probe(spec, stem, weights[spec.stack.name], depth, torch.device("cpu"))
+        loaded = load_probe(spec, weights, depth, torch.device("cpu"))
         # Packed weights, as in a descent: the threads of plain products spin where they outnumber the cores.
         probe = loaded.in_precision(torch.float32, keep=False)
         files = [read_run(path, run) for path, run in shared.items()]

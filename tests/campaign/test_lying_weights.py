@@ -117,7 +117,9 @@ def load(tiny_files, tmp_path):
     files, _ = tiny_files
     spec = tiny.probe_of(tiny.VIT, replace(tiny.GPT2, bos=1), first_token="bos")
     path = tmp_path / "model.safetensors"
-    return lambda stem=files["tiny_vit"]: load_probe(spec, stem, path, 3, torch.device("cpu"))
+    return lambda stem=files["tiny_vit"]: load_probe(
+        spec, {"tiny_vit": stem, "tiny_gpt2": path}, 3, torch.device("cpu")
+    )
 
 
 def configured(path: Path) -> None:

@@ -33,7 +33,7 @@ from lmrep.descent.plan import make_plan
 from lmrep.descent.priors import start_noise
 from lmrep.files import ArrayFile, write_arrays
 from lmrep.inputs.images import load_target
-from lmrep.inputs.places import weights_place
+from lmrep.inputs.places import places_of
 from lmrep.metrics.measures import resized
 from lmrep.metrics.tables import TABLES
 from lmrep.metrics.tsv import read_table
@@ -268,7 +268,7 @@ def test_the_pages_of_the_article_are_small(folder, hub, monkeypatch, capsys):
     fits = {name: image.fit for name, image in study.images.items()}
     Path("results/article/runs").mkdir()
     for run in (study.runs[name] for name in study.runs_of("evidence")):
-        files = {weights.name: weights_place(weights) for weights in run.weight_files}
+        files = places_of(run)
         made = make_up(run, files, photographs, fits)
         write_arrays(Path(f"results/article/runs/{run.name}.safetensors"), made.arrays, made.facts)
     begun = time.monotonic()

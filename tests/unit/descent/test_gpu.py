@@ -57,7 +57,7 @@ def as_in_a_build(monkeypatch):
 def probe(tiny_files):
     files, _ = tiny_files
     spec = tiny.tiny_run("neuron", (0,)).probe
-    return load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 3, GPU)
+    return load_probe(spec, files, 3, GPU)
 
 
 @pytest.fixture
@@ -242,7 +242,7 @@ def test_blocks_of_transformers_give_the_cpus_numbers_in_a_graph(tmp_path, tiny_
     files, _ = tiny_files
     write_model(tmp_path, name)
     weights = Weights(name, "transformers", width=tiny.VIT.width, depth=3, causal=name not in ENCODERS)
-    probes = [load_probe(tiny.probe_of(tiny.VIT, weights), files["tiny_vit"], tmp_path, 3, at) for at in (GPU, CPU)]
+    probes = [load_probe(tiny.probe_of(tiny.VIT, weights), files | {name: tmp_path}, 3, at) for at in (GPU, CPU)]
     images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(5))
     for one, other in zip(probes[0](images.to(GPU), (1, 2, 3)), probes[1](images, (1, 2, 3)), strict=True):
         torch.testing.assert_close(one.cpu(), other, rtol=1e-3, atol=1e-3)

@@ -107,7 +107,7 @@ def test_a_vit_stem_without_a_file_is_refused():
 def test_settings_of_a_probe_work_with_a_basis(tiny_files, name, first):
     files, models = tiny_files
     settings = {"first_token": first, "centre": True, "scale": 2}
-    probe = load_probe(tiny.probe_of(basis(name), WORDS, **settings), None, files["tiny_gpt2"], 3, CPU)
+    probe = load_probe(tiny.probe_of(basis(name), WORDS, **settings), files, 3, CPU)
     noise = torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(9))
     tokens = probe.tokens(noise)
     words, begin = models["tiny_gpt2"].wte.weight, probe.spec.stem.first_patch
@@ -122,7 +122,7 @@ def test_settings_of_a_probe_work_with_a_basis(tiny_files, name, first):
 
 def test_a_trace_has_the_basis_functions_as_kernels(tiny_files):
     files, _ = tiny_files
-    probe = load_probe(tiny.probe_of(basis(), WORDS, first_token="bos"), None, files["tiny_gpt2"], 2, CPU)
+    probe = load_probe(tiny.probe_of(basis(), WORDS, first_token="bos"), files, 2, CPU)
     arrays, facts = trace(probe, [1, 2], images(1)[0].numpy())
     np.testing.assert_array_equal(arrays["kernels"], dct_kernels(4, 48).float().numpy())
     assert (facts["first_token"], facts["basis"], facts["grid"]) == ("bos", True, 4)

@@ -23,7 +23,7 @@ def images(count=3, size=16):
 
 def vit_probe(files, **choices):
     spec = tiny.probe_of(tiny.VIT, tiny.VIT, "vit", **choices)
-    return load_probe(spec, files["tiny_vit"], files["tiny_vit"], 3, CPU)
+    return load_probe(spec, files, 3, CPU)
 
 
 def test_gpt2_outputs_are_the_hidden_states_of_transformers_own_model(tiny_files, gpt2_probe):
@@ -98,7 +98,7 @@ def test_gpt2_cannot_look_ahead_and_a_vit_can(tiny_files, gpt2_probe):
 
 def test_a_conversion_that_keeps_nothing_frees_each_block_and_changes_no_output(tiny_files, gpt2_probe):
     files, _ = tiny_files
-    once = load_probe(gpt2_probe.spec, files["tiny_vit"], files["tiny_gpt2"], 3, CPU)
+    once = load_probe(gpt2_probe.spec, files, 3, CPU)
     weights = [weakref.ref(block.fc1.weight) for block in once.blocks]
     quick = once.in_precision(torch.float32, keep=False)
     assert [weight() for weight in weights] == [None] * 3
@@ -108,7 +108,7 @@ def test_a_conversion_that_keeps_nothing_frees_each_block_and_changes_no_output(
 def test_without_its_mask_gpt2_looks_ahead_with_the_same_weights(tiny_files, gpt2_probe):
     files, _ = tiny_files
     spec = tiny.probe_of(tiny.VIT, tiny.GPT2, causal="never")
-    bare = load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 3, CPU)
+    bare = load_probe(spec, files, 3, CPU)
     assert spec.stack.causal and not spec.masked
     for ours, theirs in zip(bare.blocks.parameters(), gpt2_probe.blocks.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -129,7 +129,7 @@ def test_layer_0_is_what_enters_the_first_block(gpt2_probe):
 
 def regime(files, **settings):
     spec = tiny.probe_of(tiny.VIT, replace(tiny.GPT2, bos=4), **settings)
-    return load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 3, CPU)
+    return load_probe(spec, files, 3, CPU)
 
 
 def test_the_first_token_is_the_stems_the_models_or_none(tiny_files):
@@ -176,13 +176,13 @@ def test_more_tokens_than_positions_are_refused(tiny_files, tmp_path):
     files, _ = tiny_files
     spec = tiny.probe_of({"basis": "dct", "patch": 4, "size": 36}, tiny.GPT2, stack_position=True)
     with pytest.raises(InputError, match=r"weights.tiny_gpt2: has 64 positions, but 'tiny' has 81 tokens"):
-        load_probe(spec, None, files["tiny_gpt2"], 1, CPU)
+        load_probe(spec, files, 1, CPU)
 
 
 def test_fresh_blocks_may_have_the_embeddings_of_the_trained_model(tiny_files):
     files, models = tiny_files
     spec = tiny.probe_of(tiny.VIT, replace(tiny.GPT2, bos=4), first_token="bos")
-    fresh = load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 3, CPU, trained=False)
+    fresh = load_probe(spec, files, 3, CPU, trained=False)
     assert torch.equal(fresh.tokens(images())[0, 0], models["tiny_gpt2"].wte.weight[4])
     run = tiny.tiny_run("match", ("a",), spec, weights="untrained")
     assert [weights.name for weights in run.weight_files] == ["tiny_gpt2", "tiny_vit"]
@@ -192,7 +192,7 @@ def test_a_bos_that_the_file_has_not_is_refused(tiny_files):
     files, _ = tiny_files
     spec = tiny.probe_of(tiny.VIT, replace(tiny.GPT2, bos=11), first_token="bos")
     with pytest.raises(InputError, match=r"weights.tiny_gpt2.bos: its model has tokens 0 to 10, not 11"):
-        load_probe(spec, files["tiny_vit"], files["tiny_gpt2"], 1, CPU)
+        load_probe(spec, files, 1, CPU)
 
 
 def test_only_the_blocks_asked_for_are_loaded(tiny_files):
@@ -207,12 +207,18 @@ def test_a_checkpoint_of_the_causal_language_model_is_read_too(tiny_files, tmp_p
         assert torch.equal(ours, theirs)
 
 
+def test_a_trained_stack_without_its_file_is_no_fresh_one(tiny_files):
+    files, _ = tiny_files
+    with pytest.raises(KeyError, match="tiny_gpt2"):
+        load_probe(tiny.probe_of(tiny.VIT, tiny.GPT2), {"tiny_vit": files["tiny_vit"]}, 3, CPU)
+
+
 def test_untrained_blocks_come_from_their_seed_alone(tiny_files):
     files, _ = tiny_files
     spec = tiny.probe_of(tiny.VIT, tiny.GPT2)
 
     def outputs(seed, depth=3):
-        return load_probe(spec, files["tiny_vit"], None, depth, CPU, seed)(images(), [2])[0]
+        return load_probe(spec, {"tiny_vit": files["tiny_vit"]}, depth, CPU, seed, trained=False)(images(), [2])[0]
 
     before = torch.random.get_rng_state()
     assert torch.equal(outputs(1), outputs(1, depth=2))
