@@ -54,7 +54,10 @@ rule compare_candidates:
             {run.name: [study.images[name].skimage for name in run.panels] for run in CANDIDATE_RUNS[wildcards.model]}
         ),
         code=lambda wildcards: code_digest(
-            "lmrep.workflow.candidates", *candidate_kinds(wildcards), script="scripts/compare_candidates.py"
+            "lmrep.workflow.candidates",
+            "lmrep.descent.plan",
+            *candidate_kinds(wildcards),
+            script="scripts/compare_candidates.py",
         ),
     message:
         "Comparing the images of {wildcards.model} with other pictures"

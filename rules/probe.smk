@@ -51,6 +51,7 @@ rule trace_probe:
         code=lambda wildcards: code_digest(
             "lmrep.probe.trace",
             "lmrep.inputs.images",
+            "lmrep.descent.plan",
             kinds.module_of(kinds.STEMS[traced_run(wildcards).probe.stem.kind].function),
             kinds.module_of(kinds.FAMILIES[traced_run(wildcards).probe.stack.family].function),
             script="scripts/trace_probe.py",

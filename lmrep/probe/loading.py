@@ -117,12 +117,12 @@ def embeddings(weights: Weights, path: Path, name: str) -> Tensor:
 def load_stack(spec: Probe, path: Path | None, trained: bool, depth: int, seed: int) -> Stack:
     """The first `depth` blocks of a family of our own, from the file `path` or, not `trained`, fresh from `seed`.
 
-    Raises InputError if the file is not what the config says.
+    Raises InputError if the file is not what the config says, and ValueError without a file where one is read.
     """
     weights, layout = spec.stack, LAYOUTS[spec.stack.family]
-    if trained:
-        if path is None:
-            raise ValueError("expected the weight file of a trained stack")
+    if path is None and (trained or spec.reads_embeddings):
+        raise ValueError(f"expected the weight file of '{weights.name}', for its blocks or its embeddings")
+    if trained and path:
         blocks = trained_blocks(weights, path, depth, spec.masked)
     else:
         blocks = fresh_blocks(weights, seed, depth, spec.masked)

@@ -144,6 +144,7 @@ def load_probe(
     """
     stem = files[spec.stem.weights.name] if spec.stem.weights else None
     made: Stem = load(STEMS[spec.stem.kind].function)(spec.stem, stem)
-    stack = files[spec.stack.name] if trained else files.get(spec.stack.name)
+    needed = trained or spec.reads_embeddings
+    stack = files[spec.stack.name] if needed else files.get(spec.stack.name)
     found: Stack = load(FAMILIES[spec.stack.family].function)(spec, stack, trained, depth, seed)
     return Probe(spec, made, found.blocks, **added(spec, made, found)).to(device)

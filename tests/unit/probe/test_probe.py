@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from lmrep.errors import InputError
 from lmrep.probe.families import LAYOUTS
-from lmrep.probe.loading import fresh_blocks, trained_blocks
+from lmrep.probe.loading import fresh_blocks, load_stack, trained_blocks
 from lmrep.probe.probe import load_probe
 
 pytestmark = pytest.mark.models
@@ -207,10 +207,15 @@ def test_a_checkpoint_of_the_causal_language_model_is_read_too(tiny_files, tmp_p
         assert torch.equal(ours, theirs)
 
 
-def test_a_trained_stack_without_its_file_is_no_fresh_one(tiny_files):
+def test_a_stack_without_the_file_that_it_reads_is_no_fresh_one(tiny_files):
     files, _ = tiny_files
-    with pytest.raises(KeyError, match="tiny_gpt2"):
-        load_probe(tiny.probe_of(tiny.VIT, tiny.GPT2), {"tiny_vit": files["tiny_vit"]}, 3, CPU)
+    stem, plain = {"tiny_vit": files["tiny_vit"]}, tiny.probe_of(tiny.VIT, tiny.GPT2)
+    scaled = tiny.probe_of(tiny.VIT, tiny.GPT2, scale="embeddings")
+    for spec, trained in ((plain, True), (scaled, True), (scaled, False)):
+        with pytest.raises(KeyError, match="tiny_gpt2"):
+            load_probe(spec, stem, 3, CPU, trained=trained)
+        with pytest.raises(ValueError, match="expected the weight file of 'tiny_gpt2'"):
+            load_stack(spec, None, trained, 3, 0)
 
 
 def test_untrained_blocks_come_from_their_seed_alone(tiny_files):
