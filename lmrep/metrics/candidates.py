@@ -7,7 +7,7 @@ from pathlib import Path
 from lmrep.files import ArrayFile
 from lmrep.metrics.measures import ssim_of_pairs
 from lmrep.metrics.reading import made_again
-from lmrep.metrics.tables import panel_seeds, panels_of
+from lmrep.metrics.tables import panel_keys, panel_seeds
 from lmrep.metrics.tsv import Key, Row, Table, check_rows, read_table
 from lmrep.study.config import Study
 from lmrep.study.kinds import FAMILIES
@@ -45,7 +45,7 @@ def candidate_rows(run: ArrayFile) -> Iterator[Row]:
 
 
 def candidate_keys(run: Run) -> Iterator[Key]:
-    for panel, *place in product(panels_of(run), run.layers, range(COUNT)):
+    for panel, *place in product(panel_keys(run), run.layers, range(COUNT)):
         yield run.name, *panel, *place
 
 

@@ -118,13 +118,13 @@ def panel_seeds(run: ArrayFile) -> list[int]:
     return list(seeds.get("panels") or [seeds["run"]] * len(run.facts["panels"]))
 
 
-def panels_of(run: Run) -> list[tuple[str, int]]:
-    """Each panel of a run, as its name and the seed of its start."""
+def panel_keys(run: Run) -> list[tuple[str, int]]:
+    """What tells the panels of a run apart: the name of each, and the seed of its start."""
     return list(zip(map(str, run.panels), run.start_seeds, strict=True))
 
 
 def accuracy_keys(run: Run) -> Iterable[Key]:
-    return ((*panel, layer) for panel, layer in product(panels_of(run) if run.matches else [], run.layers))
+    return ((*panel, layer) for panel, layer in product(panel_keys(run) if run.matches else [], run.layers))
 
 
 def patch_row_keys(run: Run) -> Iterable[Key]:
@@ -132,7 +132,7 @@ def patch_row_keys(run: Run) -> Iterable[Key]:
 
 
 def patches_keys(run: Run) -> Iterable[Key]:
-    return ((*panel, *place) for panel, *place in product(panels_of(run), run.layers, range(run.probe.stem.patches)))
+    return ((*panel, *place) for panel, *place in product(panel_keys(run), run.layers, range(run.probe.stem.patches)))
 
 
 def order_keys(run: Run) -> Iterable[Key]:

@@ -36,7 +36,7 @@ def starts(run: ArrayFile) -> Iterator[Row]:
 
 
 def starts_keys(run: Run) -> Iterable[Key]:
-    return ((*panel, layer) for panel, layer in product(panels_of(run), run.layers))
+    return ((*panel, layer) for panel, layer in product(panel_keys(run), run.layers))
 
 
 TABLES["starts"] = Table(
