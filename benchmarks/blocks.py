@@ -8,22 +8,20 @@ first one in turn. A ratio is the median of the rounds' ratios, with its quartil
 """
 
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from speed import BFLOAT16, FLOAT32, machine
+from common import machine, name_of, pick_precisions
 from transformers import LlamaConfig
 
 from lmrep.descent.allocator import keep_freed_memory
-from lmrep.descent.plan import has_bfloat16, pick_device, settle
+from lmrep.descent.plan import pick_device, settle
 from lmrep.probe.block import Block
+from lmrep.probe.library_block import LibraryBlock
 from lmrep.probe.transformers_stack import load_stack
 from lmrep.study.cost import block_flops
 from lmrep.study.spec import Probe, Stem, Weights
@@ -38,7 +36,7 @@ def library_flops() -> float:
     return block_flops(WIDTH, TOKENS) + 2 * 2 * TOKENS * (weights - 12 * WIDTH**2)
 
 
-def library_block() -> torch.nn.Module:
+def library_block() -> LibraryBlock:
     """A fresh block of SmolLM2's shape, as a study loads it."""
     weights = Weights("smollm2", "transformers", width=WIDTH, depth=1, causal=True)
     stem = Stem("basis", 144, 12, WIDTH, None, {"basis": "dct"}, first_token="none")
@@ -47,7 +45,8 @@ def library_block() -> torch.nn.Module:
             hidden_size=WIDTH, num_hidden_layers=1, num_attention_heads=HEADS, num_key_value_heads=KEY_HEADS,
             intermediate_size=HIDDEN, vocab_size=1, rope_theta=1e5, bos_token_id=0, eos_token_id=0,
         ).save_pretrained(folder)  # fmt: skip
-        return load_stack(Probe("p", "P", stem, weights), Path(folder), trained=False, depth=1, seed=0).blocks[0]
+        stack = load_stack(Probe("p", "P", stem, weights), Path(folder), trained=False, depth=1, seed=0)
+        return cast(LibraryBlock, stack.blocks[0])
 
 
 def step(block: torch.nn.Module, device: torch.device) -> Callable[[], None]:
@@ -83,7 +82,7 @@ def main() -> None:
     for cores in sorted({1, most}):
         settle(cores)
         keep_freed_memory()
-        for precision in [FLOAT32] + [BFLOAT16] * has_bfloat16(device):
+        for precision in pick_precisions(None, device):
             own = Block(WIDTH, HEADS, True, "tanh", 1e-5).eval().requires_grad_(False).to(device)
             steps = {
                 "own": step(own.in_precision(precision), device),
@@ -101,8 +100,8 @@ def main() -> None:
             ]
             low, middle, high = statistics.quantiles(ratios, n=4)
             cells = [f"{1e3 * statistics.median(times[name]):.2f}" for name in ("own", "library")]
-            name = str(precision).removeprefix("torch.")
-            print(f"| {cores} | {name} | {' | '.join(cells)} | {middle:.2f} ({low:.2f} to {high:.2f}) |", flush=True)
+            cells.append(f"{middle:.2f} ({low:.2f} to {high:.2f})")
+            print(f"| {cores} | {name_of(precision)} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

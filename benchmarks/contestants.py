@@ -1,15 +1,13 @@
 """The loops that benchmarks/speed.py times: the author's, lucent's and ours. Each call is one step on some images."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lmrep.descent import objectives
 from lmrep.descent.descend import descend
@@ -22,13 +20,15 @@ RATE = 1e-3
 
 def write_stem(run: Run, folder: str) -> dict[str, Path]:
     """Writes a stem with random numbers to a weight file; returns its path by its name, as `load_probe` takes it."""
-    stem, path = run.probe.stem, Path(folder) / f"{run.probe.stem.weights.name}.safetensors"
+    stem, weights = run.probe.stem, run.probe.stem.weights
+    assert weights is not None, f"{run.name}: expected the stem of a ViT"
+    path = Path(folder) / f"{weights.name}.safetensors"
     shapes = {
         "patch_embed.proj.weight": (stem.width, 3, stem.patch, stem.patch), "patch_embed.proj.bias": (stem.width,),
         "cls_token": (1, 1, stem.width), "pos_embed": (1, stem.patches + 1, stem.width),
     }  # fmt: skip
     save_file({name: torch.randn(shape) * 0.02 for name, shape in shapes.items()}, path)
-    return {run.probe.stem.weights.name: path}
+    return {weights.name: path}
 
 
 def library_blocks(weights: Weights) -> nn.ModuleList:
@@ -36,15 +36,15 @@ def library_blocks(weights: Weights) -> nn.ModuleList:
     if weights.family == "gpt2":
         from transformers import GPT2Config, GPT2Model
 
-        return GPT2Model(
-            GPT2Config(
-                n_embd=weights.width, n_layer=weights.depth, n_head=weights.heads, vocab_size=1, n_positions=1,
-                bos_token_id=None, eos_token_id=None,
-            )
-        ).eval().h  # fmt: skip
+        config = GPT2Config(
+            n_embd=weights.width, n_layer=weights.depth, n_head=weights.heads, vocab_size=1, n_positions=1,
+            bos_token_id=None, eos_token_id=None,
+        )  # fmt: skip
+        return cast(nn.ModuleList, GPT2Model(config).eval().h)
     from timm.models.vision_transformer import VisionTransformer
 
-    return VisionTransformer(embed_dim=weights.width, depth=weights.depth, num_heads=weights.heads).eval().blocks
+    vit = VisionTransformer(embed_dim=weights.width, depth=weights.depth, num_heads=weights.heads)
+    return cast(nn.ModuleList, vit.eval().blocks)
 
 
 def authors_step(weights: Weights, layers: Sequence[int], device: torch.device) -> Callable[[], int]:
@@ -71,7 +71,7 @@ def authors_step(weights: Weights, layers: Sequence[int], device: torch.device) 
         for layer in layers:
             image = images[layer].requires_grad_()
             (output(image, layer) - targets[layer]).abs().sum().backward()
-            images[layer] = (image - RATE * image.grad).detach()
+            images[layer] = (image - RATE * cast(Tensor, image.grad)).detach()
             for module in (blocks, stem):
                 module.zero_grad()
             first.grad = None
@@ -112,7 +112,7 @@ def lucents_step(weights: Weights, layer: int, count: int, device: torch.device)
 
 def our_step(probe: Probe, layers: Sequence[int], panels: int, steps: int = 1) -> Callable[[], int]:
     """`steps` steps of `descend` with the L1 objective, on `panels` images of each layer in one pass."""
-    device, size = probe.stem.kernels.device, probe.spec.stem.size
+    device, size = cast(Tensor, probe.stem.kernels).device, probe.spec.stem.size
     images = torch.rand(len(layers), panels, 3, size, size, device=device)
     with torch.no_grad():
         outputs = probe(torch.rand(panels, 3, size, size, device=device), layers)
@@ -158,10 +158,9 @@ def bare_products(
             once()
         launch = graph.replay
 
-    def products() -> float:
+    def products(kept: object = pairs) -> float:  # a graph reads their memory, and does not keep it
         for _ in range(times):
             launch()
         return times * operations
 
-    products.pairs = pairs  # a graph reads their memory, and does not keep it
     return products

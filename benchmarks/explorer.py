@@ -8,22 +8,18 @@ has as much detail per pixel. Blocks, panels and seeds are the article's. benchm
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import yaml
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from common import ROOT
 
 from lmrep.figures.explorer.page import Read, explorer_page
 from lmrep.figures.explorer.series import picture_look
 from lmrep.files import ArrayFile, read_arrays
 from lmrep.study.config import Study, make_study
 from lmrep.study.spec import Run
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def alike(run: Run) -> tuple[str, bool, bool]:

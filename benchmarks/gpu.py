@@ -26,19 +26,19 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from speed import machine
+from common import ROOT, machine, random_targets, shorten
 
 from lmrep.descent.checkpoint import Checkpoint
 from lmrep.descent.experiment import Arrays, conditions, describe, perform, state_arrays
 from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
 from lmrep.inputs.places import places_of
 from lmrep.metrics.measures import ssim
+from lmrep.progress import Report, say_nothing
 from lmrep.study.config import make_study
 from lmrep.study.cost import run_flops
 from lmrep.study.kinds import OPTIMISERS
 from lmrep.study.spec import Run
 
-ROOT = Path(__file__).resolve().parents[1]
 SMALL = ("gpt2_neurons_jittered", "vit_base_inverted")
 FEW = 6  # steps of an octave with --small
 NUDGE = 1e-6
@@ -48,25 +48,20 @@ class Killed(Exception):
     pass
 
 
-def targets_of(run: Run) -> np.ndarray | None:
-    size = run.probe.stem.size
-    return np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32) if run.matches else None
-
-
 def do(
     run: Run,
     device: torch.device,
     checkpoint: Checkpoint | None = None,
-    report: Callable = lambda *_: None,
+    report: Report = say_nothing,
     clock: Callable[[], float] = time.monotonic,
-):
-    return perform(run, places_of(run), targets_of(run), make_plan(run, device), report, checkpoint, clock)
+) -> Arrays:
+    return perform(run, places_of(run), random_targets(run), make_plan(run, device), report, checkpoint, clock)
 
 
 def killed_and_resumed(run: Run, device: torch.device) -> tuple[Arrays, float]:
     """The arrays of a run that is killed in the middle, and the step that it resumed from."""
     plan = make_plan(run, device)
-    context = conditions(describe(run, places_of(run), plan), plan, targets_of(run), "")
+    context = conditions(describe(run, places_of(run), plan), plan, random_targets(run), "")
 
     def kill(steps: float, _: float | None) -> None:
         if steps >= run.descent.steps / 2:
@@ -138,8 +133,7 @@ def main() -> None:
             break
         run = study.runs[name]
         if arguments.small:
-            octaves = tuple(replace(octave, steps=min(octave.steps, FEW)) for octave in run.descent.octaves)
-            run = replace(run, layers=run.layers[:2], descent=replace(run.descent, octaves=octaves))
+            run = replace(shorten(run, FEW), layers=run.layers[:2])
         exactly = replace(run, precision="float32")
         cpu = [do(each, torch.device("cpu")) for each in (exactly, nudged(exactly))]
         rounded = has_bfloat16(device) and not OPTIMISERS[run.descent.optimiser].exact

@@ -33,11 +33,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from common import ROOT, name_of, shorten
 from matplotlib import style
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.descend import input_gradient
@@ -53,9 +53,8 @@ from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.kinds import OPTIMISERS, load
 from lmrep.study.spec import Octave, Run
 
-ADAM = {"rate": (0.03, 0.03), "steps": 400}
+ADAM_RATE, ADAM_PASSES = 0.03, 400
 NAMES = {"gradient": "article's descent", "adam": "Adam", "lbfgs": "L-BFGS", "torch": "torch's L-BFGS"}
-HERE = Path(__file__).resolve().parent
 
 
 class Kept(NamedTuple):
@@ -95,18 +94,16 @@ def contestants(
     `precision`: of all runs; by default their own.
     """
     article, converged = study.runs[f"{probe}_match"], study.runs[f"{probe}_inverted"]
-    octave = Octave(article.probe.stem.size, **ADAM)
+    octave = Octave(article.probe.stem.size, ADAM_PASSES, (ADAM_RATE, ADAM_RATE))
     runs = {
         "gradient": article,
         "adam": replace(article, descent=replace(article.descent, optimiser="adam", octaves=(octave,))),
         "lbfgs": converged,
     }
     for name, run in runs.items():
-        octaves = tuple(replace(octave, steps=min(octave.steps, passes)) for octave in run.descent.octaves)
         layers = tuple(layer for layer in run.layers if not blocks or layer in blocks)
-        descent = replace(run.descent, octaves=octaves)
-        panels = {"panels": (image,), "panel_seeds": (), "precision": precision or run.precision}
-        runs[name] = replace(run, layers=layers, descent=descent, **panels)
+        short = replace(shorten(run, passes), layers=layers, panels=(image,), panel_seeds=())
+        runs[name] = replace(short, precision=precision or run.precision)
     return runs
 
 
@@ -211,7 +208,7 @@ def report(label: str, runs: dict[str, Run], curves: dict[str, dict[int, Curve]]
     """Prints the tables of one probe. `start`: the SSIM of the start noise."""
     layers, torchs = runs["lbfgs"].layers, curves["torch"]
     others = [name for name in NAMES if name != "gradient"]
-    precisions = {name: str(make_plan(run, torch.device("cpu")).precision)[6:] for name, run in runs.items()}
+    precisions = {name: name_of(make_plan(run, torch.device("cpu")).precision) for name, run in runs.items()}
     print(f"## {label}\n")
     print(f"Until the SSIM at which the article's descent ends. The start noise has {start:.3f}.\n")
     head = ["block", "SSIM", "article's descent, passes", "s"]
@@ -237,10 +234,10 @@ def report(label: str, runs: dict[str, Run], curves: dict[str, dict[int, Curve]]
     head += ["ratio, L-BFGS", "ratio, torch's L-BFGS", "last quarter, L-BFGS"]
     rows = []
     for layer in layers:
-        ours, end = curves["lbfgs"][layer], {name: curves[name].get(layer) for name in NAMES}
-        row = [f"{end[name].ssim[-1]:.3f}" if end[name] else "-" for name in NAMES]
+        ours, ends = curves["lbfgs"][layer], {name: curves[name][layer] for name in NAMES if layer in curves[name]}
+        row = [f"{ends[name].ssim[-1]:.3f}" if name in ends else "-" for name in NAMES]
         row += [f"{torchs[layer].ssim[-1] - ours.ssim[-1]:+.3f}" if layer in torchs else "-"]
-        row += [f"{end[name].ratio:.4f}" if end[name] else "-" for name in ("gradient", "lbfgs", "torch")]
+        row += [f"{ends[name].ratio:.4f}" if name in ends else "-" for name in ("gradient", "lbfgs", "torch")]
         rows.append([str(layer), *row, f"{ours.moved:+.3f}"])
     print(table(head, rows))
     costs = []
@@ -256,7 +253,7 @@ def draw(curves: dict[str, dict[str, dict[int, Curve]]], image: str, path: Path)
     page = Shown(f"SSIM of {image} against passes, by probe, block and optimiser", {}, {})
     height, left, gap = 3.15, 0.42, 0.28
     colours = dict(zip(NAMES, ["#D55E00", "#009E73", "#0072B2", "#000000"], strict=True))  # Okabe and Ito's
-    dashes = ["-", (0, (4, 1.5)), (0, (1, 1.2))]
+    dashes: list[LineStyleType] = ["-", (0, (4, 1.5)), (0, (1, 1.2))]
     with style.context(["default", str(STYLE)]):
         figure, _ = make_canvas(height, page)
         top, bottom = title_height(page) + 0.2, 0.85
@@ -288,15 +285,15 @@ def draw(curves: dict[str, dict[str, dict[int, Curve]]], image: str, path: Path)
                             va="center", size=6.5, color=colours[name],
                         )  # fmt: skip
         lines = [Line2D([], [], color=colours[name], label=NAMES[name]) for name in NAMES]
-        blocks = zip(("first block", "middle block", "last block"), dashes, strict=True)
-        lines += [Line2D([], [], color=GREY, linestyle=dash, lw=0.9, label=block) for block, dash in blocks]
+        for block, dash in zip(("first block", "middle block", "last block"), dashes, strict=True):
+            lines.append(Line2D([], [], color=GREY, linestyle=dash, lw=0.9, label=block))
         figure.legend(handles=lines, loc="lower center", ncols=len(lines), handlelength=2.2, columnspacing=1.2)
         save_figure(figure, path)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=HERE.parent / "miniature.yaml")
+    parser.add_argument("--config", type=Path, default=ROOT / "miniature.yaml")
     parser.add_argument("--probes", nargs="+", default=["gpt2", "vit_base", "vit_large"])
     parser.add_argument("--image", default="chelsea", help="of both runs of a probe")
     parser.add_argument("--blocks", type=int, nargs="+", default=[], help="default: all")
@@ -304,7 +301,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=10**9, help="of each contestant, at most; for a short run")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of all contestants; default: a build's")
     parser.add_argument("--every", type=int, default=5, help="passes between two measurements of SSIM")
-    parser.add_argument("--figure", type=Path, default=HERE / "inversion.png")
+    parser.add_argument("--figure", type=Path, default=ROOT / "benchmarks/inversion.png")
     options = parser.parse_args()
     settle(1)
     keep_freed_memory()

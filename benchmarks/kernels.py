@@ -13,19 +13,20 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import cast
 from unittest.mock import patch
 
 import torch
 import yaml
+from common import ROOT, Times, machine, name_of, pick_precisions
 from contestants import our_step, write_stem
-from speed import BFLOAT16, FLOAT32, ROOT, Times, machine
 from torch import nn
 
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.graph import GraphedStep
-from lmrep.descent.plan import has_bfloat16, pick_device, settle
+from lmrep.descent.plan import pick_device, settle
 from lmrep.probe import block
 from lmrep.probe.packed import packs
 from lmrep.probe.probe import Probe, load_probe
@@ -58,9 +59,9 @@ def not_deterministic(make: Callable[[], Callable[[], int]]) -> Callable[[], int
     return patched
 
 
-def compiled_step(probe: Probe, *shape) -> Callable[[], int]:
-    blocks = nn.ModuleList(torch.compile(block) for block in probe.blocks)
-    return our_step(Probe(probe.spec, probe.stem, blocks), *shape)
+def compiled_step(probe: Probe, layers: Sequence[int], panels: int, steps: int) -> Callable[[], int]:
+    blocks = nn.ModuleList(cast(nn.Module, torch.compile(block)) for block in probe.blocks)
+    return our_step(Probe(probe.spec, probe.stem, blocks), layers, panels, steps)
 
 
 def main() -> None:
@@ -74,9 +75,6 @@ def main() -> None:
     device = pick_device("auto")
     repeat, rounds = (30, 3) if device.type == "cuda" else (1, 7)
     shape = (arguments.block,), arguments.images, arguments.repeat or repeat
-    precisions = [FLOAT32] + [BFLOAT16] * has_bfloat16(device)
-    if arguments.precisions:
-        precisions = [getattr(torch, name) for name in arguments.precisions]
     settle(torch.get_num_threads())
     keep_freed_memory()
     print(f"{machine(device)}, torch {torch.__version__}, block {arguments.block}, {arguments.images} images.\n")
@@ -85,43 +83,41 @@ def main() -> None:
         run = make_study(yaml.safe_load((ROOT / config).read_text())).runs["gpt2_match"]
         with tempfile.TemporaryDirectory() as folder:
             whole = load_probe(run.probe, write_stem(run, folder), arguments.block, device, trained=False)
-        for precision in precisions:
+        for precision in pick_precisions(arguments.precisions, device):
             torch.compiler.reset()  # past a number of compiled forms, torch runs a block uncompiled and does not say so
             probe = whole.in_precision(precision)
             # torch.compile has no backward pass through packed weights.
             with patch.object(block, "packed", lambda linear: linear):
                 plain = whole.in_precision(precision)
             ours = partial(our_step, probe, *shape)
-            variants = {
+            makes: dict[str, Callable[[], Callable[[], int]]] = {
                 "ours": ours,
                 "torch.compile": partial(compiled_step, plain, *shape),
             }
             if device.type == "cuda":
-                variants["without a CUDA graph"] = partial(changed, ours, GraphedStep, "capture", lambda *_: None)
-                variants["torch.compile, not deterministic"] = partial(
+                makes["without a CUDA graph"] = partial(changed, ours, GraphedStep, "capture", lambda *_: None)
+                makes["torch.compile, not deterministic"] = partial(
                     not_deterministic, partial(compiled_step, plain, *shape)
                 )
-                variants["ours, not deterministic"] = partial(not_deterministic, ours)
+                makes["ours, not deterministic"] = partial(not_deterministic, ours)
             fused = block.fuses_attention(device, precision)
             other = partial(lambda answer, *_: answer, not fused)
             name = "attention by products" if fused else "torch's fused attention"
-            variants[name] = partial(changed, ours, block, "fuses_attention", other)
-            if packs(whole.blocks[0].qkv):
-                variants["weights laid out in every call"] = partial(our_step, plain, *shape)
-            started = {}
-            for name, make in variants.items():
+            makes[name] = partial(changed, ours, block, "fuses_attention", other)
+            if packs(cast(nn.Linear, whole.blocks[0].qkv)):
+                makes["weights laid out in every call"] = partial(our_step, plain, *shape)
+            variants, started = {}, {}
+            for name, make in makes.items():
                 start = time.perf_counter()
                 variants[name] = make()
                 variants[name]()
                 started[name] = time.perf_counter() - start
             times = Times(device)
-            times.run({(name,): variant for name, variant in variants.items()}, rounds)
+            times.run(variants, rounds)
             for name in variants:
-                ratio = times.ratio((name,), ("ours",))
-                cells = [f"{1e3 * times.median((name,)):.3g}", f"{ratio:.2f}", f"{started[name]:.1f}"]
-                print(
-                    f"| {config} | {str(precision).removeprefix('torch.')} | {name} | {' | '.join(cells)} |", flush=True
-                )
+                ratio = times.ratio(name, "ours")
+                cells = [f"{1e3 * times.median(name):.3g}", f"{ratio:.2f}", f"{started[name]:.1f}"]
+                print(f"| {config} | {name_of(precision)} | {name} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ from functools import partial
 from unittest.mock import patch
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from common import shorten
 from contestants import write_stem
 
 from lmrep.descent import experiment
@@ -33,14 +35,15 @@ from lmrep.study.spec import Run
 NUDGE, LIMIT = 1e-5, 0.01
 
 
-def nudged_noise(start: tuple, size: int, seed: int, name: str) -> torch.Tensor:
+def nudged_noise(start: tuple[str, float, float], size: int, seed: int, name: str) -> torch.Tensor:
     return start_noise(start, size, seed, name) + normal((3, size, size), 0.0, NUDGE, generator(seed, "nudge", name))
 
 
-def shipped_photograph(size: int) -> np.ndarray:
+def shipped_photograph(size: int) -> npt.NDArray[np.float32]:
     from skimage import data, transform
 
-    return transform.resize(data.chelsea()[:, 75:375], (size, size)).transpose(2, 0, 1).astype(np.float32)
+    cat: npt.NDArray[np.float64] = transform.resize(data.chelsea()[:, 75:375], (size, size))
+    return cat.transpose(2, 0, 1).astype(np.float32)
 
 
 def make_images(
@@ -53,7 +56,7 @@ def make_images(
     if run.objective == "match" and fresh:
         targets = np.stack([shipped_photograph(size)] * len(run.panels))
     elif run.objective == "match":
-        targets = np.stack([load_pixels(study, image, size) for image in run.panels])
+        targets = np.stack([load_pixels(study, image, size) for image in run.panel_names])
     with tempfile.TemporaryDirectory() as folder:
         if fresh:
             torch.manual_seed(0)
@@ -90,10 +93,9 @@ def main() -> None:
     study = load_study(arguments.config)
     runs = []
     for name in arguments.runs or study.runs:
-        run, steps = study.runs[name], arguments.steps or 10**9
-        octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
+        run = shorten(study.runs[name], arguments.steps or 10**9)
         layers, panels = tuple(sorted(set(arguments.layers or run.layers))), run.panels[: arguments.panels]
-        runs.append(replace(run, layers=layers, panels=panels, descent=replace(run.descent, octaves=octaves)))
+        runs.append(replace(run, layers=layers, panels=panels))
     runs.sort(key=lambda run: -run_flops(run))
     print("| run | blocks | bfloat16 | float32, start moved by 1e-5 |\n|---|---|---|---|")
     with ProcessPoolExecutor(os.cpu_count()) as pool:

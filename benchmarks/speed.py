@@ -13,13 +13,9 @@ Prints Markdown.
 
 import argparse
 import datetime
-import gc
-import platform
-import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -27,31 +23,29 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 import yaml
+from common import ROOT, Times, machine, name_of, pick_precisions, random_targets, shorten
 from contestants import authors_step, bare_products, lucents_step, our_step, write_stem
 
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.experiment import perform
-from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
+from lmrep.descent.plan import make_plan, pick_device, settle
 from lmrep.probe.packed import packed
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.config import Study, make_study
 from lmrep.study.cost import block_flops, run_flops
 from lmrep.study.spec import Run
 
-ROOT = Path(__file__).resolve().parents[1]
 TABLES = ("speed", "cost", "memory", "article")
 BLOCKS = (1, 4, 12)
 STACKS = ("gpt2", "vit_base")
 MIX = (1, 4, 8, 12)  # the blocks of the article's feature pictures
 LUCENT = find_spec("lucent") is not None
-FLOAT32, BFLOAT16 = torch.float32, torch.bfloat16
 # The machine's own rate: as torch multiplies, and with weights laid out beforehand, like ours on a CPU.
 PRODUCTS = {"torch's products": lambda linear: linear, "packed products": packed}
-NAMES = {FLOAT32: "ours, float32", BFLOAT16: "ours, bfloat16"}
 
 
 def load_random(study: Study, name: str, device: torch.device) -> Probe:
@@ -61,42 +55,11 @@ def load_random(study: Study, name: str, device: torch.device) -> Probe:
         return load_probe(run.probe, write_stem(run, folder), max(MIX), device, trained=False)
 
 
-class Times:
-    """Seconds of each contestant in each round."""
-
-    def __init__(self, device: torch.device):
-        self.device, self.seconds = device, {}
-
-    def wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
-    def run(self, contestants: dict[tuple, Callable[[], float]], rounds: int) -> None:
-        """Times every contestant once per round, in seconds per unit of what it returns (image-steps, operations)."""
-        for step in contestants.values():  # the first call is slower and not counted
-            step()
-            gc.collect()
-        for number in range(rounds):
-            for name, step in contestants.items():
-                gc.collect()  # lucent leaves gigabytes in reference cycles
-                self.wait()
-                start = time.perf_counter()
-                done = step()
-                self.wait()
-                self.seconds.setdefault(name, []).append((time.perf_counter() - start) / done)
-            print(f"round {number + 1} of {rounds}", file=sys.stderr)
-
-    def median(self, name: tuple) -> float:
-        return statistics.median(self.seconds[name])
-
-    def ratio(self, slow: tuple, fast: tuple) -> float:
-        return statistics.median(a / b for a, b in zip(self.seconds[slow], self.seconds[fast], strict=True))
-
-
 def speed_table(
-    probes: dict[str, Probe], device: torch.device, images: int, rounds: int, precisions: list, repeat: int
+    probes: dict[str, Probe], device: torch.device, images: int, rounds: int, precisions: list[torch.dtype], repeat: int
 ) -> None:
-    times, contestants = Times(device), {}
+    times = Times(device)
+    contestants: dict[Hashable, Callable[[], float]] = {}
     for name, probe in probes.items():
         stack = probe.spec.stack
         ours = {precision: probe.in_precision(precision) for precision in precisions}
@@ -113,9 +76,9 @@ def speed_table(
             contestants[kind, precision] = bare_products(stack, images, precision, device, lay_out, repeat)
     times.run(contestants, rounds)
     print("\n## Milliseconds an image-step\n")
-    heads = ["author's loop", "lucent", *(NAMES[p] for p in precisions)]
-    heads += [f"{other} / {NAMES[p]}" for p in precisions for other in ("author", "lucent")]
-    heads += [f"share of {kind}, {str(p).removeprefix('torch.')}" for p in precisions for kind in PRODUCTS]
+    heads = ["author's loop", "lucent", *(f"ours, {name_of(p)}" for p in precisions)]
+    heads += [f"{other} / ours, {name_of(p)}" for p in precisions for other in ("author", "lucent")]
+    heads += [f"share of {kind}, {name_of(p)}" for p in precisions for kind in PRODUCTS]
     print(f"| stack | blocks | {' | '.join(heads)} |\n|---|---|{'---|' * len(heads)}")
     for name, probe in probes.items():
         for layers in (*((block,) for block in BLOCKS), MIX):
@@ -140,6 +103,7 @@ def speed_table(
 def cost_table(probe: Probe, device: torch.device, rounds: int, repeat: int) -> None:
     """Cost of more panels, steps and layers, relative to a cost that is linear in all three."""
     times = Times(device)
+    contestants: dict[tuple[str, int], Callable[[], float]]
     contestants = {("panels", panels): our_step(probe, MIX, panels, repeat) for panels in (4, 8, 16)}
     contestants |= {("steps", steps): our_step(probe, MIX, 4, steps * repeat) for steps in (2, 4)}
     contestants |= {("alone", layer): our_step(probe, (layer,), 4 * len(MIX), repeat) for layer in MIX}
@@ -164,7 +128,7 @@ def peak(device: torch.device) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e9
 
 
-def alone(function: Callable, *arguments):
+def alone(function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls a function in a process of its own, so that its peak memory is its own too."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
@@ -185,8 +149,8 @@ def peak_of_step(who: str, run: Run, images: int, device: torch.device) -> float
     return peak(device)
 
 
-def memory_table(run: Run, device: torch.device, images: int, precisions: list) -> None:
-    contestants = ["author", *["lucent"] * LUCENT, *(str(precision).removeprefix("torch.") for precision in precisions)]
+def memory_table(run: Run, device: torch.device, images: int, precisions: list[torch.dtype]) -> None:
+    contestants = ["author", *["lucent"] * LUCENT, *map(name_of, precisions)]
     print(f"\n## Peak memory of a step, {run.probe.label}, block {BLOCKS[-1]}: GB of the process, or of the GPU\n")
     print("| contestant | images | GB |\n|---|---|---|")
     for who in contestants:
@@ -196,28 +160,27 @@ def memory_table(run: Run, device: torch.device, images: int, precisions: list) 
         )
 
 
-def perform_article(run: Run, device: torch.device, steps: int) -> tuple:
+def perform_article(run: Run, device: torch.device, steps: int) -> tuple[float, float, int, int, str, float, float]:
     """What a row of `article_table` says of a run with fresh blocks, and at most `steps` steps of each octave."""
     settle(torch.get_num_threads())
-    octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
-    short = replace(run, weights="untrained", descent=replace(run.descent, octaves=octaves))
-    size = run.probe.stem.size
-    targets = np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32)
-    plan, marks = make_plan(short, device), []
+    short = replace(shorten(run, steps), weights="untrained")
+    plan = make_plan(short, device)
+    marks: list[tuple[float, float]] = []
+
+    def mark(done: float, loss: float | None) -> None:
+        if loss is not None:
+            marks.append((time.perf_counter(), done))
+
     with tempfile.TemporaryDirectory() as folder:
         files = write_stem(run, folder)
         start = time.perf_counter()
-        perform(
-            short, files, targets if run.objective == "match" else None, plan,
-            lambda done, loss: loss is not None and marks.append((time.perf_counter(), done)),
-        )  # fmt: skip
+        perform(short, files, random_targets(short), plan, mark)
         seconds = time.perf_counter() - start
     (begun, first), (end, last) = marks[0], marks[-1]  # before lie the weights, and after it the distances
     each = (end - begun) / (last - first) if last > first else 0.0
     whole = seconds + each * (run.descent.steps - short.descent.steps)
-    precision = str(plan.precision).removeprefix("torch.")
     rate = run_flops(run) / run.descent.steps / each / 1e9 if each else float("nan")
-    return seconds, whole, short.descent.steps, len(plan.groups), precision, peak(device), rate
+    return seconds, whole, short.descent.steps, len(plan.groups), name_of(plan.precision), peak(device), rate
 
 
 def article_table(study: Study, device: torch.device, steps: int) -> None:
@@ -238,14 +201,6 @@ def article_table(study: Study, device: torch.device, steps: int) -> None:
     print(f"\nAll runs, all steps, one after the other: {total:.0f} s.")
 
 
-def machine(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-    return f"{model}, {torch.get_num_threads()} threads"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
@@ -263,9 +218,7 @@ def main() -> None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["memory"] = arguments.memory if arguments.memory == "auto" else float(arguments.memory)
     study = make_study(config)
-    precisions = [FLOAT32] + [BFLOAT16] * has_bfloat16(device)
-    if arguments.precisions:
-        precisions = [getattr(torch, name) for name in arguments.precisions]
+    precisions = pick_precisions(arguments.precisions, device)
     repeat = arguments.repeat or (100 if device.type == "cuda" else 1)
     names = ("torch", "timm", "transformers")
     versions = ", ".join(f"{name} {version(name)}" for name in names)

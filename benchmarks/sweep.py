@@ -58,7 +58,7 @@ def measure(study: LoadedStudy, name: str, rate: float, steps: int, fall: float)
     torch.set_num_threads(1)
     run = with_rate(study.runs[name], rate, steps, fall)
     size = run.probe.stem.size
-    targets = np.stack([load_pixels(study, image, size) for image in run.panels]) if run.matches else None
+    targets = np.stack([load_pixels(study, image, size) for image in run.panel_names]) if run.matches else None
     files = {weights.name: weight_file(study, weights) for weights in run.weight_files}
     try:
         arrays = perform(run, files, targets, make_plan(run, torch.device("cpu")))

@@ -1,7 +1,6 @@
 """The house stands: imports go down the table of wings, and no room is too large."""
 
 import ast
-import importlib
 
 import pytest
 from conftest import ROOT
@@ -42,17 +41,6 @@ def imports(path) -> set[str]:
     return found
 
 
-def names_of(path) -> set[str]:
-    """What a module defines at its top."""
-    found = set()
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.add(node.name)
-        elif isinstance(node, ast.Assign):
-            found |= {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-    return found
-
-
 def wings(names) -> set[str]:
     return {name.split(".")[1] for name in names if name.startswith("lmrep.")}
 
@@ -71,20 +59,6 @@ def test_imports_go_down_the_table(path):
 @pytest.mark.parametrize("path", [p for p in MODULES if p.parts[1].removesuffix(".py") in WITHOUT_TORCH], ids=str)
 def test_these_wings_do_without_torch(path):
     assert not {name.partition(".")[0] for name in imports(path)} & {"torch", "torchvision", "timm", "transformers"}
-
-
-@pytest.mark.models
-@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda path: path.stem)
-def test_benchmarks_find_what_they_import(path):
-    for node in ast.walk(ast.parse(path.read_text())):
-        source = path.with_stem(node.module) if isinstance(node, ast.ImportFrom) and node.module else None
-        if source and source.exists():  # one of them imports another
-            assert {alias.name for alias in node.names} <= names_of(source)
-        elif source and node.module.partition(".")[0] == "lmrep":
-            module = importlib.import_module(node.module)
-            for alias in node.names:
-                if not hasattr(module, alias.name):
-                    importlib.import_module(f"{node.module}.{alias.name}")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=str)

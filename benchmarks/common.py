@@ -1,0 +1,89 @@
+"""What the benchmarks share: the machine and its precisions, runs cut short, the times of contestants in turn."""
+
+import gc
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lmrep.descent.plan import has_bfloat16
+from lmrep.study.spec import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def machine(device: torch.device) -> str:
+    """The name of a GPU, or that of this machine's processor and how many threads torch uses."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return f"{model}, {torch.get_num_threads()} threads"
+
+
+def pick_precisions(names: list[str] | None, device: torch.device) -> list[torch.dtype]:
+    """The precisions with these names; None: all of the device."""
+    if names is None:
+        names = ["float32", *["bfloat16"] * has_bfloat16(device)]
+    return [{"float32": torch.float32, "bfloat16": torch.bfloat16}[name] for name in names]
+
+
+def name_of(precision: torch.dtype) -> str:
+    """float32 or bfloat16."""
+    return str(precision).removeprefix("torch.")
+
+
+def shorten(run: Run, steps: int) -> Run:
+    """The run with at most so many steps of each octave."""
+    octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
+    return replace(run, descent=replace(run.descent, octaves=octaves))
+
+
+def random_targets(run: Run) -> npt.NDArray[np.float32] | None:
+    """Random photographs [panel, 3, size, size] for a run that matches some, so that no picture is fetched."""
+    size = run.probe.stem.size
+    return np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32) if run.matches else None
+
+
+class Times:
+    """Seconds of each contestant in each round, by its name."""
+
+    def __init__(self, device: torch.device):
+        self.device = device
+        self.seconds: dict[Hashable, list[float]] = {}
+
+    def wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def run(self, contestants: Mapping[Any, Callable[[], float]], rounds: int) -> None:
+        """Times every contestant once per round, in seconds per unit of what it returns (image-steps, operations)."""
+        for step in contestants.values():  # the first call is slower and not counted
+            step()
+            gc.collect()
+        for number in range(rounds):
+            for name, step in contestants.items():
+                gc.collect()  # lucent leaves gigabytes in reference cycles
+                self.wait()
+                start = time.perf_counter()
+                done = step()
+                self.wait()
+                self.seconds.setdefault(name, []).append((time.perf_counter() - start) / done)
+            print(f"round {number + 1} of {rounds}", file=sys.stderr)
+
+    def median(self, name: Hashable) -> float:
+        return statistics.median(self.seconds[name])
+
+    def ratio(self, slow: Hashable, fast: Hashable) -> float:
+        """The median of the rounds' ratios."""
+        return statistics.median(a / b for a, b in zip(self.seconds[slow], self.seconds[fast], strict=True))
