@@ -24,7 +24,8 @@ from lmrep.probe.block import Block
 from lmrep.probe.library_block import LibraryBlock
 from lmrep.probe.transformers_stack import load_stack
 from lmrep.study.cost import block_flops
-from lmrep.study.spec import Probe, Stem, Weights
+from lmrep.study.sources import Weights
+from lmrep.study.spec import Probe, Stem
 
 WIDTH, HEADS, KEY_HEADS, HIDDEN = 576, 9, 3, 1536  # SmolLM2-135M
 TOKENS, IMAGES, ROUNDS, STEPS = 144, 16, 11, 2

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from lmrep.descent import objectives
 from lmrep.descent.descend import descend
 from lmrep.probe.probe import Probe
-from lmrep.study.spec import Descent, Octave, Run, Weights
+from lmrep.study.sources import Weights
+from lmrep.study.spec import Descent, Octave, Run
 
 PIXELS, PATCH = 224, 16
 RATE = 1e-3

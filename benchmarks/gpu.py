@@ -33,7 +33,7 @@ from lmrep.descent.experiment import Arrays, conditions, describe, perform, stat
 from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
 from lmrep.inputs.places import places_of
 from lmrep.metrics.measures import ssim
-from lmrep.progress import Report, say_nothing
+from lmrep.progress import Report, ignore
 from lmrep.study.config import make_study
 from lmrep.study.cost import run_flops
 from lmrep.study.kinds import OPTIMISERS
@@ -52,7 +52,7 @@ def do(
     run: Run,
     device: torch.device,
     checkpoint: Checkpoint | None = None,
-    report: Report = say_nothing,
+    report: Report = ignore,
     clock: Callable[[], float] = time.monotonic,
 ) -> Arrays:
     return perform(run, places_of(run), random_targets(run), make_plan(run, device), report, checkpoint, clock)
@@ -61,7 +61,7 @@ def do(
 def killed_and_resumed(run: Run, device: torch.device) -> tuple[Arrays, float]:
     """The arrays of a run that is killed in the middle, and the step that it resumed from."""
     plan = make_plan(run, device)
-    context = conditions(describe(run, places_of(run), plan), plan, random_targets(run), "")
+    context = conditions(run, describe(run, places_of(run), plan), plan, random_targets(run), "")
 
     def kill(steps: float, _: float | None) -> None:
         if steps >= run.descent.steps / 2:

@@ -23,16 +23,18 @@ from lmrep.files import ArrayFile, write_arrays
 from lmrep.inputs.workspace import LoadedStudy, load_pixels, weight_file
 from lmrep.probe.probe import Probe
 from lmrep.probe.probe import load_probe as build_probe
-from lmrep.progress import say_nothing, whole_steps
+from lmrep.progress import ignore, whole_steps
 from lmrep.study.checks import check_run
 from lmrep.study.config import pick
-from lmrep.study.kinds import FAMILIES, OPTIMISERS
+from lmrep.study.kinds import FAMILIES
 from lmrep.study.spec import Descent, Run
 from lmrep.study.spec import Probe as ProbeSpec
 
 Array = npt.NDArray[np.float32]
 Numbers = int | Sequence[int]
-Rate = float | tuple[float, float]  # of all steps of an octave; or of its first and last, linear between
+Rate = float | Sequence[float]  # of all steps of an octave; or of its first and last, linear between
+Tell = Callable[[int, float], None]
+SEEDS = 2**63  # that torch's generators take
 DEVICES, PRECISIONS = ("cpu", "cuda", "auto"), ("float32", "bfloat16", "auto")
 
 
@@ -108,20 +110,21 @@ def load_probe(
     Raises InputError for an unknown probe, device or precision, and for weights that are not as the config says.
     """
     spec = pick("probes", study.probes, name, "load_probe")
+    if not 0 <= seed < SEEDS:
+        raise InputError(f"seed: expected a number from 0 to {SEEDS - 1}, not {seed}")
     for key, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
         if value not in known:
             raise InputError(f"{key}: expected one of {', '.join(known)}, not '{value}'")
-    place = pick_device(device)
-    number_type = pick_precision(precision, place)
+    there = pick_device(device)
+    number_type = pick_precision(precision, there)
     reads = trained or spec.reads_embeddings or FAMILIES[spec.stack.family].own_config
-    pins = (spec.stem.weights, spec.stack if reads else None)
-    files = {pin.name: weight_file(study, pin) for pin in pins if pin}
+    files = {each.name: weight_file(study, each) for each in (spec.stem.weights, spec.stack if reads else None) if each}
     with settled(study.threads):
-        exact = build_probe(spec, files, spec.stack.depth, place, seed, trained)
+        exact = build_probe(spec, files, spec.stack.depth, there, seed, trained)
         quick = exact.in_precision(number_type)
     exact = quick if number_type == torch.float32 else exact  # saves one copy of the weights
     weights = "trained" if trained else "untrained"
-    return LoadedProbe(study, spec, files, weights, seed, place, precision, exact, quick)
+    return LoadedProbe(study, spec, files, weights, seed, there, precision, exact, quick)
 
 
 def load_image(study: LoadedStudy, image: str | Path, probe: LoadedProbe, fit: str = "resize") -> Array:
@@ -143,7 +146,7 @@ def maximise(
     descent: Descent | None = None,
     steps: int | None = None,
     rate: Rate | None = None,
-    report: Callable[[int, float], None] = say_nothing,
+    report: Tell = ignore,
 ) -> ArrayFile:
     """Images that make a neuron active in all patches, or all neurons of one patch active.
 
@@ -152,7 +155,8 @@ def maximise(
     `steps` and `rate` (pixel values per unit of gradient) replace each octave's own, and `rate` also `first_step`.
     `report(steps, loss)` is called now and then.
     Returns what a run file holds: `images` [layer, panel, 3, height, width] as optimised, not clipped; `initial`, their
-    starts; `loss` [layer, step]; `rates` [layer], if the descent has a `first_step`; and facts.
+    starts; `baseline` [panel, 3, height, width], what resizing and blur alone make of a start; `loss` [layer, step];
+    `rates` [layer], if the descent has a `first_step`; and facts.
     Raises InputError for a layer, neuron or patch that is not there, and for a descent that diverges.
     """
     if neuron is not None and patch is None:
@@ -161,7 +165,7 @@ def maximise(
         run = make_run("maximise", probe, "patch", layer, as_tuple(patch), descent, steps, rate)
     else:
         raise InputError("maximise: expected a neuron or a patch, one of the two")
-    return optimise(probe, run, None, report)
+    return run_descent(probe, run, None, report)
 
 
 def recreate(
@@ -172,7 +176,7 @@ def recreate(
     descent: Descent | None = None,
     steps: int | None = None,
     rate: Rate | None = None,
-    report: Callable[[int, float], None] = say_nothing,
+    report: Tell = ignore,
 ) -> ArrayFile:
     """Images made from noise whose outputs come near those of the given ones.
 
@@ -183,15 +187,15 @@ def recreate(
     `shifted_output_distance` [layer, panel], the L1 distances of the result's and `shifted`'s output to the target's.
     Raises InputError for a layer that is not there, images of another shape, and a descent that diverges.
     """
-    named, size = images if isinstance(images, Mapping) else {"image": images}, probe.spec.stem.size
+    given, size = images if isinstance(images, Mapping) else {"image": images}, probe.spec.stem.size
+    named = {str(name): torch.as_tensor(i, dtype=torch.float32, device="cpu").detach() for name, i in given.items()}
     for name, image in named.items():
         if tuple(image.shape) != (3, size, size):
             raise InputError(f"recreate.{name}: expected the shape [3, {size}, {size}], found {list(image.shape)}")
-        if not torch.isfinite(torch.as_tensor(image)).all():
-            raise InputError(f"recreate.{name}: expected finite pixel values")
+        if not ((image >= 0) & (image <= 1)).all():  # False for one that is not finite, too
+            raise InputError(f"recreate.{name}: expected pixel values in [0, 1]")
     run = make_run("recreate", probe, "match", layer, tuple(named), descent, steps, rate)
-    targets = [torch.as_tensor(image, dtype=torch.float32, device="cpu").detach() for image in named.values()]
-    return optimise(probe, run, torch.stack(targets).numpy(), report)
+    return run_descent(probe, run, torch.stack(list(named.values())).numpy(), report)
 
 
 def make_run(
@@ -211,11 +215,9 @@ def make_run(
         raise InputError(f"{name}.descent: expected one, since the study has no {objective} run on '{probe.spec.name}'")
     chosen = descent or min(alike, key=lambda run: (run.weights != probe.weights, len(run.descent.octaves))).descent
     if steps is not None:
-        chosen = replace(chosen, octaves=tuple(replace(octave, steps=steps) for octave in chosen.octaves))
+        chosen = replace(chosen, octaves=tuple(replace(octave, steps=index(steps)) for octave in chosen.octaves))
     if rate is not None:
-        if "rate" not in OPTIMISERS.get(chosen.optimiser, OPTIMISERS["gradient"]).octave_keys:
-            raise InputError(f"{name}.rate: {chosen.optimiser} has no rates, expected none")
-        ends = rate if isinstance(rate, tuple) else (rate, rate)
+        ends: Any = (rate, rate) if isinstance(rate, int | float) else tuple(rate)
         chosen = replace(chosen, octaves=tuple(replace(octave, rate=ends) for octave in chosen.octaves), first_step=0.0)
     layers = tuple(sorted(set(as_tuple(layer))))
     if not (layers and panels and all(octave.steps > 0 for octave in chosen.octaves)):
@@ -230,7 +232,7 @@ def make_run(
     return run
 
 
-def optimise(probe: LoadedProbe, run: Run, targets: Array | None, report: Callable[[int, float], None]) -> ArrayFile:
+def run_descent(probe: LoadedProbe, run: Run, targets: Array | None, report: Tell) -> ArrayFile:
     """A run of a probe that is loaded already, as the content of a run file."""
     with settled(probe.study.threads):
         plan = make_plan(run, probe.device)

@@ -24,7 +24,7 @@ from lmrep.errors import InputError, MachineError, one_line
 Array = npt.NDArray[np.float32]
 Shape = tuple[str | int, ...]  # of an array: axes with a size, or with a name
 
-OF_PANELS = ("targets", "shifted")  # arrays of a run file that have no layers
+OF_PANELS = ("targets", "shifted", "baseline")  # arrays of a run file that have no layers
 
 
 @contextmanager
@@ -164,6 +164,7 @@ def _differences(one: ArrayFile, other: ArrayFile) -> list[str]:
     ]
     facts = {key for key in {*alike[0], *alike[1]} if alike[0].get(key) != alike[1].get(key)}
     arrays = {*one.arrays} ^ {*other.arrays}
-    shared = [name for name in OF_PANELS if name in one.arrays and name in other.arrays]
+    # A baseline follows from the settings; two devices may round it differently.
+    shared = [name for name in OF_PANELS[:-1] if name in one.arrays and name in other.arrays]
     arrays |= {name for name in shared if not np.array_equal(one[name], other[name])}
     return sorted(facts | arrays)

@@ -7,12 +7,12 @@ from typing import TextIO
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 5.0
-# Called with the steps taken so far, parts of one where a step takes several passes, and with the mean loss of the last
-# pass. None in place of a loss: distances are measured now.
+# Called with the steps taken so far, a fraction of them where a run has several groups, and with the mean loss of the
+# group under way. None in place of a loss: distances are measured now.
 Report = Callable[[float, float | None], None]
 
 
-def say_nothing(steps: float, loss: float | None) -> None:
+def ignore(*_: object) -> None:
     """Reports nothing."""
 
 

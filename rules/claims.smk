@@ -19,23 +19,11 @@ def candidates_path(model):
     return f"{RESULTS}/candidates/{model}.tsv"
 
 
-def candidate_weights(wildcards):
-    used = (weights for run in CANDIDATE_RUNS[wildcards.model] for weights in run.weight_files)
-    return ancient(sorted({path for weights in used for path in weights_paths(weights)}))
-
-
-def candidate_kinds(wildcards):
-    """The modules behind the stems and the blocks of a table's runs."""
-    probes = [run.probe for run in CANDIDATE_RUNS[wildcards.model]]
-    found = {kinds.module_of(kinds.STEMS[probe.stem.kind].function) for probe in probes}
-    return sorted(found | {kinds.module_of(kinds.FAMILIES[probe.stack.family].function) for probe in probes})
-
-
 # One job a model: Python and torch take longer to start than a small run takes to compare.
 rule compare_candidates:
     input:
         runs=lambda wildcards: [run_path(run.name) for run in CANDIDATE_RUNS[wildcards.model]],
-        weights=candidate_weights,
+        weights=lambda wildcards: weight_inputs(CANDIDATE_RUNS[wildcards.model]),
     output:
         candidates_path("{model}"),
     log:
@@ -56,7 +44,7 @@ rule compare_candidates:
         code=lambda wildcards: code_digest(
             "lmrep.workflow.candidates",
             "lmrep.descent.plan",
-            *candidate_kinds(wildcards),
+            *kinds.modules_of(*(kind for run in CANDIDATE_RUNS[wildcards.model] for kind in run.probe.kinds)),
             script="scripts/compare_candidates.py",
         ),
     message:
@@ -82,7 +70,7 @@ rule judge_claims:
         mem_mb=2000,
         runtime=10,
     params:
-        study=as_param({key: config[key] for key in CLAIM_KEYS}),
+        study=as_param({key: config[key] for key in CLAIM_KEYS}, in_order=True),
         regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
         optimisers=OPTIMISERS,
         code=code_digest(

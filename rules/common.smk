@@ -1,6 +1,5 @@
 # The study, the paths of its files, and the wildcards.
 import os
-import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from lmrep.study.schema import check_schema
 from lmrep.study.cost import shards as make_shards
 from lmrep.study.spec import identity
 from lmrep.workflow.contents import image_code, image_content, weights_content
-from lmrep.workflow.digest import as_param, code_digest
+from lmrep.workflow.digest import as_param, code_digest, one_of
 from lmrep.workflow.session import import_this_checkout
 
 import_this_checkout()
@@ -67,6 +66,11 @@ def weights_paths(weights):
     return [str(path) for path in weights_files(weights)]
 
 
+def weight_inputs(runs):
+    """The weight files of runs, each once, as inputs whose age does not matter."""
+    return ancient(sorted({path for run in runs for weights in run.weight_files for path in weights_paths(weights)}))
+
+
 def image_path(image):
     return str(image_place(image, or_refuse(image_content, image), image_code(image)))
 
@@ -85,11 +89,6 @@ def table_path(table, run):
 
 def figure_path(name, format):
     return f"{own('figures')}/{name}.{format}"
-
-
-def one_of(names):
-    """A wildcard constraint that matches these names and nothing else."""
-    return "|".join(map(re.escape, names)) or "(?!)"
 
 
 # The runs that are one job each: every run, or its shards, numbered from 1.

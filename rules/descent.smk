@@ -16,7 +16,7 @@ def job_run(wildcards):
 
 
 def run_weights(wildcards):
-    return ancient([path for weights in study.runs[wildcards.run].weight_files for path in weights_paths(weights)])
+    return weight_inputs([study.runs[wildcards.run]])
 
 
 def run_targets(wildcards):
@@ -38,29 +38,16 @@ def run_identity(wildcards):
             "draws": run.panel_names,
             "device": study.device,
             "threads": study.threads,
-            "kinds": [
-                identity(kinds.OBJECTIVES[run.objective]),
-                identity(kinds.STEMS[run.probe.stem.kind]),
-                identity(kinds.OPTIMISERS[run.descent.optimiser]),
-                identity(kinds.FAMILIES[run.probe.stack.family]),
-            ],
-            "weights": [or_refuse(weights_content, weights) for weights in run.weight_files],
+            "kinds": [identity(kind) for kind in run.kinds],
+            "weights": {role: or_refuse(weights_content, each) for role, each in run.weight_roles.items()},
             "images": [[image_content(image), image_code(image), image.fit] for image in run_targets(wildcards)],
         }
     )
 
 
 def run_code(wildcards):
-    run = study.runs[wildcards.run]
-    modules = {"lmrep.workflow.optimise"}
-    functions = (
-        kinds.OBJECTIVES[run.objective],
-        kinds.STEMS[run.probe.stem.kind],
-        kinds.OPTIMISERS[run.descent.optimiser],
-        kinds.FAMILIES[run.probe.stack.family],
-    )
-    modules |= {kinds.module_of(kind.function) for kind in functions}
-    return code_digest(*sorted(modules), script="scripts/optimise_run.py")
+    modules = kinds.modules_of(*study.runs[wildcards.run].kinds)
+    return code_digest("lmrep.workflow.optimise", *modules, script="scripts/optimise_run.py")
 
 
 def run_gpus(wildcards):

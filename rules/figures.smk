@@ -80,7 +80,7 @@ for kind, entry in kinds.FIGURES.items():
             regime=lambda wildcards: figure_regime(study, wildcards.figure),
             settings=figure_settings,
             optimisers=OPTIMISERS,
-            code=code_digest(kinds.module_of(entry.function), script="scripts/draw_figure.py"),
+            code=code_digest(*kinds.modules_of(entry), script="scripts/draw_figure.py"),
         message:
             "Drawing {wildcards.figure}"
         script:
@@ -109,7 +109,7 @@ rule draw_explorer:
         mem_mb=4000,
         runtime=30,
     params:
-        study=as_param({key: config[key] for key in CLAIM_KEYS}),
+        study=as_param({key: config[key] for key in CLAIM_KEYS}, in_order=True),
         regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
         page=as_param({path.name: file_sha256(path) for path in PAGE}),
         optimisers=OPTIMISERS,

@@ -12,9 +12,6 @@ localrules:
     metrics,
 
 
-METRIC_MODULES = sorted({kinds.module_of(metric.function) for metric in kinds.METRICS.values()})
-
-
 rule measure_run:
     input:
         run_path("{run}"),
@@ -32,7 +29,9 @@ rule measure_run:
     params:
         probe=lambda wildcards: study.runs[wildcards.run].probe.name,
         metrics=as_param({name: identity(metric) for name, metric in kinds.METRICS.items()}),
-        code=code_digest("lmrep.metrics.tables", *METRIC_MODULES, script="scripts/measure_run.py"),
+        code=code_digest(
+            "lmrep.metrics.tables", *kinds.modules_of(*kinds.METRICS.values()), script="scripts/measure_run.py"
+        ),
     message:
         "Measuring the images of {wildcards.run}"
     script:
@@ -101,7 +100,7 @@ rule record_study:
         mem_mb=500,
         runtime=10,
     params:
-        study=as_param(config),
+        study=as_param(config, in_order=True),
     message:
         "Recording the study with its defaults and the command line's settings"
     script:

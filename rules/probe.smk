@@ -17,11 +17,12 @@ def trace_identity(wildcards):
     return as_param(
         {
             "probe": identity(run.probe),
-            "kinds": [identity(kinds.STEMS[run.probe.stem.kind]), identity(kinds.FAMILIES[run.probe.stack.family])],
+            "kinds": [identity(kind) for kind in run.probe.kinds],
             "trained": run.weights,
             "layers": run.layers,
             "seed": run.seed,
-            "weights": [or_refuse(weights_content, weights) for weights in run.weight_files],
+            "threads": study.threads,
+            "weights": {role: or_refuse(weights_content, each) for role, each in run.weight_roles.items()},
             "image": [image_content(image), image_code(image), image.fit],
         }
     )
@@ -29,9 +30,7 @@ def trace_identity(wildcards):
 
 rule trace_probe:
     input:
-        weights=lambda wildcards: ancient(
-            [path for weights in traced_run(wildcards).weight_files for path in weights_paths(weights)]
-        ),
+        weights=lambda wildcards: weight_inputs([traced_run(wildcards)]),
         image=lambda wildcards: ancient(image_path(traced_image(wildcards))),
     output:
         f"{RESULTS}/traces/{{figure}}.safetensors",
@@ -52,8 +51,7 @@ rule trace_probe:
             "lmrep.probe.trace",
             "lmrep.inputs.images",
             "lmrep.descent.plan",
-            kinds.module_of(kinds.STEMS[traced_run(wildcards).probe.stem.kind].function),
-            kinds.module_of(kinds.FAMILIES[traced_run(wildcards).probe.stack.family].function),
+            *kinds.modules_of(*traced_run(wildcards).probe.kinds),
             script="scripts/trace_probe.py",
         ),
     message:

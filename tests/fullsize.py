@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lmrep.study.spec import Pin
+from lmrep.study.sources import Pin
 
 SPREAD = 0.02  # standard deviation, as both libraries initialise
 CONTEXT = 1024  # tokens of GPT-2's causal masks

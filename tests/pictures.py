@@ -11,7 +11,7 @@ from PIL import Image as Picture
 
 from lmrep.errors import InputError
 from lmrep.inputs.image_sources import fetch_image
-from lmrep.study.spec import Image
+from lmrep.study.sources import Image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 

@@ -97,7 +97,7 @@ class Build:
                 for index, panel in enumerate(facts["panels"]):
                     target = arrays["targets"][index] if "targets" in arrays else None
                     patch = panel if facts["objective"] == "patch" else -1
-                    images = arrays["images"][place, index], arrays["initial"][place, index]
+                    images = arrays["images"][place, index], arrays["baseline"][index]
                     if block:
                         found.setdefault(
                             Cell(str(panel), seeds[index], block), Found(*images, target, facts["grid"], patch)
@@ -392,7 +392,7 @@ def check_candidates(build: Build) -> int:
             for place, block in enumerate(facts["layers"]):
                 columns = build.rows_of_candidates().get((name, Cell(str(panel), seeds[index], block)))
                 if columns is not None:
-                    one = Found(arrays["images"][place, index], arrays["initial"][place, index],
+                    one = Found(arrays["images"][place, index], arrays["baseline"][index],
                                 arrays["targets"][index], facts["grid"], -1)  # fmt: skip
                     assert len(columns["ssim"]) == 20 and abs(columns["ssim"][0] - similarity(one)) < TOLERANCE
                     distance = arrays["output_distance"][place, index]

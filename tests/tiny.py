@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from lmrep.study.config import make_probe
-from lmrep.study.spec import Descent, Octave, Probe, Run, Weights
+from lmrep.study.sources import Weights
+from lmrep.study.spec import Descent, Octave, Probe, Run
 
 GPT2 = Weights("tiny_gpt2", "gpt2", width=48, depth=3, heads=3)
 VIT = Weights("tiny_vit", "vit", width=48, depth=3, heads=3, patch=4, size=16)

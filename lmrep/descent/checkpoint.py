@@ -123,7 +123,7 @@ class Checkpoint:
 
     @property
     def group(self) -> int:
-        """The pass of the plan that the state is in; 0 without a state."""
+        """The group of the plan that the state is in; 0 without a state."""
         return int(self.state.facts["group"]) if self.state else 0
 
     def is_due(self) -> bool:
@@ -131,7 +131,7 @@ class Checkpoint:
         return self.clock() - self.written >= self.seconds
 
     def write(self, arrays: Mapping[str, npt.NDArray[np.float32]], group: int, step: float) -> None:
-        """Saves the state in pass `group` of the plan, after `step` steps of the run."""
+        """Saves the state in group `group` of the plan, after `step` steps of the run."""
         write_arrays(self.path, arrays, {"context": self.context, "group": group, "step": step})
         self.written = self.clock()
 
@@ -141,7 +141,7 @@ class Checkpoint:
         with suppress(OSError):  # of a disk that is full; without a state, a rerun takes longer and no more
             with replacing(facts_path(self.path)) as part:
                 part.write_text(json.dumps(facts, sort_keys=True))
-            with replacing(self.path) as part:  # the facts lie there first, and a state before the last one needs none
+            with replacing(self.path) as part:  # facts first: without its own, a finished run is not used
                 give_name(output, part)
 
     def put_back(self, output: Path) -> bool:

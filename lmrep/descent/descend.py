@@ -13,6 +13,7 @@ from lmrep.descent.objectives import Objective
 from lmrep.descent.optimisers import Rate, State
 from lmrep.descent.priors import between, blur, resize, window
 from lmrep.probe.probe import Probe
+from lmrep.progress import ignore
 from lmrep.study.kinds import OPTIMISERS, load
 from lmrep.study.spec import Descent
 
@@ -63,10 +64,6 @@ class Progress:
 def clones(state: State) -> State:
     """A copy of an optimiser's state, which the descent will change."""
     return {name: tensor.clone() for name, tensor in state.items()}
-
-
-def ignore(progress: Progress) -> None:
-    """Reports nothing."""
 
 
 def descend(

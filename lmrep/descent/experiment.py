@@ -12,12 +12,12 @@ import torch
 
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.checkpoint import Checkpoint
-from lmrep.descent.groups import DISTANCES, descend_in_groups
+from lmrep.descent.groups import DISTANCE_ARRAYS, descend_in_groups
 from lmrep.descent.optimisers import Optimiser
 from lmrep.descent.plan import Plan
-from lmrep.descent.priors import start_noise
+from lmrep.descent.priors import baseline, start_noise
 from lmrep.probe.probe import Probe, load_probe
-from lmrep.progress import Report, say_nothing
+from lmrep.progress import Report, ignore
 from lmrep.provenance import versions, weight_hashes
 from lmrep.study.facts import run_facts
 from lmrep.study.kinds import FAMILIES, OPTIMISERS, load
@@ -48,15 +48,19 @@ def state_arrays(run: Run) -> set[str]:
     arrays = {"images", "loss", "group_images", "group_loss", "group_earlier"}
     arrays |= {f"group_optimiser_{name}" for name in optimiser.arrays}
     arrays |= {"rates"} if run.descent.first_step else set()
-    return arrays | ({"earlier", *DISTANCES} if run.matches else set())
+    return arrays | ({"earlier", *DISTANCE_ARRAYS} if run.matches else set())
 
 
 def conditions(
-    facts: Mapping[str, Any], plan: Plan, targets: npt.NDArray[np.float32] | None, code: str
+    run: Run, facts: Mapping[str, Any], plan: Plan, targets: npt.NDArray[np.float32] | None, code: str
 ) -> dict[str, Any]:
     """Everything that a saved state depends on, to the last digit: the facts of `describe`, and the machine."""
+    content = {
+        role: [digest for name, digest in facts["weight_files"].items() if name.partition("/")[0] == weights.name]
+        for role, weights in run.weight_roles.items()
+    }
     processor = {name: value for name, value in torch.cpu.get_capabilities().items() if not name.startswith("num_")}
-    named = {"run": "", "probe": "", "weight_files": sorted(facts["weight_files"].values())}  # names change no number
+    named = {"run": "", "probe": "", "weight_files": content}  # names change no number
     return {
         **facts,
         **named,
@@ -75,7 +79,7 @@ def perform_with(
     run: Run,
     targets: npt.NDArray[np.float32] | None,
     plan: Plan,
-    report: Report = say_nothing,
+    report: Report = ignore,
     checkpoint: Checkpoint | None = None,
     clock: Callable[[], float] = monotonic,
 ) -> Arrays:
@@ -83,15 +87,15 @@ def perform_with(
 
     `probe` and `quick`: the run's probe in float32 and in the plan's precision, with its blocks at least.
     `targets`: for a match the photographs [panel, 3, size, size] in [0, 1], else None.
-    `report(steps, loss)`: called every few seconds with the steps taken so far, parts of one where a step takes several
-    passes, and the mean loss of the last pass; with None in place of a loss before distances are measured.
+    `report`: called every few seconds, and before distances are measured.
     `checkpoint`: the run resumes from its state, if it has one, and writes a new one when that is due.
     `clock`: seconds, which decide when to report. No array depends on them.
-    Arrays: `images` [layer, panel, 3, height, width], `initial` [layer, panel, 3, first size, the same], `loss`
-    [layer, step] (mean over panels, before the step, or the best so far); for a match also `targets`, `shifted` [panel,
-    3, height, width], the photographs with noise of SHIFT, `earlier`, the images after three quarters of the steps, and
-    `output_distance` and `shifted_output_distance` [layer, panel] (L1, of the result and of `shifted`); for a descent
-    with `first_step` also `rates` [layer], which the octaves' rates are in parts of.
+    Arrays: `images` [layer, panel, 3, height, width], `initial` [layer, panel, 3, first size, the same], `baseline`
+    [panel, 3, height, width] (see `priors.baseline`), `loss` [layer, step] (mean over panels, before the step, or the
+    best so far); for a match also `targets`, `shifted` [panel, 3, height, width], the photographs with noise of SHIFT,
+    `earlier`, the images after three quarters of the steps, and `output_distance` and `shifted_output_distance` [layer,
+    panel] (L1, of the result and of `shifted`); for a descent with `first_step` also `rates` [layer]: the octaves'
+    rates are multiples of these.
     Raises FloatingPointError if a loss or an image is not finite, or if `first_step` finds a gradient of zero.
     """
     keep_freed_memory()  # only now: what the loading of the weights has freed is the system's again
@@ -99,7 +103,9 @@ def perform_with(
     draws = zip(run.start_seeds, run.panel_names, strict=True)
     start = torch.stack([start_noise(run.descent.start, size, seed, name) for seed, name in draws])
     photographs = None if targets is None else torch.from_numpy(targets).to(plan.device)
-    results = descend_in_groups(run, probe, quick, plan, start.to(plan.device), photographs, report, checkpoint, clock)
+    there = start.to(plan.device)
+    results = descend_in_groups(run, probe, quick, plan, there, photographs, report, checkpoint, clock)
+    results["baseline"] = baseline(there, run.descent.octaves, run.probe.stem.size, run.seed).cpu()
     arrays = {name: tensor.numpy() for name, tensor in results.items()}
     arrays["initial"] = start.expand(len(run.layers), -1, -1, -1, -1).numpy()
     return arrays if targets is None else arrays | {"targets": targets}
@@ -110,7 +116,7 @@ def perform(
     files: Mapping[str, Path],
     targets: npt.NDArray[np.float32] | None,
     plan: Plan,
-    report: Report = say_nothing,
+    report: Report = ignore,
     checkpoint: Checkpoint | None = None,
     clock: Callable[[], float] = monotonic,
 ) -> Arrays:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lmrep.descent.optimisers import Optimiser, Rate, State
 
-Results = tuple[Tensor, Tensor]  # the crop of the next pass, and the losses to record
+Results = tuple[Tensor, Tensor]  # the crop of the next step, and the losses to record
 Take = Callable[[Tensor, Rate, int | Tensor], Results]  # of a crop, a rate, and how many steps came before
 
 

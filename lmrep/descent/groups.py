@@ -1,4 +1,4 @@
-"""The passes of a run: its descents group by group, and the distances of what they reach."""
+"""A run group by group: the descent of each, and the distances of what it reaches."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -20,7 +20,7 @@ from lmrep.study.spec import Run
 # The author's yardstick of a representation: is the output nearer to the photograph's than that of the
 # photograph shifted by normal noise of this standard deviation (pixel values)?
 SHIFT = 1 / 18
-DISTANCES = ("output_distance", "shifted_output_distance")  # of a match
+DISTANCE_ARRAYS = ("output_distance", "shifted_output_distance")  # of a match
 
 
 def make_objectives(
@@ -85,11 +85,11 @@ def descend_in_groups(
     size, steps = run.descent.octaves[-1].size, run.descent.steps
     results = {"images": torch.zeros(layers, panels, 3, size, size), "loss": torch.zeros(steps, layers, panels)}
     if targets is not None:
-        results |= {name: torch.zeros(layers, panels) for name in DISTANCES}
+        results |= {name: torch.zeros(layers, panels) for name in DISTANCE_ARRAYS}
         results["earlier"] = torch.zeros_like(results["images"])
         shifted = targets + shift_noise(run).to(targets.device)
 
-    # Of the panels asked for last, whose groups share these passes: the photographs in both precisions, and shifted.
+    # Neighbouring groups share panels. Three are kept: the photographs in both precisions, and the shifted ones.
     @lru_cache(maxsize=3)
     def outputs_at_all_layers(by: Probe, photographs: Tensor, first: int, end: int) -> list[Tensor]:
         outputs: list[Tensor] = by(photographs[first:end], run.layers)
@@ -136,7 +136,7 @@ def descend_in_groups(
             report(plan.steps_before(run, index, steps), None)
             outputs = outputs_of(probe, targets, group)
             reached, moved = probe.outputs_of_own_layer(images, blocks), outputs_of(probe, shifted, group)
-            for name, others in zip(DISTANCES, (reached, moved), strict=True):
+            for name, others in zip(DISTANCE_ARRAYS, (reached, moved), strict=True):
                 results[name][rows, columns] = distances(others, outputs).cpu()
     if targets is not None:
         results["shifted"] = shifted.cpu()

@@ -13,15 +13,15 @@ from lmrep.study.spec import Descent
 class LBFGS:
     """Limited-memory BFGS with a weak Wolfe line search by bisection, one problem an image, one pass a trial.
 
-    Two-loop recursion: Nocedal and Wright (2006), algorithm 7.4. Line search: Lewis and Overton (2013), algorithm 2.6,
-    with the constants of Nocedal and Wright. A search ends after TRIALS passes: with the last trial if the loss fell
-    enough there, else it fails. An image whose search fails, or whose direction does not descend, forgets its history
-    and starts again along its gradient; the others go on. No pass reads a number back from the device, so a GPU does
-    not wait for Python.
+    Two-loop recursion: Nocedal and Wright (2006), algorithm 7.4, with their names: s, y, rho, gamma, alpha, beta.
+    Line search: Lewis and Overton (2013), algorithm 2.6, with the constants of Nocedal and Wright. A search ends after
+    TRIALS passes: with the last trial if the loss fell enough there, else it fails. An image whose search fails, or
+    whose direction does not descend, forgets its history and starts again along its gradient; the others go on. No
+    pass reads a number back from the device, so a GPU does not wait for Python.
     """
 
-    arrays = ("point", "loss", "slope", "gradient", "direction", "step", "low", "high", "trials", "moves", "turns",
-              "curvatures", "scale", "oldest")  # fmt: skip
+    arrays = ("point", "loss", "slope", "gradient", "direction", "step", "low", "high", "trials", "s", "y", "rho",
+              "gamma", "oldest")  # fmt: skip
     DECREASE, CURVATURE = 1e-4, 0.9  # the constants of the two Wolfe conditions
     FIRST = 0.05  # the largest change of a pixel in a first step along the gradient
     TRIALS = 20  # passes of one line search
@@ -38,14 +38,14 @@ class LBFGS:
         self.state |= {
             "point": images.clone(), "loss": losses.clone(), "gradient": gradient.clone(),
             "direction": torch.zeros_like(images),
-            "moves": images.new_zeros(*kept, pixels), "turns": images.new_zeros(*kept, pixels),
-            "curvatures": images.new_zeros(kept), "scale": one.clone(),
+            "s": images.new_zeros(*kept, pixels), "y": images.new_zeros(*kept, pixels),
+            "rho": images.new_zeros(kept), "gamma": one.clone(),
         }  # fmt: skip
         self.state |= {name: torch.zeros_like(one) for name in ("slope", "step", "low", "high", "trials", "oldest")}
         self.restart(torch.ones_like(losses, dtype=torch.bool))
 
     def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int | Tensor) -> Tensor:
-        # A step on a GPU repeats the same operations: empty places weigh nothing.
+        # A step on a GPU repeats the same operations: empty slots weigh nothing.
         self.most = self.history if isinstance(step, Tensor) else min(self.history, step)
         if not self.state:
             self.begin(images, losses, gradient)
@@ -55,23 +55,23 @@ class LBFGS:
 
     def judge(self, images: Tensor, losses: Tensor, gradient: Tensor) -> None:
         """Accepts each image's trial, or narrows the bracket of its step, or gives up its search."""
-        s = self.state
-        falls = losses <= s["loss"] + self.DECREASE * s["step"] * s["slope"]  # False where the loss is not finite
-        bends = dot(gradient, s["direction"]) >= self.CURVATURE * s["slope"]
-        s["trials"] = s["trials"] + 1
-        accepted = falls & (bends | (s["trials"] >= self.TRIALS))
-        s["high"] = torch.where(falls, s["high"], s["step"])
-        s["low"] = torch.where(falls & ~bends, s["step"], s["low"])
-        s["step"] = torch.where(s["high"].isinf(), 2 * s["low"], (s["low"] + s["high"]) / 2)
-        failed = ~accepted & (s["trials"] >= self.TRIALS)
-        self.remember(accepted, images - s["point"], gradient - s["gradient"])
+        now = self.state
+        falls = losses <= now["loss"] + self.DECREASE * now["step"] * now["slope"]  # False where the loss is not finite
+        bends = dot(gradient, now["direction"]) >= self.CURVATURE * now["slope"]
+        now["trials"] = now["trials"] + 1
+        accepted = falls & (bends | (now["trials"] >= self.TRIALS))
+        now["high"] = torch.where(falls, now["high"], now["step"])
+        now["low"] = torch.where(falls & ~bends, now["step"], now["low"])
+        now["step"] = torch.where(now["high"].isinf(), 2 * now["low"], (now["low"] + now["high"]) / 2)
+        failed = ~accepted & (now["trials"] >= self.TRIALS)
+        self.remember(accepted, images - now["point"], gradient - now["gradient"])
         for name, value in (("point", images), ("gradient", gradient)):
-            s[name] = torch.where(wide(accepted), value, s[name])
-        s["loss"] = torch.where(accepted, losses, s["loss"])
-        s["direction"] = torch.where(wide(accepted), self.direction(), s["direction"])
-        s["slope"] = torch.where(accepted, dot(s["gradient"], s["direction"]), s["slope"])
+            now[name] = torch.where(wide(accepted), value, now[name])
+        now["loss"] = torch.where(accepted, losses, now["loss"])
+        now["direction"] = torch.where(wide(accepted), self.direction(), now["direction"])
+        now["slope"] = torch.where(accepted, dot(now["gradient"], now["direction"]), now["slope"])
         self.search(accepted, torch.ones_like(losses))
-        self.restart(failed | (accepted & ~(s["slope"] < 0)))
+        self.restart(failed | (accepted & ~(now["slope"] < 0)))
 
     def search(self, chosen: Tensor, step: Tensor) -> None:
         """Begins a line search at `step` for the chosen images."""
@@ -81,49 +81,49 @@ class LBFGS:
 
     def restart(self, chosen: Tensor) -> None:
         """Forgets the history of the chosen images and turns them along their gradients."""
-        s = self.state
-        s["curvatures"] = torch.where(chosen[..., None], 0.0, s["curvatures"])
-        s["direction"] = torch.where(wide(chosen), -s["gradient"], s["direction"])
-        s["slope"] = torch.where(chosen, -dot(s["gradient"], s["gradient"]), s["slope"])
-        largest = s["gradient"].abs().flatten(2).amax(2)
+        now = self.state
+        now["rho"] = torch.where(chosen[..., None], 0.0, now["rho"])
+        now["direction"] = torch.where(wide(chosen), -now["gradient"], now["direction"])
+        now["slope"] = torch.where(chosen, -dot(now["gradient"], now["gradient"]), now["slope"])
+        largest = now["gradient"].abs().flatten(2).amax(2)
         self.search(chosen, torch.where(largest > 0, self.FIRST / largest, 0.0))
 
-    def places(self) -> Tensor:
-        """Where the history's flattened first three axes hold each image's moves, oldest first: [place, image]."""
+    def slots(self) -> Tensor:
+        """Where the history's flattened first three axes hold each image's pairs, oldest first: [slot, image]."""
         oldest = self.state["oldest"].flatten().long()
         turn = torch.arange(self.history, device=oldest.device)[:, None]
         image = torch.arange(len(oldest), device=oldest.device)
         return image * self.history + (oldest + turn) % self.history
 
-    def remember(self, accepted: Tensor, moves: Tensor, turns: Tensor) -> None:
-        """Puts a move and its change of gradient in the place of the oldest, in the history of the accepted images.
+    def remember(self, accepted: Tensor, s: Tensor, y: Tensor) -> None:
+        """Puts a move s and its change of gradient y in the oldest slot, in the history of the accepted images.
 
-        A curvature of 0 marks an empty place: it takes no part in the recursion.
+        A rho of 0 marks an empty slot: it takes no part in the recursion.
         """
-        s, product, square = self.state, dot(moves, turns), dot(turns, turns)
+        now, product, square = self.state, dot(s, y), dot(y, y)
         kept = accepted & (product > self.FLAT * square)
-        oldest = self.places()[0]
-        for name, new in (("moves", moves.flatten(2)), ("turns", turns.flatten(2)), ("curvatures", 1 / product)):
-            held, added = s[name].flatten(0, 2), new.flatten(0, 1)  # a view: histories take most of the memory
+        oldest = self.slots()[0]
+        for name, new in (("s", s.flatten(2)), ("y", y.flatten(2)), ("rho", 1 / product)):
+            held, added = now[name].flatten(0, 2), new.flatten(0, 1)  # a view: histories take most of the memory
             held[oldest] = torch.where(kept.flatten().view(-1, *[1] * (added.ndim - 1)), added, held[oldest])
-        s["oldest"] = torch.where(kept, (s["oldest"] + 1) % self.history, s["oldest"])
-        s["scale"] = torch.where(kept, product / square, s["scale"])
+        now["oldest"] = torch.where(kept, (now["oldest"] + 1) % self.history, now["oldest"])
+        now["gamma"] = torch.where(kept, product / square, now["gamma"])
 
     def direction(self) -> Tensor:
         """Minus the inverse Hessian's estimate times the gradient, by the two-loop recursion."""
-        s, places = self.state, self.places()[self.history - self.most :]
-        moves, turns = (s[name].flatten(0, 2) for name in ("moves", "turns"))
-        curvatures = s["curvatures"].flatten()[places]
-        found = s["gradient"].flatten(2).flatten(0, 1).clone()
-        weights = torch.empty_like(curvatures)
-        for place in reversed(range(self.most)):
-            weights[place] = curvatures[place] * (moves[places[place]] * found).sum(-1)
-            found.addcmul_(weights[place][:, None], turns[places[place]], value=-1)
-        found = found * s["scale"].flatten()[:, None]
-        for place in range(self.most):
-            back = curvatures[place] * (turns[places[place]] * found).sum(-1)
-            found.addcmul_((weights[place] - back)[:, None], moves[places[place]])
-        return -found.view_as(s["gradient"])
+        now, slots = self.state, self.slots()[self.history - self.most :]
+        s, y = (now[name].flatten(0, 2) for name in ("s", "y"))
+        rho = now["rho"].flatten()[slots]
+        found = now["gradient"].flatten(2).flatten(0, 1).clone()
+        alpha = torch.empty_like(rho)
+        for slot in reversed(range(self.most)):
+            alpha[slot] = rho[slot] * (s[slots[slot]] * found).sum(-1)
+            found.addcmul_(alpha[slot][:, None], y[slots[slot]], value=-1)
+        found = found * now["gamma"].flatten()[:, None]
+        for slot in range(self.most):
+            beta = rho[slot] * (y[slots[slot]] * found).sum(-1)
+            found.addcmul_((alpha[slot] - beta)[:, None], s[slots[slot]])
+        return -found.view_as(now["gradient"])
 
     def reached(self, images: Tensor) -> Tensor:
         return self.state.get("point", images)

@@ -1,4 +1,4 @@
-"""How this machine computes a run: on which device, in which precision, and in how many passes."""
+"""How this machine computes a run: on which device, in which precision, and in which groups of images."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,19 +9,20 @@ import torch
 
 from lmrep.errors import MachineError
 from lmrep.probe.block import fuses_attention
-from lmrep.study.kinds import FAMILIES, OBJECTIVES, OPTIMISERS
-from lmrep.study.spec import CPU_PASS, Run, Weights
+from lmrep.study.kinds import FAMILIES
+from lmrep.study.sources import Weights
+from lmrep.study.spec import BFLOAT16_FLAGS, CPU_GROUP, Run
 
 GPU_SHARE = 0.5  # of the card's whole memory; the free memory differs from day to day, and with it the bytes
 MEGABYTE = 10**6
 HEAD = 64  # width of a head, where the model's own config says how many there are
 LIBRARY = 2.0  # times what our block keeps, for one of transformers: measured 1.0 to 1.3 in SmolLM2 and MiniLM
-SPARE = 0.1  # share of the tokens of a pass that its panels may not need
+SPARE = 0.1  # share of the tokens of a group that its panels may not need
 
 
 @dataclass(frozen=True)
 class Group:
-    """The images of one pass: a slice of a run's layers by a slice of its panels."""
+    """Images that go through the network together: a slice of a run's layers by a slice of its panels."""
 
     layers: slice
     panels: slice
@@ -37,7 +38,7 @@ class Plan:
     def steps_before(self, run: Run, group: int, taken: int) -> float:
         """Steps of `run` that are done when `taken` steps of a group are, and all of the groups before it.
 
-        A group is one of several passes that make a step, and counts by the blocks and tokens that it passes.
+        Each group takes all of its steps before the next one begins, and counts by its blocks and tokens.
         """
         costs = [
             sum(layer + 1 for layer in run.layers[each.layers])
@@ -71,7 +72,7 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     found = torch.cpu.get_capabilities()
-    return any(found.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return any(found.get(name) for name in BFLOAT16_FLAGS)
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
@@ -82,12 +83,12 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def budget(memory: float | str, device: torch.device) -> float:
-    """Bytes that one pass may keep for its backward half."""
+    """Bytes that one group may keep for the backward half of a step."""
     if not isinstance(memory, str):
         return memory * MEGABYTE
     if device.type == "cuda":
         return GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
-    return CPU_PASS * MEGABYTE
+    return CPU_GROUP * MEGABYTE
 
 
 def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: torch.dtype) -> int:
@@ -108,7 +109,7 @@ def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: to
 def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple[slice, slice]]:
     """Slices of layers and panels whose images pass at most `blocks` blocks in all, and at least one image.
 
-    A slice has all layers of some panels if that fits, because deep and shallow layers share a pass well. Otherwise
+    A slice has all layers of some panels if that fits, because deep and shallow layers go together well. Otherwise
     it has some layers of one panel.
     """
     width = min(int(blocks // max(sum(layers), 1)), panels)
@@ -129,7 +130,7 @@ def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple
 def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
     """Slices of neighbouring panels that need about as many tokens: at most SPARE of them are computed for nothing.
 
-    One panel a pass would compute no spare token, but would take longer: small passes are mostly overhead.
+    One panel a group would compute no spare token, but would take longer: small groups are mostly overhead.
     """
     start = 0
     for end in range(1, len(tokens) + 1):
@@ -140,12 +141,10 @@ def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
 
 
 def make_plan(run: Run, device: torch.device) -> Plan:
-    """The passes of a run. In a causal stack, a pass leaves out the tokens after the patch that it maximises."""
-    name = "float32" if run.precision == "auto" and OPTIMISERS[run.descent.optimiser].exact else run.precision
-    precision = pick_precision(name, device)
+    """The groups of a run. One leaves out the tokens that none of its panels needs."""
+    precision = pick_precision(run.asked_precision, device)
     shared: list[tuple[slice, int | None]] = [(slice(0, len(run.panels)), None)]
-    if OBJECTIVES[run.objective].own_patch_only and run.probe.masked:
-        tokens = [run.probe.stem.first_patch + int(patch) + 1 for patch in run.panels]
+    if tokens := run.tokens_needed:
         shared = [(panels, max(tokens[panels])) for panels in neighbours(tokens)]
     groups = []
     for panels, needed in shared:

@@ -5,6 +5,7 @@ is split, resumed or extended makes the same ones.
 """
 
 import hashlib
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -60,6 +61,26 @@ def blur(images: Tensor, sigma: float) -> Tensor:
 
     blurred: Tensor = gaussian_blur(images, [BLUR_KERNEL, BLUR_KERNEL], [sigma, sigma])
     return blurred
+
+
+def baseline(start: Tensor, octaves: Sequence[Octave], size: int, seed: int) -> Tensor:
+    """What the octaves' resizing and blur alone make of start images [panel, 3, first size, the same].
+
+    Both are linear, so a descent's image minus this is what its gradients brought. Without blur and larger octaves it
+    is the start. `size`: of a crop. `seed`: of the jitter.
+    Returns images [panel, 3, last size, the same].
+    """
+    images, before = start.clone(), 0
+    for octave in octaves:
+        if images.shape[-1] != octave.size:
+            images = resize(images, octave.size)
+        if octave.sigma:
+            for place in range(octave.steps):
+                rows, columns = window(octave, size, seed, before + place)
+                sigma = between(octave.sigma, place, octave.steps)
+                images[..., rows, columns] = blur(images[..., rows, columns], sigma)
+        before += octave.steps
+    return images
 
 
 def resize(images: Tensor, size: int) -> Tensor:

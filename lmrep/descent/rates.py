@@ -37,7 +37,7 @@ def first_changes(probe: Probe, run: Run, begin: Begin, tokens: int | None) -> T
 def first_rates(probe: Probe, run: Run, plan: Plan, begin: Callable[[Group], Begin]) -> Tensor:
     """The rates [layer] of a run with `first_step`, float32 on the CPU: see `Descent.first_step`.
 
-    The root mean square of a layer's change is over all its panels, so it does not depend on the passes of `plan`,
+    The root mean square of a layer's change is over all its panels, so it does not depend on the groups of `plan`,
     except for rounding. `begin` says what the descent of a group begins with.
     Raises FloatingPointError for a layer without a rate, because its first gradient is zero or not finite.
     """

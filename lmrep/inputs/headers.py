@@ -1,25 +1,12 @@
 """Whether a local file is a weight file at all, by its first bytes: before any job starts, and without its tensors."""
 
 import json
-import re
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from lmrep.errors import InputError, one_line
-from lmrep.study.spec import GGUF
-
-BLOCK = re.compile(r"(?:^|\.)(?:h|blocks)\.(\d+)\.")  # in a tensor's name, in GPT-2's and the ViTs' files
-
-
-def blocks_in(path: Path) -> int:
-    """How many blocks a GPT-2's or a ViT's weight file has, by the names in its header; 0 for any other file."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            found = [int(match[1]) for name in file.keys() if (match := BLOCK.search(name))]  # noqa: SIM118  # no dict
-    except (SafetensorError, OSError):  # the loader says what is wrong with it
-        return 0
-    return max(found, default=-1) + 1
+from lmrep.study.sources import GGUF
 
 
 def check_header(path: Path, key: str) -> None:
@@ -37,7 +24,7 @@ def check_header(path: Path, key: str) -> None:
                 if file.read(4) != b"GGUF":
                     raise ValueError("it does not begin with GGUF")
         elif path.suffix == ".json" and not isinstance(json.loads(path.read_bytes()), dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is not an object")
     except (SafetensorError, ValueError, RecursionError, OSError) as error:
         kind = {".json": "JSON"}.get(path.suffix, path.suffix[1:])
         raise InputError(f"{key}: {path}: expected a whole {kind} file ({one_line(error)})") from None

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from lmrep.errors import OFFLINE_HINT, InputError, one_line
 from lmrep.inputs.network import PASSING, Bar, TooSlow, check_proxies, minimum_rate
 from lmrep.inputs.pins import check
-from lmrep.study.spec import Pin
+from lmrep.study.sources import Pin
 
 if TYPE_CHECKING:
     from huggingface_hub import HfFileMetadata

@@ -14,7 +14,7 @@ from lmrep.inputs.drawings import draw
 from lmrep.inputs.images import Pixels, decode_file
 from lmrep.inputs.network import PASSING, Bar, TooSlow, check_proxy, minimum_rate, proxy_of, shown, variable_of
 from lmrep.inputs.shipped import shipped_pixels
-from lmrep.study.spec import SOURCES, Image
+from lmrep.study.sources import SOURCES, Image
 
 if TYPE_CHECKING:
     from requests import RequestException, Response

@@ -12,7 +12,7 @@ from PIL import ImageOps, UnidentifiedImageError
 
 from lmrep.errors import InputError, one_line
 from lmrep.inputs.archives import open_member
-from lmrep.study.spec import Image
+from lmrep.study.sources import Image
 
 Pixels = npt.NDArray[np.uint8]
 LARGEST = 1 << 28  # bytes of a zip's member, which may be a bomb

@@ -1,7 +1,7 @@
 """What a pinned file is called, and how a file is compared with its pin."""
 
 from lmrep.errors import InputError
-from lmrep.study.spec import Pin
+from lmrep.study.sources import Pin
 
 
 class Mismatch(InputError):

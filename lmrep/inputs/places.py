@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from lmrep.inputs.pins import lock_key
 from lmrep.provenance import model_files
-from lmrep.study.spec import DEFAULT_FILE, Image, Pin, Run, Weights
+from lmrep.study.sources import DEFAULT_FILE, Image, Pin, Weights
+from lmrep.study.spec import Run
 
 RESOURCES = Path("resources")  # in the folder of the build
 LOCK = Path("weights.lock.json")  # the hash of every file that was fetched

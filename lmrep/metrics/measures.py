@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 Array = npt.NDArray[np.floating]
 Map = npt.NDArray[np.float64]
@@ -175,43 +174,34 @@ def output_distance_ratio(output_distance: float, shifted_output_distance: float
     return float(output_distance / shifted_output_distance)
 
 
-def resized(image: Array, size: int) -> npt.NDArray[np.float32]:
-    """An image [3, height, width] at `size` px, bilinear."""
-    channels = [np.asarray(Image.fromarray(c, mode="F").resize((size, size), Image.Resampling.BILINEAR)) for c in image]
-    return np.stack(channels)
-
-
 def patch_bounds(size: int, grid: int) -> npt.NDArray[np.intp]:
     """Where each of `grid` rows (or columns) of patches begins and ends in `size` px, rounded to whole pixels."""
     return np.round(np.linspace(0, size, grid + 1)).astype(np.intp)
 
 
-def patch_changes(image: Array, initial: Array, grid: int) -> Map:
+def patch_changes(image: Array, baseline: Array, grid: int) -> Map:
     """Root mean square difference of two images [3, size, size] in each of grid x grid patches, row by row.
 
-    A start of another size (a descent in octaves) is resized first. Patch bounds are rounded to whole pixels.
+    Patch bounds are rounded to whole pixels.
     """
-    size = image.shape[-1]
-    if initial.shape[-1] != size:
-        initial = resized(initial, size)
-    squares = ((image.astype(np.float64) - initial) ** 2).mean(axis=0)
-    changes: Map = np.sqrt(by_patch(squares, grid, np.add) / patch_areas(size, grid))
+    squares = ((image.astype(np.float64) - baseline) ** 2).mean(axis=0)
+    changes: Map = np.sqrt(by_patch(squares, grid, np.add) / patch_areas(image.shape[-1], grid))
     return changes
 
 
-def patch_shares(image: Array, initial: Array, grid: int) -> Map:
+def patch_shares(image: Array, baseline: Array, grid: int) -> Map:
     """The share of the squared difference of two images [3, size, size] in each of grid x grid patches, row by row.
 
     Each value is in [0, 1], and their sum is 1. All are 0 for equal images. Patch bounds are rounded to whole pixels.
     """
-    sums = by_patch(((image.astype(np.float64) - initial) ** 2).sum(axis=0), grid, np.add)
+    sums = by_patch(((image.astype(np.float64) - baseline) ** 2).sum(axis=0), grid, np.add)
     total = sums.sum()
     return sums / total if total > 0 else sums
 
 
-def largest_changes(image: Array, initial: Array, grid: int) -> Map:
+def largest_changes(image: Array, baseline: Array, grid: int) -> Map:
     """The largest absolute difference of a pixel value in each of grid x grid patches of two images [3, size, size]."""
-    return by_patch(np.abs(image.astype(np.float64) - initial).max(axis=0), grid, np.maximum)
+    return by_patch(np.abs(image.astype(np.float64) - baseline).max(axis=0), grid, np.maximum)
 
 
 def by_patch(values: Map, grid: int, join: np.ufunc) -> Map:

@@ -18,12 +18,13 @@ from lmrep.study.facts import maximised, run_facts, trace_facts
 from lmrep.study.spec import Run
 
 PICTURES: Shape = ("layers", "panels", 3, "side", "side")
-PHOTOGRAPHS: Shape = ("panels", 3, "side", "side")
+PANELS: Shape = ("panels", 3, "side", "side")
 ARRAYS: dict[str, Shape] = {
-    "images": PICTURES, "initial": ("layers", "panels", 3, "first side", "first side"), "loss": ("layers", "passes"),
+    "images": PICTURES, "initial": ("layers", "panels", 3, "first side", "first side"), "baseline": PANELS,
+    "loss": ("layers", "passes"),
 }  # fmt: skip
 OF_MATCH: dict[str, Shape] = {
-    "targets": PHOTOGRAPHS, "shifted": PHOTOGRAPHS, "earlier": PICTURES,
+    "targets": PANELS, "shifted": PANELS, "earlier": PICTURES,
     "output_distance": ("layers", "panels"), "shifted_output_distance": ("layers", "panels"),
 }  # fmt: skip
 TRACE: dict[str, Shape] = {

@@ -47,13 +47,14 @@ def patch_rows(run: ArrayFile) -> Iterator[Row]:
 def patches(run: ArrayFile) -> Iterator[Row]:
     """The rows of patches.tsv for any run file, by layer, panel and patch.
 
-    An image larger than the probe's (`facts["size"]`) was optimised in random crops. A patch is then one of as many
-    equal parts of the whole image.
+    The change is from the start, as the run's own resizing and blur alone carry it on (`descent.priors.baseline`): they
+    change an image without any gradient. An image larger than the probe's (`facts["size"]`) was optimised in random
+    crops. A patch is then one of as many equal parts of the whole image.
     """
     seeds = panel_seeds(run)
     for place, layer in enumerate(run.facts["layers"]):
         for index, panel in enumerate(run.facts["panels"]):
-            changes = patch_changes(run["images"][place, index], run["initial"][place, index], run.facts["grid"])
+            changes = patch_changes(run["images"][place, index], run["baseline"][index], run.facts["grid"])
             for patch, change in enumerate(changes):
                 row = {"run": run.facts["run"], "layer": layer, "panel": panel, "patch": patch}
                 yield row | {"change": float(change), "seed": seeds[index]}
@@ -69,8 +70,8 @@ def order(run: ArrayFile) -> Iterator[Row]:
     if OBJECTIVES[run.facts["objective"]].panels != "neurons":
         return
     grid = run.facts["grid"]
-    for layer, images, starts in zip(run.facts["layers"], run["images"], run["initial"], strict=True):
-        pairs = zip(images, starts, strict=True)
+    for layer, images in zip(run.facts["layers"], run["images"], strict=True):
+        pairs = zip(images, run["baseline"], strict=True)
         changes = np.mean([patch_changes(image, start, grid) for image, start in pairs], axis=0)
         first, last = float(changes[:grid].mean()), float(changes[-grid:].mean())
         row = {"first_patch": float(changes[0]), "first_row": first, "last_row": last}
@@ -89,9 +90,9 @@ def reach(run: ArrayFile) -> Iterator[Row]:
     if OBJECTIVES[run.facts["objective"]].panels != "patches" or run["images"].shape[-1] != run.facts["size"]:
         return
     grid, panels = run.facts["grid"], run.facts["panels"]
-    for layer, images, starts in zip(run.facts["layers"], run["images"], run["initial"], strict=True):
+    for layer, images in zip(run.facts["layers"], run["images"], strict=True):
         found, largest = [], 0.0
-        for patch, image, start in zip(panels, images, starts, strict=True):
+        for patch, image, start in zip(panels, images, run["baseline"], strict=True):
             shares = patch_shares(image, start, grid)
             found.append([shares[patch], shares[:patch].sum(), shares[patch + 1 :].sum()])
             largest = max(largest, float(largest_changes(image, start, grid)[patch + 1 :].max(initial=0)))
@@ -150,7 +151,7 @@ TABLES = {
     "accuracy": Table(
         {"run": str, "probe": str, "weights": str, "seed": int, "image": str, "layer": int, "optimiser": str,
          "passes": int, "converged": bool} | dict.fromkeys(METRICS, float),
-        accuracy, IMAGE, accuracy_keys,
+        accuracy, IMAGE, accuracy_keys, [name for name, metric in METRICS.items() if metric.unbounded],
     ),
     "rows": Table(
         {"run": str, "seed": int, "image": str, "layer": int, "row": int, "ssim": float},
@@ -162,7 +163,7 @@ TABLES = {
     ),
     "order": Table(
         LAYER | dict.fromkeys(("first_patch", "first_row", "last_row", "ratio"), float),
-        order, ("layer",), order_keys,
+        order, ("layer",), order_keys, ("ratio",),
     ),
     "reach": Table(
         LAYER | dict.fromkeys(("own", "before", "after", "largest_after"), float),

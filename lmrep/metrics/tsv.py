@@ -15,8 +15,6 @@ from lmrep.study.spec import Run
 Row = dict[str, Any]
 Key = tuple[Any, ...]
 YES_NO = {"yes": True, "no": False}  # how a table writes a bool
-# Columns that may be infinite: equal images, an output that noise does not move, an unchanged row of patches.
-UNBOUNDED = ("psnr", "output_distance_ratio", "ratio")
 NAMED = 3  # rows that a message names
 
 
@@ -28,6 +26,7 @@ class Table:
     rows: Callable[[ArrayFile], Iterator[Row]]  # of a run file
     keys: tuple[str, ...]  # the columns that tell the rows of a run apart
     wanted: Callable[[Run], Iterable[Key]]  # the keys of every row of a run
+    unbounded: Collection[str] = ()  # the columns that may be infinite
 
 
 def write_table(path: Path, table: Table, rows: Iterable[Row]) -> None:
@@ -52,7 +51,7 @@ def read_table(path: Path, table: Table) -> list[Row]:
     """The rows of a table, with values of the types in its columns.
 
     Raises InputError for a file that is no table of this kind: missing, of other columns, or with a value that is not
-    of its column's type. NaN is not a number here. Infinity is one only in the columns of UNBOUNDED.
+    of its column's type. NaN is not a number here. Infinity is one only in an unbounded column.
     """
     try:
         with open(path, newline="", encoding="utf-8") as file:
@@ -76,7 +75,7 @@ def _rows(path: Path, table: Table, rows: Sequence[tuple[int, list[str]]]) -> li
     columns = []
     for place, (column, kind) in enumerate(table.columns.items()):
         texts = [values[place] for _, values in rows]
-        found = {text: _value(text, kind, column) for text in set(texts)}  # most are in many rows
+        found = {text: _value(text, kind, column in table.unbounded) for text in set(texts)}  # most are in many rows
         columns.append([found[text] for text in texts])
         if None in found.values():
             at = columns[-1].index(None)
@@ -85,17 +84,17 @@ def _rows(path: Path, table: Table, rows: Sequence[tuple[int, list[str]]]) -> li
     return [dict(zip(table.columns, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _value(text: str, kind: type, column: str) -> Any:
+def _value(text: str, kind: type, unbounded: bool) -> Any:
     """The value that a text of a column stands for, or None."""
     try:
         value = YES_NO[text] if kind is bool else kind(text)
     except (KeyError, ValueError):
         return None
-    return value if (_is_number(value, column) if kind is float else text and _text(value) == text) else None
+    return value if (_is_number(value, unbounded) if kind is float else text and _text(value) == text) else None
 
 
-def _is_number(value: float, column: str) -> bool:
-    return math.isfinite(value) or (value == math.inf and column in UNBOUNDED)
+def _is_number(value: float, unbounded: bool) -> bool:
+    return math.isfinite(value) or (value == math.inf and unbounded)
 
 
 def check_rows(path: Path, table: Table, rows: Iterable[Row], runs: Sequence[Run]) -> None:
@@ -104,7 +103,7 @@ def check_rows(path: Path, table: Table, rows: Iterable[Row], runs: Sequence[Run
     wanted = [key for run in runs for key in table.wanted(run)]
     owner = f"runs.{runs[0].name}" if len(runs) == 1 else "the study"
     refuse_rows(path, "has no row of", table.keys, [key for key in wanted if key not in counts])
-    refuse_rows(path, f"has rows that {owner} has not:", table.keys, sorted({*counts} - {*wanted}))
+    refuse_rows(path, f"has rows that are not in {owner}:", table.keys, sorted({*counts} - {*wanted}))
     refuse_rows(path, "has two rows of", table.keys, [key for key, count in counts.items() if count > 1])
 
 

@@ -28,7 +28,7 @@ class Layout:
     transposed: bool = False  # the file has its products as [in, out]
     outer: str = ""  # before the prefix, in some checkpoints
     not_weights: tuple[str, ...] = ()  # tensors beside the weights, by how their names end
-    embeddings: str = ""  # [token, width], of the words
+    embeddings: str = ""  # [token, width], of the tokens
     positions: str = ""  # [position, width]
 
 

@@ -15,7 +15,7 @@ from lmrep.errors import InputError, one_line
 from lmrep.probe.finite import check_type, finite
 from lmrep.probe.library_block import Misfit
 from lmrep.provenance import model_files
-from lmrep.study.spec import CONFIG_FILE, GGUF, Weights
+from lmrep.study.sources import CONFIG_FILE, GGUF, Weights
 
 # Buffers that older versions of transformers saved beside the weights of a block.
 NOT_WEIGHTS = re.compile(r"(rotary_emb\.inv_freq|masked_bias|attn\.bias|attention\.bias|position_ids|token_type_ids)$")

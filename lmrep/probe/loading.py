@@ -12,7 +12,8 @@ from lmrep.probe.block import Block
 from lmrep.probe.families import LAYOUTS
 from lmrep.probe.finite import finite
 from lmrep.probe.stack import Stack
-from lmrep.study.spec import Probe, Weights
+from lmrep.study.sources import Weights
+from lmrep.study.spec import Probe
 
 
 def read_tensors(weights: Weights, path: Path, wanted: Callable[[str], str | None]) -> dict[str, Tensor]:
@@ -32,6 +33,18 @@ def read_tensors(weights: Weights, path: Path, wanted: Callable[[str], str | Non
             return {name: finite(f"{key}: tensor '{own}'", file.get_tensor(own)) for own, name in names.items()}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{key} is not a readable safetensors file ({error})") from None
+
+
+def blocks_in(weights: Weights, path: Path) -> int:
+    """How many blocks the weight file of a family of ours has, by its header; 0 if it cannot be read."""
+    layout = LAYOUTS[weights.family]
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = [name.removeprefix(layout.outer) for name in file.keys()]  # noqa: SIM118  # no dict
+    except (SafetensorError, OSError):  # the loader says what is wrong with it
+        return 0
+    numbers = [name.removeprefix(layout.prefix).split(".")[0] for name in names if name.startswith(layout.prefix)]
+    return max((int(number) for number in numbers if number.isdigit()), default=-1) + 1
 
 
 def check_shapes(weights: Weights, found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -105,7 +118,7 @@ def fresh_blocks(weights: Weights, seed: int, depth: int, masked: bool) -> nn.Mo
     return filled(blocks, weights, state)
 
 
-def embeddings(weights: Weights, path: Path, name: str) -> Tensor:
+def read_embeddings(weights: Weights, path: Path, name: str) -> Tensor:
     """The embeddings [token or position, width] that a language model's file has under `name`."""
     layout = LAYOUTS[weights.family]
     found = read_tensors(weights, path, lambda key: {name: "found"}.get(key.removeprefix(layout.outer)))
@@ -126,6 +139,6 @@ def load_stack(spec: Probe, path: Path | None, trained: bool, depth: int, seed: 
         blocks = trained_blocks(weights, path, depth, spec.masked)
     else:
         blocks = fresh_blocks(weights, seed, depth, spec.masked)
-    words = embeddings(weights, path, layout.embeddings) if path and spec.reads_embeddings else None
-    positions = embeddings(weights, path, layout.positions) if path and spec.stack_position else None
-    return Stack(blocks, words, positions)
+    tokens = read_embeddings(weights, path, layout.embeddings) if path and spec.reads_embeddings else None
+    positions = read_embeddings(weights, path, layout.positions) if path and spec.stack_position else None
+    return Stack(blocks, tokens, positions)

@@ -98,7 +98,7 @@ class Probe(nn.Module):
 
 
 @torch.no_grad()
-def token_scale(spec: ProbeSpec, stem: Stem, words: Tensor) -> float:
+def token_scale(spec: ProbeSpec, stem: Stem, embeddings: Tensor) -> float:
     """The factor that gives the stem's tokens the RMS that `spec.scale` asks for.
 
     The RMS of the stem's tokens is that of REFERENCES images of independent pixels, uniform in [0, 1].
@@ -107,19 +107,19 @@ def token_scale(spec: ProbeSpec, stem: Stem, words: Tensor) -> float:
     pixels = torch.rand(REFERENCES, 3, spec.stem.size, spec.stem.size, generator=draws)
     patches = stem(pixels - CENTRE if spec.centre else pixels)[:, int(spec.stem.first_token == "class") :]
     times = 1.0 if isinstance(spec.scale, str) else spec.scale
-    return times * float(words.square().mean().sqrt() / patches.square().mean().sqrt())
+    return times * float(embeddings.square().mean().sqrt() / patches.square().mean().sqrt())
 
 
 def added(spec: ProbeSpec, stem: Stem, stack: Stack) -> dict[str, Any]:
     """What the probe takes from the embeddings of its stack's model: `scale`, `first` and `positions` of a `Probe`."""
     found: dict[str, Any] = {}
-    key, words, positions = f"weights.{spec.stack.name}", stack.words, stack.positions
-    if words is not None and spec.scale != "as_is":
-        found["scale"] = token_scale(spec, stem, words)
-    if words is not None and spec.stem.first_token == "bos":
-        if spec.stem.bos >= len(words):
-            raise InputError(f"{key}.bos: its model has tokens 0 to {len(words) - 1}, not {spec.stem.bos}")
-        found["first"] = words[spec.stem.bos].clone()
+    key, embeddings, positions = f"weights.{spec.stack.name}", stack.embeddings, stack.positions
+    if embeddings is not None and spec.scale != "as_is":
+        found["scale"] = token_scale(spec, stem, embeddings)
+    if embeddings is not None and spec.stem.first_token == "bos":
+        if spec.stem.bos >= len(embeddings):
+            raise InputError(f"{key}.bos: its model has tokens 0 to {len(embeddings) - 1}, not {spec.stem.bos}")
+        found["first"] = embeddings[spec.stem.bos].clone()
     if positions is not None:
         if len(positions) < spec.stem.tokens:
             raise InputError(f"{key}: has {len(positions)} positions, but '{spec.name}' has {spec.stem.tokens} tokens")

@@ -20,7 +20,7 @@ from lmrep.study.spec import Probe
 FEW = 8  # tokens of the checks
 CLOSE = 1e-4  # relative distance of outputs that count as equal
 SAME = 1e-6  # and of those that do not see a change
-WORDS_AT_ONCE = 4096
+TOKENS_AT_ONCE = 4096
 
 
 def blocks_of(model: nn.Module, depth: int) -> tuple[str, nn.ModuleList]:
@@ -54,7 +54,7 @@ def passed(model: Any, blocks: nn.ModuleList, last: int, zeros: Collection[str] 
 
     `zeros`: names of embeddings that give zeros in it.
     """
-    found, hooks, words = Passed(), [], model.get_input_embeddings()
+    found, hooks, embeddings = Passed(), [], model.get_input_embeddings()
 
     def enters(index: int) -> Callable[[nn.Module, tuple[Any, ...]], None]:
         def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
@@ -79,7 +79,7 @@ def passed(model: Any, blocks: nn.ModuleList, last: int, zeros: Collection[str] 
 
     for name, module in model.named_modules():
         hooks.append(module.register_forward_pre_hook(lambda module, args, name=name: found.used.add(name)))
-        if isinstance(module, nn.Embedding) and module is not words:
+        if isinstance(module, nn.Embedding) and module is not embeddings:
             hooks.append(module.register_forward_hook(looks_up(name)))
     for index, block in enumerate(blocks):
         hooks.append(block.register_forward_pre_hook(enters(index)))
@@ -113,7 +113,7 @@ def position_tables(model: Any, blocks: nn.ModuleList, tokens: int) -> dict[str,
     return {name: row for name, row in rows.items() if len(row) == tokens and not row.eq(row[:1]).all()}
 
 
-def read_words(model: Any, blocks: nn.ModuleList) -> Tensor:
+def read_embeddings(model: Any, blocks: nn.ModuleList) -> Tensor:
     """What block 1 is given for each token of the vocabulary, without its position, [token, width]."""
     zeros = position_tables(model, blocks, 2)
 
@@ -124,7 +124,7 @@ def read_words(model: Any, blocks: nn.ModuleList) -> Tensor:
     if distance(twice[1], twice[0]) > SAME:
         raise Misfit("its positions are neither in its blocks nor in a table of embeddings")
     ids = torch.arange(model.get_input_embeddings().num_embeddings)
-    return torch.cat([entering(part)[:, 0] for part in ids[:, None].split(WORDS_AT_ONCE)])
+    return torch.cat([entering(part)[:, 0] for part in ids[:, None].split(TOKENS_AT_ONCE)])
 
 
 def check_tokens(spec: Probe, model: Any, blocks: nn.ModuleList) -> None:
@@ -221,11 +221,11 @@ def trained_parts(spec: Probe, path: Path, config: Any) -> tuple[Any, Tensor | N
     model, info = trained_model(spec.stack, path, config)
     name, blocks = blocks_of(model, spec.stack.depth)
     check_tokens(spec, model, blocks)
-    words, names = model.get_input_embeddings(), {part: name for name, part in model.named_modules()}
-    used = passed(model, blocks, len(blocks), inputs_embeds=torch.zeros(1, FEW, words.embedding_dim)).used
-    check_tensors(spec.stack, info, used | {names[words]}, name)
-    words = read_words(model, blocks) if spec.reads_embeddings else None
-    return model, words, read_positions(spec, model, blocks) if spec.stack_position else None
+    embeddings, names = model.get_input_embeddings(), {part: name for name, part in model.named_modules()}
+    used = passed(model, blocks, len(blocks), inputs_embeds=torch.zeros(1, FEW, embeddings.embedding_dim)).used
+    check_tensors(spec.stack, info, used | {names[embeddings]}, name)
+    embeddings = read_embeddings(model, blocks) if spec.reads_embeddings else None
+    return model, embeddings, read_positions(spec, model, blocks) if spec.stack_position else None
 
 
 def load_stack(spec: Probe, path: Path | None, trained: bool, depth: int, seed: int) -> Stack:
@@ -236,13 +236,13 @@ def load_stack(spec: Probe, path: Path | None, trained: bool, depth: int, seed: 
     """
     if path is None:
         raise ValueError("expected the files of the model, for its config at least")
-    model, words, positions = None, None, None
+    model, embeddings, positions = None, None, None
     with quiet(), torch.random.fork_rng(devices=[]):  # what the library draws for missing heads is not ours
         config = read_config(spec.stack, path)
         with explained(f"weights.{spec.stack.name}: a model of type '{config.model_type}' does not fit"):
             if trained or spec.reads_embeddings:
-                model, words, positions = trained_parts(spec, path, config)
+                model, embeddings, positions = trained_parts(spec, path, config)
             if not trained:
                 model = None  # frees its memory before the fresh one takes as much
                 model = fresh_model(spec.stack, config, seed)
-            return Stack(dissect(spec, model, depth), words, positions)
+            return Stack(dissect(spec, model, depth), embeddings, positions)

@@ -12,7 +12,7 @@ from lmrep.study.model_checks import check_image, check_probe, check_weights
 from lmrep.study.schema import schema
 from lmrep.study.spec import Run, identity
 
-DISTANCES = ("l1", "l2")
+NORMS, STARTS = ("l1", "l2"), ("uniform", "normal")
 SSIM_WINDOW = 11  # px, of measures.ssim: the smallest side of an image that it measures
 MOST_BYTES = 10**12  # of a run's arrays: more than a host's memory
 
@@ -60,8 +60,14 @@ def check_descent(run: Run) -> None:
     key, descent = f"runs.{run.name}", run.descent
     if descent.optimiser not in OPTIMISERS:
         raise InputError(f"{key}.optimiser: expected one of {', '.join(OPTIMISERS)}, not '{descent.optimiser}'")
-    if descent.distance not in DISTANCES:
-        raise InputError(f"{key}.distance: expected one of {', '.join(DISTANCES)}, not '{descent.distance}'")
+    if descent.distance not in NORMS:
+        raise InputError(f"{key}.distance: expected one of {', '.join(NORMS)}, not '{descent.distance}'")
+    if descent.start[0] not in STARTS:
+        raise InputError(f"{key}.start: expected one of {', '.join(STARTS)}, not '{descent.start[0]}'")
+    if not descent.scale > 0:
+        raise InputError(f"{key}.scale: expected a number above 0, not {descent.scale}")
+    if not descent.octaves:
+        raise InputError(f"{key}.octaves: expected at least one")
     if descent.history < 1:
         raise InputError(f"{key}.history: expected 1 or more, not {descent.history}")
     optimiser = OPTIMISERS[descent.optimiser]
@@ -73,6 +79,11 @@ def check_descent(run: Run) -> None:
     if descent.first_step and "rate" not in optimiser.keys:
         raise InputError(f"{key}.rate: {descent.optimiser} has no rates, expected no first_step")
     for octave in descent.octaves:
+        for name, ends in (("rate", octave.rate), ("sigma", octave.sigma or (1.0, 1.0))):
+            if not isinstance(ends, tuple | list) or len(ends) != 2:
+                raise InputError(f"{key}.octaves.{name}: expected those of the first and the last step, not {ends}")
+        if octave.sigma and min(octave.sigma) <= 0:
+            raise InputError(f"{key}.octaves.sigma: expected numbers above 0, not {list(octave.sigma)}")
         if ("rate" in optimiser.octave_keys) != (min(octave.rate) > 0):
             verb = "needs rates above 0" if "rate" in optimiser.octave_keys else "has no rates"
             raise InputError(f"{key}.octaves.rate: {descent.optimiser} {verb}, not {list(octave.rate)}")
@@ -131,11 +142,10 @@ def overlap(runs: Iterable[Run]) -> bool:
     """Whether two runs have the same image, in figures with a line for a probe, its weights and an optimiser."""
     seen: dict[tuple[object, ...], set[int]] = defaultdict(set)  # an image of any block -> the blocks
     for run in runs:
-        line = (run.probe.name, run.weights, run.descent.optimiser)
         for image in zip(run.panels, run.start_seeds, strict=True):
-            if not seen[(*line, *image)].isdisjoint(run.layers):
+            if not seen[(*run.line, *image)].isdisjoint(run.layers):
                 return True
-            seen[(*line, *image)].update(run.layers)
+            seen[(*run.line, *image)].update(run.layers)
     return False
 
 
@@ -169,11 +179,10 @@ def check_figure(figure: Figure, study: Study) -> None:
         raise InputError(f"{key}.image: '{figure.image}' is not one of images: {listed(study.images)}")
     if kind.runs == "one of a probe, weights and optimiser" and overlap(runs):
         one = f"{figure.kind} has one line for a probe, its weights and an optimiser"
-        raise InputError(f"{key}.runs: {one}, expected no two runs with the same image, block and seed in one")
-    distances = {(run.probe.name, run.weights, run.descent.optimiser): run.descent.distance for run in runs}
+        raise InputError(f"{key}.runs: {one}: two of them have the same image, block and seed, expected each once")
+    distances = {run.line: run.descent.distance for run in runs}
     for run in runs:
-        alike = distances[run.probe.name, run.weights, run.descent.optimiser]
-        if kind.runs != "all" and alike != run.descent.distance:
+        if kind.runs != "all" and distances[run.line] != run.descent.distance:
             raise InputError(f"{key}.runs: '{run.name}' has another distance than a run alike, expected one of the two")
     if kind.mixes and {run.objective for run in runs} != set(kind.mixes):
         raise InputError(f"{key}.runs: a {figure.kind} is drawn from {' and '.join(kind.mixes)} runs, expected both")

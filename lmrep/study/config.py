@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from lmrep.errors import InputError
 from lmrep.study import cost, kinds
-from lmrep.study.spec import Descent, Image, Octave, Probe, Run, Stem, Weights
+from lmrep.study.sources import Image, Weights
+from lmrep.study.spec import Descent, Octave, Probe, Run, Stem
 
 FIGURE_KEYS = ("kind", "title", "runs", "target")  # of every kind of figure
 DESCENT_KEYS = ("start", "octaves", "scale", "constant", "optimiser", "distance", "history", "rate")  # also of a run

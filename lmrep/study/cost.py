@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
-from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Run
 
-SECONDS_OF_STEP = {"cpu": 0.01, "cuda": 0.001}  # of a step without its blocks, if it is one pass
+SECONDS_OF_STEP = {"cpu": 0.01, "cuda": 0.001}  # of a step without its blocks, if it is one group
 HISTORY = 220  # operations that take as long as one pixel of one remembered move does in a step: it is read from memory
 
 
@@ -29,19 +28,17 @@ def block_flops(width: int, tokens: int) -> float:
 def run_flops(run: Run) -> float:
     """Floating-point operations of all steps of a run, and what its optimiser's memory costs in operations."""
     stem, descent, panels, width = run.probe.stem, run.descent, len(run.panels), run.probe.stack.width
-    images = panels * block_flops(width, stem.tokens)
-    if OBJECTIVES[run.objective].own_patch_only and run.probe.masked:  # a pass leaves out the tokens after the patch
-        images = sum(block_flops(width, stem.first_patch + int(patch) + 1) for patch in run.panels)
-    moves = descent.history if "history" in OPTIMISERS[descent.optimiser].keys else 0
-    memory = HISTORY * moves * len(run.layers) * panels * 3 * descent.octaves[-1].size ** 2
+    tokens = run.tokens_needed or (stem.tokens,) * panels
+    images = sum(block_flops(width, count) for count in tokens)
+    memory = HISTORY * descent.remembered * len(run.layers) * panels * 3 * descent.octaves[-1].size ** 2
     return descent.steps * (sum(run.layers) * images + memory)
 
 
 def precision_of(run: Run, bfloat16: bool = True) -> str:
     """The precision that a run's steps have, on a device with or without `bfloat16`."""
-    if run.precision != "auto":
-        return run.precision
-    return "bfloat16" if bfloat16 and not OPTIMISERS[run.descent.optimiser].exact else "float32"
+    if run.asked_precision != "auto":
+        return run.asked_precision
+    return "bfloat16" if bfloat16 else "float32"
 
 
 def speed_of(gflops: Mapping[str, float | Mapping[str, float]], kind: str, cores: float = 1) -> Speed:

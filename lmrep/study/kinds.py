@@ -18,11 +18,6 @@ def load(function: str) -> Callable[..., Any]:
     return found
 
 
-def module_of(function: str) -> str:
-    """The module in "module:function", for a digest of its code."""
-    return function.partition(":")[0]
-
-
 @dataclass(frozen=True)
 class Family:
     """A kind of weights: a function (spec of the probe, path, trained, depth, seed) -> `lmrep.probe.stack.Stack`."""
@@ -96,6 +91,7 @@ class Metric:
 
     function: str
     takes: tuple[str, ...] = ("image", "target")
+    unbounded: bool = False  # it may be infinite
 
 
 @dataclass(frozen=True)
@@ -110,6 +106,14 @@ class Figure:
     runs: str = "any"
     keys: tuple[str, ...] = ()  # "image", "layers", "panels": keys of its own besides kind, title and runs
     needs: tuple[str, ...] = ()  # those of `keys` that it cannot do without
+
+
+Kind = Family | Stem | Objective | Optimiser | Metric | Figure
+
+
+def modules_of(*entries: Kind) -> list[str]:
+    """The modules of the functions behind some kinds, for a digest of their code."""
+    return sorted({entry.function.partition(":")[0] for entry in entries})
 
 
 FAMILIES = {
@@ -160,9 +164,11 @@ ARTICLE = "gradient"  # the optimiser of the article
 
 METRICS = {
     "ssim": Metric("lmrep.metrics.measures:ssim"),
-    "psnr": Metric("lmrep.metrics.measures:psnr"),
+    "psnr": Metric("lmrep.metrics.measures:psnr", unbounded=True),  # of equal images
     "output_distance_ratio": Metric(
-        "lmrep.metrics.measures:output_distance_ratio", ("output_distance", "shifted_output_distance")
+        "lmrep.metrics.measures:output_distance_ratio",
+        ("output_distance", "shifted_output_distance"),
+        unbounded=True,  # of an output that noise does not move
     ),
     "flip": Metric("lmrep.metrics.measures:flip"),
     "high_frequency_error": Metric("lmrep.metrics.measures:high_frequency_error"),

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from lmrep.errors import InputError
 from lmrep.provenance import model_files
 from lmrep.study.kinds import BASES, FAMILIES, STEMS
-from lmrep.study.spec import CONFIG_FILE, DEFAULT_FILE, GGUF, SOURCES, WEIGHT_SOURCES, Image, Probe, Stem, Weights
+from lmrep.study.sources import CONFIG_FILE, DEFAULT_FILE, GGUF, SOURCES, WEIGHT_SOURCES, Image, Weights
+from lmrep.study.spec import Probe, Stem
 
 CHANNELS = 3
 MOST_PATCHES = 2**18  # 4096 px in patches of 8: with more, no machine holds the tokens of an image and their scores

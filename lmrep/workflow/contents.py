@@ -10,10 +10,10 @@ from lmrep.inputs.headers import check_header
 from lmrep.inputs.pins import lock_key
 from lmrep.inputs.places import LOCK, file_pins
 from lmrep.provenance import file_sha256
-from lmrep.study.spec import Image, Pin, Weights
+from lmrep.study.sources import Image, Pin, Weights
 from lmrep.workflow.digest import code_digest
 
-HASHES = Path(".snakemake", "lmrep-hashes.json")  # hashes of local files, good for one size and modification time
+HASHES = Path(".snakemake", "lmrep-hashes.json")  # hashes of local files, good for one state of each
 
 
 def read_entries(path: Path) -> dict[str, dict[str, str | int]]:
@@ -26,13 +26,15 @@ def read_entries(path: Path) -> dict[str, dict[str, str | int]]:
 
 
 def local_sha256(path: str, key: str) -> str:
-    """The sha256 of a local file. It is computed once for a size and modification time.
+    """The sha256 of a local file. It is computed once for a size, inode, and times of modification and change.
+
+    A file that was copied or unpacked may have another file's time of modification, but not its time of change.
 
     Raises InputError, naming `key`, if the file cannot be read.
     """
     try:
         stat = Path(path).stat()
-        seen = {"bytes": stat.st_size, "modified": stat.st_mtime_ns}
+        seen = {"bytes": stat.st_size, "modified": stat.st_mtime_ns, "changed": stat.st_ctime_ns, "inode": stat.st_ino}
         known = read_entries(HASHES)
         entry = known.get(path, {})
         if entry.items() >= seen.items() and "sha256" in entry:

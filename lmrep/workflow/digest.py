@@ -1,11 +1,12 @@
-"""Digests of the code that a result goes through, as short strings for Snakemake's params.
+"""Strings for Snakemake: digests of the code that a result goes through, params and wildcard constraints.
 
 Snakemake does not see an edit to an imported module. A digest passed as a param does.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -105,6 +106,11 @@ def code_digest(*modules: str, script: str = "") -> str:
     return digest.hexdigest()[:16]
 
 
-def as_param(value: object) -> str:
-    """Sorted JSON. Snakemake compares params as strings."""
-    return json.dumps(value, sort_keys=True)
+def one_of(names: Iterable[str]) -> str:
+    """A wildcard constraint that matches these names and nothing else."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def as_param(value: object, in_order: bool = False) -> str:
+    """JSON, which Snakemake compares as a string; sorted, unless a result depends on the order of entries."""
+    return json.dumps(value, sort_keys=not in_order)

@@ -19,12 +19,11 @@ from lmrep.descent.checkpoint import steps_taken
 from lmrep.files import replacing
 from lmrep.study.config import Study
 from lmrep.study.cost import precision_of, run_seconds, speed_of
-from lmrep.study.spec import Run, identity
+from lmrep.study.spec import BFLOAT16_FLAGS, Run, identity
 
 FOLDER = Path(".snakemake")  # Snakemake's own, which git ignores
 SECONDS_TO_START = 4.0  # of a run: imports and weights, before its first step
 SECONDS_TO_MEASURE = 2.0
-CPU_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # as `descent.plan.has_bfloat16` has them, without an import of torch
 
 
 def duration(seconds: float) -> str:
@@ -48,7 +47,7 @@ def cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16, as far as Linux tells."""
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return any(CPU_FLAGS & {*line.split()} for line in lines if line.lower().startswith(("flags", "features")))
+        return any(BFLOAT16_FLAGS & {*line.split()} for line in lines if line.lower().startswith(("flags", "features")))
     return False
 
 

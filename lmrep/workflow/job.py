@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from lmrep.errors import InputError, MachineError
+from lmrep.progress import ignore
 from lmrep.workflow.session import end_with_build
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a disk, a quota, a limit of the file size
 INTERRUPTED = 128 + signal.SIGINT  # exit status, as a shell has it
 
 
-def _say_nothing(*_: object) -> None:
-    pass
-
-
 def _end_quietly(*_: object) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would end the clean-up with a traceback
-    sys.excepthook = _say_nothing  # a library may turn this end into an error of its own
+    sys.excepthook = ignore  # a library may turn this end into an error of its own
     raise SystemExit(INTERRUPTED)
 
 

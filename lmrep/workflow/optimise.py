@@ -15,8 +15,8 @@ from lmrep.descent.experiment import conditions, describe, perform, state_arrays
 from lmrep.descent.plan import make_plan, pick_device, settle
 from lmrep.errors import InputError, MachineError
 from lmrep.files import write_arrays
-from lmrep.inputs.headers import blocks_in
 from lmrep.inputs.images import load_target
+from lmrep.probe.loading import blocks_in
 from lmrep.probe.probe import CENTRE
 from lmrep.probe.stem import CHANNELS, BasisStem
 from lmrep.progress import progress
@@ -45,7 +45,7 @@ def deeper_files(run: Run, weights: Mapping[str, Path]) -> dict[str, int]:
     stack = run.probe.stack
     if stack.name not in weights or FAMILIES[stack.family].own_config:
         return {}
-    found = blocks_in(weights[stack.name])
+    found = blocks_in(stack, weights[stack.name])
     return {stack.name: found} if found > stack.depth else {}
 
 
@@ -77,7 +77,7 @@ def optimise(
             tell(log, f"weights.{name}: its file has {found} blocks, {told} {run.probe.stack.depth}")
         plan = make_plan(run, device)
         facts = describe(run, weights, plan)
-        context = conditions(facts, plan, photographs, code)
+        context = conditions(run, facts, plan, photographs, code)
         checkpoint = Checkpoint(state_path(output), study.checkpoint, context, state_arrays(run), partial(tell, log))
         if checkpoint.put_back(output):
             return

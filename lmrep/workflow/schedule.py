@@ -5,25 +5,24 @@ from collections.abc import Sequence
 from math import ceil
 
 from lmrep.study.cost import Speed, run_flops, run_seconds
-from lmrep.study.kinds import FAMILIES, OPTIMISERS
-from lmrep.study.spec import CPU_PASS, Run
+from lmrep.study.kinds import FAMILIES
+from lmrep.study.spec import CPU_GROUP, Run
 
 MEGABYTE = 10**6
 LIBRARIES = 2500  # MB of a job that do not depend on the run: 700 were measured without a GPU, 1200 with an H200
-COPIES = 3  # of the weights: as read, and laid out for the forward and the backward half of a pass
+COPIES = 3  # of the weights: as read, and laid out for the forward and the backward half of a step
 START_MINUTES = 15  # to start a job on a busy cluster
 MARGIN = 3  # times the estimated time
 
 
 def run_memory(run: Run, attempt: int) -> int:
     """MB of a run's job. Each further attempt asks for half as much again: memory may have ended the last one."""
-    kept = CPU_PASS if isinstance(run.memory, str) else round(run.memory)
+    kept = CPU_GROUP if isinstance(run.memory, str) else round(run.memory)
     stack = run.probe.stack
     depth = stack.depth if FAMILIES[stack.family].own_config else max(run.layers)  # its library reads all blocks
     weights = COPIES * depth * 12 * stack.width**2 * 4 // MEGABYTE
-    history = 2 * run.descent.history if "history" in OPTIMISERS[run.descent.optimiser].keys else 0
     pixels = len(run.layers) * len(run.panels) * 3 * run.descent.octaves[-1].size ** 2
-    optimiser = history * pixels * 4 // MEGABYTE
+    optimiser = 2 * run.descent.remembered * pixels * 4 // MEGABYTE
     return (LIBRARIES + kept + weights + optimiser) * (1 + attempt) // 2
 
 

@@ -13,7 +13,7 @@ from pictures import PIXELS, png, zipped
 from PIL import Image as Picture
 
 from lmrep.inputs.image_sources import fetch_image
-from lmrep.study.spec import Image
+from lmrep.study.sources import Image
 
 
 def encoded(kind: str, picture: Picture.Image | None = None, **options: object) -> bytes:

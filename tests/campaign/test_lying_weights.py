@@ -19,7 +19,8 @@ from test_broken_configs import here  # noqa: F401
 
 from lmrep.probe.probe import load_probe
 from lmrep.probe.transformers_stack import load_stack
-from lmrep.study.spec import Probe, Stem, Weights
+from lmrep.study.sources import Weights
+from lmrep.study.spec import Probe, Stem
 
 pytestmark = pytest.mark.models
 Tensors = dict[str, torch.Tensor]

@@ -13,7 +13,7 @@ from hub import Hub
 from PIL import Image
 from skimage import data
 
-from lmrep.study.spec import Weights
+from lmrep.study.sources import Weights
 
 pytestmark = [pytest.mark.workflow, pytest.mark.build]
 # The article's names and families, at a size that a test can fetch; its proportions kept.

@@ -30,11 +30,10 @@ from test_article import sha256, zip_of
 from lmrep.descent.experiment import describe
 from lmrep.descent.groups import shift_noise
 from lmrep.descent.plan import make_plan
-from lmrep.descent.priors import start_noise
+from lmrep.descent.priors import baseline, resize, start_noise
 from lmrep.files import ArrayFile, write_arrays
 from lmrep.inputs.images import load_target
 from lmrep.inputs.places import places_of
-from lmrep.metrics.measures import resized
 from lmrep.metrics.tables import TABLES
 from lmrep.metrics.tsv import read_table
 from lmrep.study.config import Study, make_study
@@ -233,11 +232,12 @@ def make_up(run: Run, files: dict[str, Path], photographs: dict[str, Path], fits
     first, last = (run.descent.octaves[place].size for place in (0, -1))
     draws = zip(run.start_seeds, run.panel_names, strict=True)
     start = np.stack([start_noise(run.descent.start, first, seed, name).numpy() for seed, name in draws])
-    noise = start if first == last else np.stack([resized(each, last) for each in start])
+    grown = baseline(torch.from_numpy(start), run.descent.octaves, run.probe.stem.size, run.seed).numpy()
+    noise = resize(torch.from_numpy(start), last).numpy()
     noise = (noise - noise.mean()) * np.float32(CONTRAST / start.std()) + np.float32(0.5)
     layers, shape = len(run.layers), (len(run.layers), len(run.panels))
     arrays = {
-        "images": np.stack([noise] * layers), "initial": np.stack([start] * layers),
+        "images": np.stack([noise] * layers), "initial": np.stack([start] * layers), "baseline": grown,
         "loss": np.geomspace(1000, 1, run.descent.steps, dtype=np.float32) * np.ones((layers, 1), np.float32),
     }  # fmt: skip
     if run.descent.first_step:

@@ -105,6 +105,11 @@ def main_probes(study: Study) -> list[Probe]:
     return list(found.values())
 
 
+def same_probe(one: Probe, other: Probe) -> bool:
+    """Whether two probes are one but for their names and labels."""
+    return replace(one, name="", label="") == replace(other, name="", label="")
+
+
 def has_runs(study: Study, probe: Probe, panels: str) -> bool:
     """Whether a study has runs of a model's trained blocks with such panels."""
     runs = [run for run in study.runs.values() if run.probe == probe and run.weights == "trained"]

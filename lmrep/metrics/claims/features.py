@@ -18,6 +18,7 @@ from lmrep.metrics.claims.claim import (
     map_sample,
     other_model,
     over_blocks,
+    same_probe,
 )  # fmt: skip
 from lmrep.metrics.claims.samples import Sample, View
 from lmrep.metrics.claims.statistics import (
@@ -30,7 +31,6 @@ from lmrep.metrics.claims.statistics import (
     top_to_bottom,
 )  # fmt: skip
 from lmrep.metrics.claims.verdicts import Measured, Rule, measure, measure_means
-from lmrep.study.spec import identity
 
 NEURON, PATCH, END = "Spatial Learning, one neuron", "Spatial Learning, one patch", "Conclusion"
 ORDER = log(1.05)  # of the top row's change over the bottom row's
@@ -229,8 +229,8 @@ def order_is_the_masks(view: View) -> Parts:
     """The natural logarithm of the change of the top row of patches over that of the bottom row, one neuron maximised:
     of the model, of its weights without the mask, of fresh blocks with the mask, and of another model without one. At
     0.0488, which is ln 1.05, the top row changes 5% more."""
-    wanted = identity(replace(view.probe, causal="never"))
-    bare = next((probe for probe in view.study.probes.values() if identity(probe) == wanted), None)
+    wanted = replace(view.probe, causal="never")
+    bare = next((probe for probe in view.study.probes.values() if same_probe(probe, wanted)), None)
     other = other_model(view, is_not_masked, "neurons")
     samples = [
         view.changes("neurons"),

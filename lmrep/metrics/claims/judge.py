@@ -9,39 +9,41 @@ from typing import Any
 import numpy as np
 
 from lmrep.metrics.claims.cells import Cells
-from lmrep.metrics.claims.claim import Claim, has_runs, main_probes, other_model
+from lmrep.metrics.claims.claim import Claim, has_runs, main_probes, other_model, same_probe
 from lmrep.metrics.claims.samples import SEARCHES, View
 from lmrep.metrics.claims.statistics import FEWEST
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, WHERE, Measured, Rule, decide
 from lmrep.study.config import Study
 from lmrep.study.kinds import ARTICLE
-from lmrep.study.spec import Probe, identity
+from lmrep.study.spec import Probe
 
 Entry = dict[str, Any]  # of claims.json
 TOO_FEW = "too few images"  # in place of the verdict of another way to ask
 
 
-def searches(study: Study, probe: Probe) -> list[str]:
-    """The optimisers of the inversions of a probe, the best one first."""
-    used = {run.descent.optimiser for run in study.runs.values() if run.matches and run.probe == probe}
+def searches(study: Study, probe: Probe, weights: str = "trained") -> list[str]:
+    """The optimisers of the inversions of a probe's blocks, the best one first."""
+    runs = [run for run in study.runs.values() if run.matches and (run.probe, run.weights) == (probe, weights)]
+    used = {run.descent.optimiser for run in runs if any(run.layers)}  # a run of the stem alone says nothing of blocks
     return [name for name in SEARCHES if name in used]
 
 
-def ways(view: View, panels: str) -> Iterator[tuple[str, str, View]]:
+def ways(view: View, panels: str, weights: str = "trained") -> Iterator[tuple[str, str, View]]:
     """Every other way to ask a model: what differs (descent, regime, stem, seed or image), its name, and the view.
 
-    `panels`: of the runs that it is about. Photographs have several searches; neurons are maximised with jitter too.
+    `panels` and `weights`: of the runs that it is about. Photographs have several searches; neurons are maximised with
+    jitter too.
     """
     study, probe = view.study, view.probe
-    for search in searches(study, probe) if panels == "images" else []:
+    for search in searches(study, probe, weights) if panels == "images" else []:
         if search != view.search:
             yield "descent", "the article's descent" if search == ARTICLE else search, replace(view, search=search)
     if panels == "neurons":
         yield "descent", "with blur and jitter", replace(view, jittered=True)
     for other in study.probes.values():
         same = (other.stack, other.masked) == (probe.stack, probe.masked)
-        if same and identity(other) != identity(probe):
+        if same and not same_probe(other, probe):
             what = "regime" if _bare(other) == _bare(probe) else "stem"
             yield what, other.label, replace(view, probe=other)
     runs = [run for run in study.runs.values() if run.probe == probe]
@@ -67,7 +69,7 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     depends = []
     # Many other ways share the same blocks.
     main = cache(lambda blocks: verdict_at(claim, view, blocks) if leaves_out(claim, view, blocks) else verdict)
-    for what, name, other in ways(view, claim.panels):
+    for what, name, other in ways(view, claim.panels, claim.weights):
         measured = claim.measure(other)
         if any(part is None for part in measured):
             continue
@@ -220,7 +222,7 @@ def judge(study: Study, cells: Mapping[str, Mapping[str, Cells]]) -> list[Entry]
     for claim in CLAIMS.values():
         for probe in main_probes(study):
             if claim.asked_of(probe) and has_runs(study, probe, claim.panels):
-                view = View(study, cells, probe, next(iter(searches(study, probe)), SEARCHES[0]))
+                view = View(study, cells, probe, next(iter(searches(study, probe, claim.weights)), SEARCHES[0]))
                 found.append(entry(claim, view, figure_of(claim, view)))
     return found
 

@@ -109,7 +109,7 @@ def test_a_state_depends_on_everything_that_its_run_depends_on(tiny_files, monke
 
     def bound(run=run, files=files, targets=photographs, code="a") -> dict:
         plan = make_plan(run, torch.device("cpu"))
-        return conditions(describe(run, files, plan), plan, targets, code)
+        return conditions(run, describe(run, files, plan), plan, targets, code)
 
     def other(**changes) -> set[str]:
         one, two = bound(), bound(**changes)
@@ -121,6 +121,8 @@ def test_a_state_depends_on_everything_that_its_run_depends_on(tiny_files, monke
     assert other(run=replace(run, memory=0.1)) == {"settings", "groups"}
     assert other(run=replace(run, precision="bfloat16")) == {"settings", "precision"}
     assert other(files=other_files) == {"weight_files"}
+    swapped = {"tiny_gpt2": files["tiny_vit"], "tiny_vit": files["tiny_gpt2"]}
+    assert other(files=swapped) == {"weight_files"}  # which file is the stem's and which the stack's
     renamed = replace(run, name="x", probe=replace(run.probe, name="y", label="z"))
     assert other(run=renamed) == set()  # names change no number
     assert other(targets=photographs + 1) == {"photographs"}

@@ -14,7 +14,7 @@ from lmrep.descent.descend import descend, input_gradient
 from lmrep.descent.experiment import describe
 from lmrep.descent.experiment import perform as perform_plan
 from lmrep.descent.plan import make_plan
-from lmrep.descent.priors import between, blur, generator, resize, start_noise, window
+from lmrep.descent.priors import baseline, between, blur, generator, normal, resize, start_noise, window
 from lmrep.study.spec import Descent, Octave
 
 pytestmark = pytest.mark.models
@@ -28,6 +28,19 @@ def perform(run, files, photographs):
 @pytest.fixture(scope="module")
 def targets():
     return np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32)
+
+
+def test_the_baseline_is_a_descent_whose_gradients_are_zero(gpt2_probe):
+    octaves = (Octave(16, 3, (1, 1), (1.2, 0.8)), Octave(20, 4, (1, 1)), Octave(24, 5, (1, 1), (0.8, 0.4)))
+    start = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+    goals = [lambda output: 0 * output.sum(dim=(1, 2))] * 2
+    begin = start.expand(2, -1, -1, -1, -1)
+    images, _, _ = descend(gpt2_probe, begin, [1, 2], goals, Descent(("normal", 0, 1), octaves), seed=7)
+    found = baseline(start, octaves, 16, 7)
+    assert found.shape == (2, 3, 24, 24)
+    assert torch.equal(images, found.expand(2, -1, -1, -1, -1))
+    assert torch.equal(baseline(start, (Octave(20, 4, (1, 1)),), 16, 7), resize(start, 20))
+    assert torch.equal(baseline(start, (Octave(16, 3, (1, 1)), Octave(16, 9, (1, 1))), 16, 7), start)
 
 
 def test_one_pass_has_the_gradients_of_each_image_alone(gpt2_probe):
@@ -143,8 +156,8 @@ def test_a_run_has_the_arrays_that_it_promises(tiny_files, targets):
     arrays, facts = perform(run, files, targets), describe(run, files, make_plan(run, CPU))
     shapes = {name: array.shape for name, array in arrays.items()}
     assert shapes == {
-        "images": (3, 2, 3, 16, 16), "initial": (3, 2, 3, 16, 16), "loss": (3, 4), "targets": (2, 3, 16, 16),
-        "shifted": (2, 3, 16, 16), "earlier": (3, 2, 3, 16, 16), "output_distance": (3, 2),
+        "images": (3, 2, 3, 16, 16), "initial": (3, 2, 3, 16, 16), "baseline": (2, 3, 16, 16), "loss": (3, 4),
+        "targets": (2, 3, 16, 16), "shifted": (2, 3, 16, 16), "earlier": (3, 2, 3, 16, 16), "output_distance": (3, 2),
         "shifted_output_distance": (3, 2),
     }  # fmt: skip
     assert set(facts["weight_files"]) == {"tiny_vit", "tiny_gpt2"}
@@ -260,6 +273,8 @@ def test_seeds_are_panels_with_starts_of_their_own(tiny_files, targets):
         np.testing.assert_array_equal(both["initial"][:, place], alone["initial"][:, 0])
         np.testing.assert_allclose(both["images"][:, place], alone["images"][:, 0], rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(both["shifted"][0], both["shifted"][1])  # one yardstick for all seeds
+    shift = normal((3, 16, 16), 0.0, 1 / 18, generator(7, "shift", "a"))  # the author's, and apart from the start's
+    np.testing.assert_allclose(both["shifted"][0] - targets[0], shift, atol=1e-6)
     facts = describe(several, files, make_plan(several, CPU))
     assert facts["seeds"] == {"run": 7, "panels": [7, 8]}
 

@@ -26,7 +26,8 @@ from lmrep.descent.plan import make_plan
 from lmrep.descent.priors import start_noise
 from lmrep.probe.probe import load_probe
 from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
-from lmrep.study.spec import Descent, Octave, Weights
+from lmrep.study.sources import Weights
+from lmrep.study.spec import Descent, Octave
 
 pytestmark = pytest.mark.models
 CPU = torch.device("cpu")

@@ -103,10 +103,10 @@ def test_the_two_loop_recursion_is_the_inverse_of_bfgs_written_out():
     passes(optimiser, images, loss, 12)
     s = optimiser.state
     for place in range(2):
-        inverse = torch.eye(PIXELS, dtype=torch.float64) * s["scale"][0, place]
+        inverse = torch.eye(PIXELS, dtype=torch.float64) * s["gamma"][0, place]
         oldest = int(s["oldest"][0, place])
         for k in [*range(oldest, 5), *range(oldest)]:
-            move, turn, rho = s["moves"][0, place, k], s["turns"][0, place, k], s["curvatures"][0, place, k]
+            move, turn, rho = s["s"][0, place, k], s["y"][0, place, k], s["rho"][0, place, k]
             left = torch.eye(PIXELS, dtype=torch.float64) - rho * torch.outer(move, turn)
             inverse = left @ inverse @ left.T + rho * torch.outer(move, move)
         expected = -(inverse @ s["gradient"][0, place].flatten())
@@ -144,6 +144,48 @@ def test_a_problem_whose_line_search_fails_does_not_stop_the_others():
         np.testing.assert_allclose(found[0, place].flatten(), centres[place], atol=1e-3)
 
 
+def test_a_search_that_fails_forgets_the_history():
+    images, loss, _ = quadratics(2)
+    optimiser = LBFGS(descent(), {})
+    images, _ = passes(optimiser, images, loss, 20)
+    assert (optimiser.state["rho"] != 0).sum(dim=-1).min() > 5
+    for step in range(20, 20 + LBFGS.TRIALS):
+        before = optimiser.state["point"].clone()
+        leaf = images.detach().requires_grad_()
+        losses = loss(leaf)
+        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
+        broken = torch.stack([losses[0, 0], losses[0, 1] * torch.nan])[None].detach()
+        images = optimiser.step(images, broken, gradient, 0.0, step)
+        if not optimiser.state["rho"][0, 1].any():
+            break
+    assert not optimiser.state["rho"][0, 1].any() and optimiser.state["rho"][0, 0].any()
+    assert torch.equal(optimiser.state["point"][0, 1], before[0, 1])
+    # It starts again along its gradient, and no pixel moves further than by FIRST.
+    assert torch.equal(optimiser.state["direction"][0, 1], -optimiser.state["gradient"][0, 1])
+    assert (images[0, 1] - before[0, 1]).abs().max().item() == pytest.approx(LBFGS.FIRST)
+
+
+def test_a_first_step_moves_the_furthest_pixel_by_a_twentieth():
+    images, loss, _ = quadratics(2)
+    leaf = images.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(leaf).sum(), leaf)
+    moved = LBFGS(descent(), {}).step(images.detach(), loss(images).detach(), gradient, 0.0, 0) - images.detach()
+    assert moved.abs().flatten(2).amax(2)[0].tolist() == pytest.approx([0.05, 0.05])
+
+
+def test_a_move_across_the_change_of_gradient_is_not_remembered():
+    """s y is 1.2 and y y 5e11: by Nocedal and Wright's curvature condition such a pair would spoil the estimate."""
+    images = torch.zeros(1, 1, 3, SIDE, SIDE, dtype=torch.float64)
+    gradient, swings = torch.ones_like(images), torch.ones_like(images)
+    swings.view(-1)[::2] = -1
+    for across, remembered in ((1e5, False), (1e2, True)):
+        optimiser = LBFGS(descent(), {})
+        one = optimiser.step(images, torch.zeros(1, 1), gradient, 0.0, 0)
+        optimiser.step(one, -torch.ones(1, 1), 0.5 * gradient + across * swings, 0.0, 1)
+        assert torch.equal(optimiser.state["point"], one)  # accepted
+        assert optimiser.state["rho"].any().item() == remembered
+
+
 def test_a_problem_that_is_solved_at_its_start_stays_there():
     images = torch.full((1, 1, 3, SIDE, SIDE), 0.25, dtype=torch.float64)
     found, _ = passes(LBFGS(descent(), {}), images, lambda x: ((x - 0.25) ** 2).flatten(2).sum(2), 5)
@@ -154,7 +196,7 @@ def test_lbfgs_takes_no_more_than_its_history():
     images, loss, _ = quadratics(1)
     optimiser = LBFGS(descent(history=3), {})
     passes(optimiser, images, loss, 30)
-    assert optimiser.state["moves"].shape == (1, 1, 3, PIXELS)
+    assert optimiser.state["s"].shape == (1, 1, 3, PIXELS)
     assert set(optimiser.state) == set(LBFGS.arrays)
 
 
@@ -165,7 +207,7 @@ def test_a_step_of_lbfgs_copies_no_history():
     with torch.profiler.profile(profile_memory=True, activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         passes(optimiser, found, loss, 3)
     largest = max(event.cpu_memory_usage for event in profile.events())
-    assert largest < optimiser.state["moves"].nbytes / 4
+    assert largest < optimiser.state["s"].nbytes / 4
 
 
 class NoReadBack(TorchDispatchMode):

@@ -14,7 +14,6 @@ from lmrep.api import make_run
 from lmrep.descent.checkpoint import Checkpoint
 from lmrep.descent.experiment import conditions, describe, perform, state_arrays
 from lmrep.descent.plan import make_plan
-from lmrep.errors import InputError
 from lmrep.files import ArrayFile, merge_layers, read_arrays
 from lmrep.study.spec import Octave
 
@@ -160,7 +159,7 @@ def test_a_state_of_another_first_step_is_not_used(tiny_files):
     files, _ = tiny_files
     run = run_of("neuron")
     one, two = (
-        conditions(describe(each, files, make_plan(each, CPU)), make_plan(each, CPU), None, "code")
+        conditions(each, describe(each, files, make_plan(each, CPU)), make_plan(each, CPU), None, "code")
         for each in (run, replace(run, descent=replace(run.descent, first_step=0.04)))
     )
     assert {name for name in one if one[name] != two[name]} == {"settings"}
@@ -192,5 +191,5 @@ def test_a_rate_from_python_replaces_first_step():
     assert make_run(*settings, None, None, None).descent == run.descent
     own = make_run(*settings, None, 3, 0.5).descent
     assert own.first_step == 0.0 and own.octaves == (Octave(16, 3, (0.5, 0.5)),)
-    with pytest.raises(InputError, match=r"rate: lbfgs has no rates"):
-        make_run(*settings, replace(run.descent, optimiser="lbfgs"), None, 0.5)
+    for ends in ([0.5, 0.1], (0.5, 0.1)):
+        assert make_run(*settings, None, 3, ends).descent.octaves == (Octave(16, 3, (0.5, 0.1)),)

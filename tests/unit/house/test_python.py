@@ -202,14 +202,21 @@ def test_bad_input_gets_one_line(study, probe, tmp_path):
         r"at least one layer": lambda: lmrep.maximise(probe, [], neuron=1),
         r"and one step": lambda: lmrep.maximise(probe, 1, neuron=1, steps=0),
         r"maximise: .* is not finite|the loss is": lambda: lmrep.maximise(probe, 1, neuron=1, rate=1e38),
-        r"recreate.rate: lbfgs has no rates": lambda: lmrep.recreate(probe, image, 1, descent=inverted, rate=0.1),
+        r"recreate.octaves.rate: lbfgs has no rates": lambda: lmrep.recreate(
+            probe, image, 1, descent=inverted, rate=0.1
+        ),
         r"recreate.optimiser: expected one of gradient, adam, lbfgs": lambda: lmrep.recreate(
             probe, image, 1, descent=replace(inverted, optimiser="LBFGS")
         ),
         r"recreate.history: expected 1 or more": lambda: lmrep.recreate(
             probe, image, 1, descent=replace(inverted, history=0)
         ),
-        r"recreate.one: expected finite": lambda: lmrep.recreate(probe, {"one": image * np.nan}, 1),
+        r"recreate.one: expected pixel values in \[0, 1\]": lambda: lmrep.recreate(probe, {"one": image * np.nan}, 1),
+        r"recreate.image: expected pixel values in \[0, 1\]": lambda: lmrep.recreate(probe, image + 255, 1),
+        r"maximise.octaves.rate: expected those of the first": lambda: lmrep.maximise(
+            probe, 1, neuron=1, rate=(3, 2, 1)
+        ),
+        r"seed: expected a number from 0": lambda: lmrep.load_probe(study, "tiny", seed=2**70),
         r"recreate.layers": lambda: lmrep.recreate(probe, image, -1),
         r"recreate.image: expected the shape \[3, 16, 16\]": lambda: lmrep.recreate(probe, image[None], 1),
         r"image: 'three' is no file and not one of images: one, two": lambda: lmrep.load_image(study, "three", probe),

@@ -16,7 +16,7 @@ from lmrep.errors import OFFLINE_HINT
 from lmrep.inputs import image_sources, network
 from lmrep.inputs.image_sources import fetch_image
 from lmrep.inputs.images import read_image
-from lmrep.study.spec import Image
+from lmrep.study.sources import Image
 
 
 @pytest.fixture(autouse=True)

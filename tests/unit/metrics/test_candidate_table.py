@@ -69,7 +69,7 @@ def test_a_whole_table_is_read_back(tmp_path):
     [
         (lambda rows: rows[1:], "has no row of run gpt2_match, image chelsea, seed 0, layer 1, candidate 0; delete"),
         (lambda rows: rows + rows[-1:], "has two rows of run gpt2_inverted, image moon, seed 2, layer 6, candidate 19"),
-        (lambda rows: [*rows, rows[0] | {"candidate": 20}], "has rows that the study has not: run gpt2_match"),
+        (lambda rows: [*rows, rows[0] | {"candidate": 20}], "has rows that are not in the study: run gpt2_match"),
         (lambda rows: [row for row in rows if row["run"] == "gpt2_match"], "has no row of run gpt2_inverted"),
     ],
 )

@@ -148,10 +148,22 @@ CASES = [
     ("order_is_the_masks", with_order("vit_large_plain"), FAILS),
     ("order_is_the_masks", with_order("vit_base_plain"), HOLDS),  # the widest other model is asked
     ("early_holds_less_than_vision", accuracy_with(ssim=lambda run, block, old: 0.6), FAILS),
+    # An unfinished search of one of the two: SSIM may be up to 1.
+    ("early_holds_less_than_vision", accuracy_with(
+        output_distance_ratio=lambda run, block, old: 2.0 if run.probe.masked else old), OPEN),
+    ("early_holds_less_than_vision", accuracy_with(
+        output_distance_ratio=lambda run, block, old: old if run.probe.masked else 2.0), HOLDS),
     ("early_is_recognisable", second_best("ssim"), FAILS),
     ("early_is_recognisable", second_best("output_distance"), FAILS),
     ("one_block_keeps_most", accuracy_with(ssim=lambda run, block, old: old - 0.2), FAILS),
     ("one_block_keeps_most", accuracy_with(ssim=lambda run, block, old: old - 0.2 * (block > 1)), HOLDS),
+    # 0.4 of what is possible above grey, and a rise of 0.06 is 0.15 of it.
+    ("one_block_keeps_most", accuracy_with(
+        ssim=lambda run, block, old: old + 0.1, ssim_earlier=lambda run, block, old: old + 0.04,
+        ssim_grey=lambda run, block, old: 0.6), OPEN),
+    ("one_block_keeps_most", accuracy_with(
+        ssim=lambda run, block, old: old + 0.1, ssim_earlier=lambda run, block, old: old + 0.1,
+        ssim_grey=lambda run, block, old: 0.6), FAILS),
     ("first_rows_are_worst", {"rows": worst_at_the_bottom}, FAILS),
     ("first_rows_are_worst", {"rows": as_bad_at_the_top}, OPEN),
     ("errors_are_of_high_frequency", accuracy_with(high_frequency_error=lambda run, block, old: 0.3), FAILS),

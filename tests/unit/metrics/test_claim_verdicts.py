@@ -10,7 +10,7 @@ from made_up import IMAGES, SEEDS, STUDY, accuracy, change, make_cells, make_con
 from lmrep.metrics.claims.cells import read_cells
 from lmrep.metrics.claims.claim import main_probes
 from lmrep.metrics.claims.inversion import unfinished
-from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, tally
+from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, searches, tally
 from lmrep.metrics.claims.samples import Sample
 from lmrep.metrics.claims.statistics import FEWEST
 from lmrep.metrics.claims.table import CLAIMS
@@ -106,6 +106,28 @@ def test_ways_with_other_blocks_are_compared_where_both_have_blocks():
     view = view_of(make_cells(study, accuracy=flat_at_first), study=study)
     depends, others = dependence(CLAIMS["deeper_holds_less"], view, HOLDS)
     assert others["regime"]["BOS first, at blocks 1, 2, where the main way fails"] == FAILS and "regime" not in depends
+
+
+def test_the_control_without_a_mask_is_of_the_same_weights():
+    """Two models of one shape: the mask was taken off the first one only."""
+    config = make_config()
+    config["weights"]["other_mini"] = config["weights"]["gpt2_mini"] | {"label": "Other"}
+    config["probes"]["other"] = config["probes"]["gpt2"] | {"stack": "other_mini", "label": "Other"}
+    for name in ("gpt2_plain", "gpt2_plain_fresh"):
+        config["runs"][name.replace("gpt2", "other")] = config["runs"][name] | {"probe": "other"}
+    study = make_study(config)
+    cells = make_cells(study)
+    assert verdict("order_is_the_masks", view_of(cells, study=study)) == HOLDS
+    assert verdict("order_is_the_masks", view_of(cells, "other", study=study)) == OPEN
+
+
+@pytest.mark.parametrize("part", [{"layers": [0]}, {"weights": "untrained"}])
+def test_a_search_counts_if_it_is_of_trained_blocks(part):
+    config = make_config()
+    config["runs"]["gpt2_inverted"] |= part
+    study = make_study(config)
+    assert searches(study, study.probes["gpt2"]) == [ARTICLE]
+    assert searches(STUDY, STUDY.probes["gpt2"]) == ["lbfgs", ARTICLE]
 
 
 def test_too_few_images_give_no_interval_and_no_verdict():

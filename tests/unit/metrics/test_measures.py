@@ -241,8 +241,8 @@ def test_changes_are_the_root_mean_square_of_each_patch():
     assert (np.delete(changes, [0, 5]) == 0).all()
 
 
-def test_changes_of_a_grown_image_are_from_the_grown_start():
-    start = np.full((3, 6, 6), 0.5, np.float32)
+def test_patches_have_whole_pixels():
+    start = np.full((3, 16, 16), 0.5, np.float32)
     image = np.full((3, 16, 16), 0.5, np.float32)  # 16 px do not divide by 3
     image[:, :, 11:] = 0.9
     assert patch_changes(image, start, 3) == pytest.approx([0, 0, 0.4] * 3, abs=1e-6)

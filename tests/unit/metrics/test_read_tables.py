@@ -26,7 +26,7 @@ def run_file(spec, **changes):
     """Arrays and facts of a run's file. `changes`: of its facts."""
     layers, panels, size = len(spec.layers), len(spec.panels), spec.probe.stem.size
     pictures = (layers, panels, 3, size, size)
-    shapes = {"images": pictures, "initial": pictures, "loss": (layers, spec.descent.steps)}
+    shapes = {"images": pictures, "initial": pictures, "baseline": pictures[1:], "loss": (layers, spec.descent.steps)}
     if spec.matches:
         shapes |= {"targets": pictures[1:], "shifted": pictures[1:], "earlier": pictures}
         shapes |= {"output_distance": pictures[:2], "shifted_output_distance": pictures[:2]}
@@ -73,7 +73,9 @@ def test_a_run_file_with_other_facts_is_refused(tmp_path, changes, line):
     assert refusal(read_run, written(tmp_path, run, **changes), run) == line
 
 
-@pytest.mark.parametrize("name", ["images", "initial", "loss", "targets", "shifted", "earlier", "output_distance"])
+@pytest.mark.parametrize(
+    "name", ["images", "initial", "baseline", "loss", "targets", "shifted", "earlier", "output_distance"]
+)
 def test_a_run_file_lacks_no_array_of_its_shape(tmp_path, name):
     run, path = RUNS["match"], tmp_path / "run.safetensors"
     for change, line in ((None, f"has no {name}"), (np.swapaxes, f"its {name} "), (np.nan, "are not all finite")):
@@ -139,7 +141,8 @@ def test_a_row_that_is_missing_there_twice_or_of_another_run_is_named(tmp_path, 
     assert says(head, foreign, *rest) == f"line 2: run is 'other', expected '{run.name}'"
     spare = "\t".join("9" if place == layer else value for place, value in enumerate(first.split("\t")))
     assert (
-        says(head, first, *rest, spare) == f"has rows that runs.{run.name} has not: {row.replace('layer 1', 'layer 9')}"
+        says(head, first, *rest, spare)
+        == f"has rows that are not in runs.{run.name}: {row.replace('layer 1', 'layer 9')}"
     )
     assert says(head).startswith(f"has no row of {row}")
 

@@ -10,7 +10,8 @@ from lmrep.errors import InputError
 from lmrep.probe import library_model, transformers_stack
 from lmrep.probe.loading import load_stack
 from lmrep.probe.stem import ViTStem
-from lmrep.study.spec import Probe, Stem, Weights
+from lmrep.study.sources import Weights
+from lmrep.study.spec import Probe, Stem
 
 pytestmark = pytest.mark.models
 FLOATS = (torch.float64, torch.float16, torch.bfloat16)

@@ -161,6 +161,22 @@ def test_scaled_tokens_have_the_rms_of_the_models_embeddings(tiny_files, scale, 
     torch.testing.assert_close(factors, factors.flatten()[0].expand_as(factors), rtol=1e-4, atol=0)  # one for all
 
 
+def test_the_scale_is_of_patches_alone_and_by_root_mean_square(tiny_files, tmp_path):
+    """A large class token does not count, and the mean of embeddings does."""
+    files, _ = tiny_files
+    stem, stack = (dict(load_file(files[name])) for name in ("tiny_vit", "tiny_gpt2"))
+    stem["cls_token"] = stem["cls_token"] + 100
+    stack["wte.weight"] = stack["wte.weight"] + 3
+    own = {"tiny_vit": tmp_path / "stem.safetensors", "tiny_gpt2": tmp_path / "stack.safetensors"}
+    for path, tensors in zip(own.values(), (stem, stack), strict=True):
+        save_file(tensors, path)
+    noise = torch.rand(64, 3, 16, 16, generator=torch.Generator().manual_seed(9))
+    tokens = regime(own, scale="embeddings").tokens(noise)[:, 1:]
+    assert tokens.square().mean().sqrt().item() == pytest.approx(
+        stack["wte.weight"].square().mean().sqrt().item(), rel=0.03
+    )
+
+
 @pytest.mark.parametrize("first", ["bos", "none"])
 def test_the_models_own_positions_are_added_at_last(tiny_files, first):
     files, models = tiny_files

@@ -16,7 +16,8 @@ from lmrep.probe import block as own_block
 from lmrep.probe.library_block import CastLinear
 from lmrep.probe.packed import PackedLinear, packs
 from lmrep.probe.transformers_stack import load_stack
-from lmrep.study.spec import Probe, Stem, Weights
+from lmrep.study.sources import Weights
+from lmrep.study.spec import Probe, Stem
 
 pytestmark = pytest.mark.models
 TOKENS = 16  # more than every window
@@ -197,7 +198,7 @@ def test_fresh_blocks_depend_on_the_seed_alone(written, name):
     one, all_of_them, other = (
         stack_of(folder, name, trained=False, depth=depth, seed=seed) for depth, seed in ((1, 5), (DEPTH, 5), (1, 6))
     )
-    assert len(one.blocks) == 1 and len(all_of_them.blocks) == DEPTH and one.words is None
+    assert len(one.blocks) == 1 and len(all_of_them.blocks) == DEPTH and one.embeddings is None
     ours, same, another = (stack.blocks[0](tokens_of()) for stack in (one, all_of_them, other))
     assert torch.equal(ours, same) and not torch.equal(ours, another)
     assert relative(ours, library_outputs(model, tokens_of())[1][0]) > 0.01
@@ -228,7 +229,7 @@ def expected_words(name: str, model) -> torch.Tensor:
 @pytest.mark.parametrize("trained", [True, False])
 def test_words_are_the_trained_ones_as_they_enter_block_1(written, name, trained):
     folder, model = written(name)
-    words = stack_of(folder, name, trained, scale="embeddings").words
+    words = stack_of(folder, name, trained, scale="embeddings").embeddings
     torch.testing.assert_close(words, expected_words(name, model), rtol=1e-5, atol=1e-6)
 
 
@@ -446,4 +447,4 @@ def test_a_real_model_equals_the_librarys(name, capfd):
         entering, theirs = library_outputs(model, rms * tokens_of(1, width, 144))
         for ours, expected in zip(stepped(stack, entering), theirs, strict=True):
             assert relative(ours, expected) < 1e-4
-    assert float(stack.words.square().mean().sqrt()) == pytest.approx(rms, abs=1e-4)
+    assert float(stack.embeddings.square().mean().sqrt()) == pytest.approx(rms, abs=1e-4)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lmrep.study.spec import Probe, Stem, Weights
+from lmrep.study.sources import Weights
+from lmrep.study.spec import Probe, Stem
 from lmrep.study.words import regime_words, regimes_text
 
 VIT = Weights("vit", "vit", 768, 12, 12, label="ViT-B/16", patch=16, size=224)

@@ -8,7 +8,7 @@ import yaml
 from conftest import ROOT
 
 from lmrep.study.config import make_study
-from lmrep.study.spec import Image, Pin
+from lmrep.study.sources import Image, Pin
 from lmrep.workflow import announce
 from lmrep.workflow.announce import announcement, check_network
 from lmrep.workflow.gpus import gpu_names

@@ -10,7 +10,7 @@ from lmrep.inputs.images import prepare
 from lmrep.inputs.shipped import SHIPPED, shipped_pixels
 from lmrep.metrics.candidates import COUNT
 from lmrep.metrics.measures import ssim
-from lmrep.study.spec import Image
+from lmrep.study.sources import Image
 from lmrep.workflow.candidates import BATCH, PICTURES, SAME, compare, other_pictures, rows_of_runs
 
 IMAGES = {"cat": Image("cat", skimage="chelsea"), "coil": Image("coil", drawing="tesla_coil")}
@@ -83,7 +83,8 @@ def test_the_rows_of_runs_come_from_their_files_and_weights(tmp_path, tiny_files
     target = np.random.default_rng(1).random((1, 3, SIZE, SIZE), dtype=np.float32)
     images = np.random.default_rng(2).random((3, 1, 3, SIZE, SIZE), dtype=np.float32)
     images[2] = target
-    arrays = {name: images for name in ("images", "earlier", "initial")} | {"targets": target, "shifted": target}
+    arrays = {name: images for name in ("images", "earlier", "initial")}
+    arrays |= {name: target for name in ("targets", "shifted", "baseline")}
     arrays |= {"loss": np.ones((3, 4)), "output_distance": np.ones((3, 1)), "shifted_output_distance": np.ones((3, 1))}
     facts = {"run": spec.name, "objective": "match", "probe": "tiny", "weights": "trained", "layers": [1, 2, 3],
              "panels": ["cat"], "size": SIZE, "grid": 4, "seeds": {"run": 7}, "optimiser": "gradient",

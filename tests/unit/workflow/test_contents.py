@@ -10,7 +10,7 @@ from safetensors.numpy import save
 
 from lmrep.errors import InputError
 from lmrep.inputs.places import LOCK, image_place, short, weights_files, weights_place
-from lmrep.study.spec import Image, Weights
+from lmrep.study.sources import Image, Weights
 from lmrep.workflow import contents
 
 TENSORS, OTHER = (save({"h.0.ln_1.weight": np.full(3, value, np.float32)}) for value in (0, 1))
@@ -43,6 +43,17 @@ def test_a_local_file_is_its_bytes_wherever_it_lies_and_whenever_it_was_touched(
     assert contents.weights_content(weights(path="other/name.safetensors", sha256=SHA256)) == SHA256
     (here / "mine.safetensors").write_bytes(OTHER)
     assert contents.weights_content(weights(path="mine.safetensors")) != SHA256
+
+
+def test_a_file_of_the_same_size_and_time_is_another(here):
+    """As zip and cp -p leave it."""
+    before = contents.local_sha256("mine.safetensors", "weights.mine")
+    path = here / "mine.safetensors"
+    old = path.stat()
+    path.write_bytes(TENSORS[:-1] + b"x")
+    os.utime(path, ns=(old.st_atime_ns, old.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (old.st_size, old.st_mtime_ns)
+    assert contents.local_sha256("mine.safetensors", "weights.mine") != before
 
 
 def test_a_local_file_is_hashed_once_for_a_size_and_time(here, monkeypatch):

@@ -158,16 +158,14 @@ for name in sys.argv[1:]:
     import_module(name)
 print(json.dumps(sorted(name for name in sys.modules if name.partition(".")[0] == "lmrep")))
 """
-FUNCTIONS = [
-    entry.function for table in ("STEMS", "OBJECTIVES", "OPTIMISERS") for entry in getattr(kinds, table).values()
-]
+KINDS = [*kinds.STEMS.values(), *kinds.OBJECTIVES.values(), *kinds.OPTIMISERS.values()]
 
 
 @pytest.mark.models
 @pytest.mark.parametrize(
     "roots",
     [
-        ("lmrep.workflow.optimise", *sorted({kinds.module_of(function) for function in FUNCTIONS})),
+        ("lmrep.workflow.optimise", *kinds.modules_of(*KINDS)),
         ("lmrep.metrics.tables", "lmrep.metrics.measures"), ("lmrep.figures.charts",), ("lmrep.inputs.image_sources",),
     ],
 )  # fmt: skip
