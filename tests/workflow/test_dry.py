@@ -28,13 +28,12 @@ def test_the_article_is_planned_offline_and_in_full(checkout):
 
 
 def test_evidence_is_planned_too(checkout):
-    for config in ("config.yaml", "miniature.yaml"):
-        plan = checkout.run("-n", "--cores", "1", "evidence", "--configfile", config, HF_ENDPOINT=NO_HUB)
-        assert plan.returncode == 0, plan.stdout
-        counts = dict(line.split() for line in plan.stdout.splitlines() if len(line.split()) == 2)
-        expected = {"draw_accuracy": 2, "draw_causality": 1, "draw_regime": 1, "merge_evidence": 1}
-        expected |= {"compare_candidates": 1 if config == "miniature.yaml" else 2, "judge_claims": 1, "draw_claims": 1}
-        assert {rule: int(counts[rule]) for rule in expected} == expected
+    plan = checkout.run("-n", "--cores", "1", "evidence", HF_ENDPOINT=NO_HUB)
+    assert plan.returncode == 0, plan.stdout
+    counts = dict(line.split() for line in plan.stdout.splitlines() if len(line.split()) == 2)
+    expected = {"draw_accuracy": 2, "draw_causality": 1, "draw_regime": 1, "merge_evidence": 1,
+                "compare_candidates": 2, "judge_claims": 1, "draw_claims": 1}  # fmt: skip
+    assert {rule: int(counts[rule]) for rule in expected} == expected
 
 
 def test_planning_imports_no_torch(checkout):
@@ -119,10 +118,9 @@ def test_a_gpu_that_is_not_there_is_missed_before_any_job(checkout):
     assert not (checkout / "results").exists()
 
 
-@pytest.mark.parametrize("config", ["config.yaml", "miniature.yaml"])
-def test_lint_finds_nothing_that_we_did_not_choose(checkout, config):
+def test_lint_finds_nothing_that_we_did_not_choose(checkout):
     """We have no containers, and keep the input functions of a stage beside its rules."""
-    lint = checkout.run("--lint", "--configfile", config)
+    lint = checkout.run("--lint")
     wishes = [line.strip() for line in lint.stdout.splitlines() if line.strip().startswith("* ")]
     assert wishes, lint.stdout
     assert all("container" in wish or "Mixed rules and functions" in wish for wish in wishes), lint.stdout
