@@ -1,15 +1,14 @@
 """The article's own rules, from download to figures, against a hub and a photograph host on this machine."""
 
-import hashlib
 import io
-import re
 import zipfile
 from dataclasses import replace
 
 import pytest
 import tiny
-from checkout import Checkout, shorten
+from checkout import Checkout, planned, shorten
 from hub import Hub
+from pictures import sha256
 from PIL import Image
 from skimage import data
 
@@ -38,10 +37,6 @@ def zip_of(member: str, photograph) -> tuple[bytes, bytes]:
     return archive.getvalue(), picture.getvalue()
 
 
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def shrink(config: dict, bodies: dict[str, bytes], hub: Hub) -> None:
     """The article's config with the tiny files' shapes and hashes, their hosts, and few steps: nothing else."""
     for name, weights in SHAPES.items():
@@ -65,13 +60,6 @@ def shrink(config: dict, bodies: dict[str, bytes], hub: Hub) -> None:
             octave["size"] = sizes[octave["size"]]
     config["threads"] = 1
     shorten(config)
-
-
-def planned(dry_run) -> dict[str, int]:
-    """The jobs that a dry run lists, by rule."""
-    assert dry_run.returncode == 0, dry_run.stdout
-    counts = re.findall(r"^([a-z_]+) +(\d+)$", dry_run.stdout, re.MULTILINE)
-    return {rule: int(count) for rule, count in counts if rule != "total"}
 
 
 def test_the_article_runs_from_download_to_figures(tmp_path):

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from checkout import append
 
 from lmrep.files import read_arrays
 from lmrep.metrics.measures import ssim
@@ -41,11 +42,6 @@ def call_gpt2(config, name):
     config["weights"][name] = config["weights"].pop("gpt2_mini")
     for probe in config["probes"].values():
         probe["stack"] = probe["stack"].replace("gpt2_mini", name)
-
-
-def append(path, text):
-    with open(path, "a") as file:
-        file.write(text)
 
 
 def replace_in(path, old, new):

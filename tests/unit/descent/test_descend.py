@@ -25,11 +25,6 @@ def perform(run, files, photographs):
     return perform_plan(run, files, photographs, make_plan(run, CPU))
 
 
-@pytest.fixture(scope="module")
-def targets():
-    return np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32)
-
-
 def test_one_pass_has_the_gradients_of_each_image_alone(gpt2_probe):
     images = torch.rand(3, 2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
     goals = [objectives.neuron((4, 9), 1, 200.0)] * 3
