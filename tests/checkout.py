@@ -89,10 +89,7 @@ class Checkout:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """The jobs that a dry run of the miniature study lists, by rule."""
-        listing = self.miniature("-n", *arguments)
-        assert listing.returncode == 0, listing.stdout
-        counts = re.findall(r"^([a-z_]+) +(\d+)$", listing.stdout, re.MULTILINE)
-        return {rule: int(count) for rule, count in counts if rule != "total"}
+        return planned(self.miniature("-n", *arguments))
 
     def products(self) -> dict[str, bytes]:
         """The files of a build by which it is judged; study.json records the device that was asked for."""
@@ -103,6 +100,18 @@ class Checkout:
         """Every file below the folders, by its path."""
         paths = (path for folder in folders for path in sorted((self / folder).rglob("*")) if path.is_file())
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
+
+
+def planned(dry_run: subprocess.CompletedProcess) -> dict[str, int]:
+    """The jobs that a dry run lists, by rule."""
+    assert dry_run.returncode == 0, dry_run.stdout
+    counts = re.findall(r"^([a-z_]+) +(\d+)$", dry_run.stdout, re.MULTILINE)
+    return {rule: int(count) for rule, count in counts if rule != "total"}
+
+
+def append(path: Path, text: str) -> None:
+    with open(path, "a") as file:
+        file.write(text)
 
 
 def keep(config: dict, runs: Collection[str]) -> None:

@@ -41,6 +41,14 @@ def tiny_files(tmp_path_factory):
     return files, models
 
 
+@pytest.fixture(scope="module")
+def targets():
+    """Two photographs as the tiny probes see them."""
+    import numpy as np
+
+    return np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32)
+
+
 @pytest.fixture(scope="session")
 def gpt2_probe(tiny_files):
     import tiny
@@ -51,6 +59,13 @@ def gpt2_probe(tiny_files):
     files, _ = tiny_files
     spec = tiny.tiny_run("neuron", (0,)).probe
     return load_probe(spec, files, 3, torch.device("cpu"))
+
+
+@pytest.fixture
+def no_proxies(monkeypatch):
+    """Proxies of this machine are not asked for hosts of a test."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(scope="session")

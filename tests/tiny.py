@@ -14,6 +14,10 @@ VIT = Weights("tiny_vit", "vit", width=48, depth=3, heads=3, patch=4, size=16)
 WIDE = Weights("tiny_wide", "vit", width=64, depth=4, heads=4, patch=4, size=16)
 
 
+class Killed(Exception):
+    """Ends a run as a test wants it."""
+
+
 def probe_of(stem: Weights | dict, stack: Weights, name: str = "tiny", **options: bool | str | float) -> Probe:
     """A probe as a config describes it. `stem`: weights, or the settings of a basis. `options`: those of its stem."""
     files = {weights.name: weights for weights in (stem, stack) if isinstance(weights, Weights)}

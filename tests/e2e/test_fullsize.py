@@ -23,9 +23,10 @@ import yaml
 from checkout import Checkout, octaves_of
 from fullsize import write_weights
 from hub import Hub
+from pictures import sha256
 from PIL import Image
 from skimage import data
-from test_article import sha256, zip_of
+from test_article import zip_of
 
 from lmrep.descent.experiment import describe
 from lmrep.descent.groups import shift_noise

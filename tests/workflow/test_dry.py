@@ -1,11 +1,10 @@
 """What Snakemake says before any job starts: plans, bad configs, a missing network."""
 
-import re
 import subprocess
 import sys
 
 import pytest
-from checkout import Checkout
+from checkout import Checkout, planned
 
 pytestmark = pytest.mark.workflow
 NO_HUB = "http://127.0.0.1:9"  # the discard port: nothing listens there
@@ -18,23 +17,20 @@ def checkout(tmp_path_factory):
 
 def test_the_article_is_planned_offline_and_in_full(checkout):
     plan = checkout.run("-n", "--cores", "1", "figures", HF_ENDPOINT=NO_HUB)
-    assert plan.returncode == 0, plan.stdout
-    counts = dict(line.split() for line in plan.stdout.splitlines() if len(line.split()) == 2)
+    jobs = planned(plan)
     expected = {"fetch_weights": 3, "fetch_image": 2, "optimise_run": 15, "measure_run": 15, "merge_tables": 1,
                 "draw_diagram": 1, "draw_features": 3, "draw_reconstructions": 2, "draw_accuracy": 1,
                 "draw_importance": 1, "draw_inversion": 1}  # fmt: skip
-    assert {rule: int(counts[rule]) for rule in expected} == expected
+    assert {rule: jobs[rule] for rule in expected} == expected
     assert "figures/vit_vs_gpt2_representation_2.png" in plan.stdout
 
 
 def test_evidence_is_planned_too(checkout):
-    for config in ("config.yaml", "miniature.yaml"):
-        plan = checkout.run("-n", "--cores", "1", "evidence", "--configfile", config, HF_ENDPOINT=NO_HUB)
-        assert plan.returncode == 0, plan.stdout
-        counts = dict(line.split() for line in plan.stdout.splitlines() if len(line.split()) == 2)
-        expected = {"draw_accuracy": 2, "draw_causality": 1, "draw_regime": 1, "merge_evidence": 1}
-        expected |= {"compare_candidates": 1 if config == "miniature.yaml" else 2, "judge_claims": 1, "draw_claims": 1}
-        assert {rule: int(counts[rule]) for rule in expected} == expected
+    plan = checkout.run("-n", "--cores", "1", "evidence", HF_ENDPOINT=NO_HUB)
+    jobs = planned(plan)
+    expected = {"draw_accuracy": 2, "draw_causality": 1, "draw_regime": 1, "merge_evidence": 1,
+                "compare_candidates": 2, "judge_claims": 1, "draw_claims": 1}  # fmt: skip
+    assert {rule: jobs[rule] for rule in expected} == expected
 
 
 def test_planning_imports_no_torch(checkout):
@@ -65,7 +61,7 @@ def test_one_figure_needs_only_its_own(checkout):
 def test_an_untrained_stack_needs_no_weights_of_its_own(checkout):
     target, cached = "results/article/runs/gpt2_match_untrained.safetensors", {"HF_HOME": str(checkout / "hf")}
     plan = checkout.run("-n", "--cores", "1", target, HF_ENDPOINT=NO_HUB, **cached)
-    assert re.findall(r"^fetch_weights +(\d+)$", plan.stdout, re.MULTILINE)[0] == "1"
+    assert planned(plan)["fetch_weights"] == 1
 
 
 @pytest.mark.parametrize(
@@ -119,10 +115,9 @@ def test_a_gpu_that_is_not_there_is_missed_before_any_job(checkout):
     assert not (checkout / "results").exists()
 
 
-@pytest.mark.parametrize("config", ["config.yaml", "miniature.yaml"])
-def test_lint_finds_nothing_that_we_did_not_choose(checkout, config):
+def test_lint_finds_nothing_that_we_did_not_choose(checkout):
     """We have no containers, and keep the input functions of a stage beside its rules."""
-    lint = checkout.run("--lint", "--configfile", config)
+    lint = checkout.run("--lint")
     wishes = [line.strip() for line in lint.stdout.splitlines() if line.strip().startswith("* ")]
     assert wishes, lint.stdout
     assert all("container" in wish or "Mixed rules and functions" in wish for wish in wishes), lint.stdout

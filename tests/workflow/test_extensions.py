@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from checkout import Checkout, shorten
+from checkout import Checkout, append, shorten
 from PIL import Image
 
 from lmrep.files import read_arrays
@@ -77,11 +77,6 @@ def ask_for_them(config):
     }  # fmt: skip
     config["runs"]["also_near"] = {**config["runs"]["near"], "layers": [1]}
     config["figures"]["how_bright"] = {"kind": "brightness", "title": "Brightness", "runs": ["near", "also_near"]}
-
-
-def append(path, text):
-    with open(path, "a") as file:
-        file.write(text)
 
 
 def test_an_objective_a_metric_a_table_and_a_figure_are_one_entry_each(tmp_path):

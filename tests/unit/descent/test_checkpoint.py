@@ -22,10 +22,6 @@ CONTEXT = {"settings": {"seed": 7}, "layers": [1, 2, 3], "device": "cpu"}
 OCTAVES = (Octave(16, 30, (0.02, 0.01), (1.5, 0.5)), Octave(20, 24, (0.02, 0.01)))
 
 
-class Killed(Exception):
-    pass
-
-
 def tiny_steps(objective: str, memory: float | str):
     """A run of 30 or 54 steps in one pass or in several, with a jitter where its objective allows one."""
     run = tiny.tiny_run(objective, ("a", "b") if objective == "match" else (2, 5), memory=memory)
@@ -41,11 +37,11 @@ def tiny_inversion(optimiser: str, memory: float | str):
 
 
 def perform_until(run, files, targets, checkpoint=None, kill_after=None, seconds=0.3):
-    """The run's arrays, or Killed at the first report of `kill_after` steps or more; a step takes `seconds`."""
+    """The run's arrays, or tiny.Killed at the first report of `kill_after` steps or more; a step takes `seconds`."""
 
     def report(steps: float, loss: float | None) -> None:
         if kill_after is not None and steps >= kill_after:
-            raise Killed
+            raise tiny.Killed
 
     plan = make_plan(run, torch.device("cpu"))
     return perform(run, files, targets, plan, report, checkpoint, Ticks(seconds))
@@ -53,10 +49,10 @@ def perform_until(run, files, targets, checkpoint=None, kill_after=None, seconds
 
 @pytest.mark.parametrize("memory", ["auto", 0.1])
 @pytest.mark.parametrize("kind", ["neuron", "patch", "match", "adam", "lbfgs"])
-def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_files, tmp_path, kind, memory):
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_files, targets, tmp_path, kind, memory):
     files, _ = tiny_files
     run = tiny_inversion(kind, memory) if kind in ("adam", "lbfgs") else tiny_steps(kind, memory)
-    targets = np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32) if run.matches else None
+    targets = targets if run.matches else None
     unbroken = perform_until(run, files, targets)
     steps, passes = run.descent.steps, len(make_plan(run, torch.device("cpu")).groups)
     assert memory == "auto" or passes > 1
@@ -69,7 +65,7 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_files,
 
     # A state is written at steps that depend on the time; no array does.
     for kill_after, seconds in ((0.2, 0.02), (0.35, 9.0), (0.6, 0.21), (0.97, 0.3)):
-        with pytest.raises(Killed):
+        with pytest.raises(tiny.Killed):
             perform_until(run, files, targets, checkpoint(), kill_after * steps, seconds)
     resumed = perform_until(run, files, targets, checkpoint())
     assert resumed.keys() == unbroken.keys()
@@ -83,7 +79,7 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_files,
 def test_a_run_resumes_in_the_middle_of_a_jitter(tiny_files, tmp_path):
     files, _ = tiny_files
     run, path = tiny_steps("neuron", "auto"), tmp_path / "run.state.safetensors"
-    with pytest.raises(Killed):
+    with pytest.raises(tiny.Killed):
         perform_until(
             run, files, None, Checkpoint(path, 0, CONTEXT, state_arrays(run), print), kill_after=48, seconds=9
         )

@@ -25,11 +25,6 @@ def perform(run, files, photographs):
     return perform_plan(run, files, photographs, make_plan(run, CPU))
 
 
-@pytest.fixture(scope="module")
-def targets():
-    return np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32)
-
-
 def test_the_baseline_is_a_descent_whose_gradients_are_zero(gpt2_probe):
     octaves = (Octave(16, 3, (1, 1), (1.2, 0.8)), Octave(20, 4, (1, 1)), Octave(24, 5, (1, 1), (0.8, 0.4)))
     start = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(3))

@@ -105,10 +105,10 @@ def plain_steps(monkeypatch) -> None:
 @needs_gpu
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("objective", ["neuron", "patch", "match"])
-def test_the_same_bytes_twice_and_the_cpus_numbers(tiny_files, objective, precision):
+def test_the_same_bytes_twice_and_the_cpus_numbers(tiny_files, targets, objective, precision):
     files, _ = tiny_files
     panels = ("a", "b") if objective == "match" else (2, 5)
-    targets = np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32) if objective == "match" else None
+    targets = targets if objective == "match" else None
     run = tiny.tiny_run(objective, panels, precision=precision)
     one, two = (perform(run, files, targets, make_plan(run, GPU)) for _ in range(2))
     here = perform(run, files, targets, make_plan(run, CPU))

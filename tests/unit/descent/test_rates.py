@@ -25,15 +25,6 @@ PLAIN = (Octave(16, 30, (1.0, 0.5)),)
 JITTERED = (Octave(16, 30, (1.0, 0.5), (1.5, 0.5)), Octave(20, 24, (0.8, 0.2)))
 
 
-class Killed(Exception):
-    pass
-
-
-@pytest.fixture(scope="module")
-def targets():
-    return np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32)
-
-
 def run_of(objective: str, optimiser: str = "gradient", octaves=PLAIN, first_step=FIRST_STEP, **changes):
     run = tiny.tiny_run(objective, ("a", "b") if objective == "match" else (2, 13), **changes)
     descent = replace(run.descent, octaves=octaves, optimiser=optimiser, first_step=first_step, distance="l2")
@@ -134,9 +125,9 @@ def test_a_run_that_is_killed_keeps_its_rates(tiny_files, targets, tmp_path, obj
         def report(taken: float, loss: float | None, kill_after: float = kill_after) -> None:
             reported.append(taken)
             if taken >= kill_after:
-                raise Killed
+                raise tiny.Killed
 
-        with pytest.raises(Killed):
+        with pytest.raises(tiny.Killed):
             done(run, files, targets, report, checkpoint())
         np.testing.assert_array_equal(read_arrays(path)["rates"], unbroken["rates"])
     resumed = done(run, files, targets, lambda taken, loss: reported.append(taken), checkpoint())

@@ -4,22 +4,12 @@ import numpy as np
 import pytest
 from legible import assert_legible, texts
 from rows import GRADIENT, LBFGS, accuracy_row
+from test_grids import match_run, shown
 
 from lmrep.figures.grids import clip_note, clipped_share
 from lmrep.figures.inversion import draw_inversion
 from lmrep.figures.page import PAGE, TALLEST
 from lmrep.figures.shown import Shown
-from lmrep.files import ArrayFile
-
-SIZE = 12
-
-
-def match_run(layers, names=("coil", "dog"), seed=0, spread=0.1):
-    random = np.random.default_rng(seed)
-    shape = (len(layers), len(names), 3, SIZE, SIZE)
-    images = random.uniform(0.5 - spread, 0.5 + spread, shape).astype(np.float32)
-    targets = random.uniform(0, 1, (len(names), 3, SIZE, SIZE)).astype(np.float32)
-    return ArrayFile({"images": images, "targets": targets}, {"layers": list(layers), "panels": list(names)})
 
 
 def study(depths, spread=0.1, weights="trained", names=("coil", "dog")):
@@ -28,7 +18,7 @@ def study(depths, spread=0.1, weights="trained", names=("coil", "dog")):
     for number, (probe, depth) in enumerate(depths.items()):
         for method, suffix in ((LBFGS, "_inverted"), (GRADIENT, "_match")):
             name, layers = probe + suffix, range(1, depth + 1)
-            runs[name] = match_run(layers, names, 2 * number + (suffix == "_match"), spread)
+            runs[name] = match_run(layers, names, 2 * number + (suffix == "_match"), spread=spread)
             rows += [
                 accuracy_row(
                     name, layer, (0.9 if suffix == "_inverted" else 0.5) / layer, layer < 2 or suffix == "_match",
@@ -44,10 +34,6 @@ def inversion(runs, rows, title="A dog by block", labels=None, layers=None):
     labels = labels or {name: name.split("_")[0].upper() for name in runs}
     layers = {name: run.facts["layers"] for name, run in runs.items()} | (layers or {})
     return draw_inversion(Shown(title, labels, layers, "dog", runs, {"accuracy": rows}))
-
-
-def shown(image):
-    return np.moveaxis(np.asarray(image.get_array()), -1, 0)
 
 
 def place(image):
@@ -108,7 +94,7 @@ def test_of_several_seeds_the_first_is_shown():
 
 def test_runs_of_one_optimiser_share_a_row():
     runs, rows = study({"gpt2": 2})
-    runs["gpt2_stem"] = match_run([0], seed=9)
+    runs["gpt2_stem"] = match_run([0], ("coil", "dog"), seed=9)
     rows.append(accuracy_row("gpt2_stem", 0, 1.0, **LBFGS))
     figure = inversion(runs, rows)
     _, *pictures = figure.axes[0].images

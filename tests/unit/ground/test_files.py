@@ -24,9 +24,9 @@ def make(run, files, targets) -> ArrayFile:
 
 @pytest.mark.models
 @pytest.mark.parametrize("kind", ["neuron", "patch", "match", "lbfgs"])
-def test_jobs_of_some_layers_each_merge_into_the_whole_run(tiny_files, tmp_path, kind):
+def test_jobs_of_some_layers_each_merge_into_the_whole_run(tiny_files, targets, tmp_path, kind):
     files, _ = tiny_files
-    targets = np.random.default_rng(5).random((2, 3, 16, 16), dtype=np.float32) if kind in ("match", "lbfgs") else None
+    targets = targets if kind in ("match", "lbfgs") else None
     run = tiny.tiny_run("match" if kind == "lbfgs" else kind, (2, 5) if targets is None else ("a", "b"))
     if kind == "lbfgs":
         run = replace(run, descent=replace(run.descent, optimiser="lbfgs", distance="l2"))

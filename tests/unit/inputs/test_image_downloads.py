@@ -2,7 +2,6 @@
 
 import errno
 import itertools
-import os
 import socket
 import time
 from types import SimpleNamespace
@@ -18,11 +17,7 @@ from lmrep.inputs.image_sources import fetch_image
 from lmrep.inputs.images import read_image
 from lmrep.study.sources import Image
 
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch):
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("no_proxies")
 
 
 @pytest.fixture

@@ -1,22 +1,14 @@
 """Reading a picture file and fitting it to a probe."""
 
-import io
-
 import numpy as np
 import pytest
+from pictures import PIXELS, png
 from PIL import Image as Picture
 
 from lmrep.errors import InputError
 from lmrep.inputs.images import load_target, prepare, read_image
 
 RNG = np.random.default_rng(0)
-PIXELS = RNG.integers(0, 256, (12, 20, 3), dtype=np.uint8)
-
-
-def png(pixels: np.ndarray = PIXELS) -> bytes:
-    stream = io.BytesIO()
-    Picture.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
 
 
 def test_rgb_is_unchanged(tmp_path):

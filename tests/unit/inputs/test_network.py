@@ -1,6 +1,5 @@
 """Hosts and proxies that answer or do not, on this machine; what a message shows of an address; the minimum rate."""
 
-import os
 import socket
 import threading
 import time
@@ -11,13 +10,8 @@ from lmrep.errors import OFFLINE_HINT, InputError
 from lmrep.inputs import network
 from lmrep.inputs.network import TooSlow, check_proxies, minimum_rate, reach, shown
 
+pytestmark = pytest.mark.usefixtures("no_proxies")
 ANYWHERE = "https://photos.invalid/dog.zip"  # a name that never exists
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch):
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

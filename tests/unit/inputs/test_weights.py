@@ -366,7 +366,7 @@ def test_a_gated_repository(hub, place, by):
     hub.requests.clear()
     granted = place.fetch({"HF_TOKEN": "hf_letMeIn"})
     assert granted.returncode == 0 and "hf_letMeIn" not in granted.stderr + granted.stdout
-    elsewhere = [request for part in ("/cdn/", "/xet/v", "/xet/xorbs/") for request in hub.asked("GET", part)]
+    elsewhere = [request for request in hub.requests if request.path.startswith(("/cdn/", "/xet/v", "/xet/xorbs/"))]
     assert bool(elsewhere) == (by != "direct")
     assert all("hf_" not in request.token for request in elsewhere)
 

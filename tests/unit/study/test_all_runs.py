@@ -3,14 +3,12 @@
 import copy
 
 import pytest
+import studies
 import yaml
 from conftest import ROOT
 
 from lmrep.errors import InputError
-from lmrep.study.checks import check_study
-from lmrep.study.config import make_study
 from lmrep.study.kinds import FIGURES
-from lmrep.study.schema import check_schema
 
 CONFIG = yaml.safe_load((ROOT / "miniature.yaml").read_text())
 CLAIMS = {"kind": "claims", "title": "x", "target": "evidence", "runs": "all"}
@@ -19,10 +17,7 @@ CLAIMS = {"kind": "claims", "title": "x", "target": "evidence", "runs": "all"}
 def study_of(**figures):
     config = copy.deepcopy(CONFIG)
     config["figures"] |= figures
-    check_schema(config)
-    study = make_study(config)
-    check_study(study)
-    return study
+    return studies.study_of(config)
 
 
 def test_claims_are_of_all_runs():

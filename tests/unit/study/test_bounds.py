@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import studies
 import yaml
 from conftest import ROOT
 
@@ -16,8 +17,7 @@ from lmrep.errors import InputError
 from lmrep.figures.beside import fit_panels
 from lmrep.figures.layout import APART
 from lmrep.figures.page import MARGIN, PAGE, TALLEST
-from lmrep.study.checks import check_study, fits_beside
-from lmrep.study.config import make_study
+from lmrep.study.checks import fits_beside
 from lmrep.study.schema import check_schema, schema
 
 CONFIG = yaml.safe_load((ROOT / "miniature.yaml").read_text())
@@ -32,10 +32,7 @@ def study_of(changes: Mapping[tuple[Any, ...], Any]):
         for key in keys[:-1]:
             entry = entry[key]
         entry[keys[-1]] = copy.deepcopy(value)
-    check_schema(config)
-    study = make_study(config)
-    check_study(study)
-    return study
+    return studies.study_of(config)
 
 
 def refusal(changes: Mapping[tuple[Any, ...], Any]) -> str:

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import yaml
 from conftest import ROOT
+from studies import study_of
 
 from lmrep.errors import InputError
 from lmrep.inputs.drawings import DRAWINGS
 from lmrep.inputs.shipped import SHIPPED
-from lmrep.study.checks import check_study
 from lmrep.study.config import make_study, spread_patches
 from lmrep.study.schema import check_schema, schema
 from lmrep.study.spec import identity
@@ -27,13 +27,6 @@ def config(request):
 @pytest.fixture
 def miniature():
     return copy.deepcopy(CONFIGS["miniature"])
-
-
-def study_of(config):
-    check_schema(config)
-    study = make_study(config)
-    check_study(study)
-    return study
 
 
 def test_the_two_studies_ask_the_same(config):
@@ -435,7 +428,4 @@ def test_the_readmes_model_of_ones_own_fits_into_the_laptop_study():
     for line in lines[1].replace("<commit>", "a" * 40).splitlines():
         entry, section = line.split("  # ")
         config[section] |= yaml.safe_load(entry)
-    check_schema(config)
-    study = make_study(config)
-    check_study(study)
-    assert "mine" in study.runs_of("figures")
+    assert "mine" in study_of(config).runs_of("figures")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from checkout import append
 from conftest import ROOT
 
 from lmrep.study import kinds
@@ -36,11 +37,6 @@ def clear():
 def code_digest(*modules: str, **options: str) -> str:
     clear()
     return digest.code_digest(*modules, **options)
-
-
-def append(path, text):
-    with open(path, "a") as file:
-        file.write(text)
 
 
 @pytest.mark.parametrize(
