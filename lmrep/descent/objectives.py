@@ -43,7 +43,7 @@ def distance(outputs: Tensor, targets: Tensor) -> Tensor:
 def match(targets: Tensor, norm: str = "l1") -> Objective:
     """The distance to `targets`, the outputs [panel, token, width] of the photographs at this block.
 
-    norm: "l1", the article's, or "l2", the squared distance in parts of the target's squares. It is smooth, as L-BFGS
+    norm: "l1", the article's, or "l2", the squared distance relative to the target's squares. It is smooth, as L-BFGS
     expects it.
     """
     if norm == "l1":

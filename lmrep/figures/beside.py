@@ -22,6 +22,7 @@ from lmrep.figures.page import (
 )
 from lmrep.figures.shown import Shown
 from lmrep.figures.words import headings
+from lmrep.metrics.tables import optimised_whole
 from lmrep.study.kinds import OBJECTIVES, PANELS
 
 NAME, SMALL = 9.0, 6.5  # pt: of a run's name and of a block's number, of what is said below a name
@@ -70,8 +71,7 @@ def read_column(shown: Shown, run: str, name: str, width: float) -> Column:
     blocks = shown.layers[run]
     pictures = [list(images[facts["layers"].index(block), : len(panels)]) for block in blocks]
     notes = [fold(clip_note([clipped_share(image) for image in block]), BLOCK - 0.04, 6) for block in pictures]
-    # In an image larger than the probe's, a patch has no one place: it was optimised in random crops.
-    placed = kind == "patches" and images.shape[-1] == facts["size"]
+    placed = kind == "patches" and optimised_whole(file)
     return Column(
         fold(name, width, NAME, "bold").splitlines(),
         [line for text in said for line in fold(text, width, SMALL).splitlines()], blocks, pictures,

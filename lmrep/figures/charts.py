@@ -23,7 +23,8 @@ from lmrep.figures.panels import (
     tick_blocks,
 )
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import FLOORS, Row, method_text
+from lmrep.figures.words import FLOORS, method_text
+from lmrep.metrics.tsv import Row
 from lmrep.study.kinds import ARTICLE
 
 TALL, SHORT = 2.1, 1.35  # in, a row of axes: of trained blocks, of untrained ones that have axes of their own

@@ -36,7 +36,7 @@ MARKS: dict[str, dict[str, Any]] = {  # shape, face, edge: they differ without c
 }
 TINTS = {HOLDS: "#dcebf5", FAILS: "#fae3d6", OPEN: "#f4f4f4"}  # behind a cell
 FAINT = "#8a8a8a"  # of the marks of a model that is there for contrast
-DEPENDS = "\N{LEFT RIGHT ARROW}"  # before what a verdict depends on
+ARROW = "\N{LEFT RIGHT ARROW}"  # before what a verdict depends on
 MINUS = "\N{MINUS SIGN}"
 
 NAME, TEXT, SMALL = 7.5, 6.5, 6.0  # pt: of models and places, of sentences and numbers, of what is said below them
@@ -113,7 +113,7 @@ def column_widths(models: int) -> tuple[float, float]:
 
 def read_cell(entry: Mapping[str, Any], width: float, detail: Detail) -> Cell:
     """An entry of claims.json in a column `width` in wide; without a number, small print takes its place."""
-    depends = f"{DEPENDS} {', '.join(entry['depends_on'])}" if entry["depends_on"] else ""
+    depends = f"{ARROW} {', '.join(entry['depends_on'])}" if entry["depends_on"] else ""
     if width < NARROW:
         return Cell(entry["verdict"], entry["contrast"], depends[:1], [])
     if entry["number"] is None:
@@ -241,9 +241,9 @@ def draw_claims(shown: Shown) -> Figure:
             y += row.height
     axes.plot([MARGIN, PAGE - MARGIN], [y + 0.03, y + 0.03], color=GREY, linewidth=0.6)
     causes = "" if detail.intervals else " the descent, regime, stem, seed or image"  # no room for both
-    key = ["grey: for contrast", "\N{EN DASH} not asked", f"{DEPENDS} depends on{causes}"]
+    key = ["grey: for contrast", "\N{EN DASH} not asked", f"{ARROW} depends on{causes}"]
     small = [line for row in rows for cell in row.cells.values() for line in cell.small]
-    key += [f"{GATE}: a condition of asking"] * any(line.startswith(GATE) for line in small)
+    key += [f"{GATE}: a precondition"] * any(line.startswith(GATE) for line in small)
     key += ["[95 % interval]"] * (detail.intervals and not slim)
     draw_key(axes, "     ".join(key), y + 0.16)
     axes.text(MARGIN, y + 0.31, tally_text(shown.claims), size=SMALL, color=GREY, va="center_baseline")

@@ -12,7 +12,8 @@ from matplotlib.patches import Patch
 from matplotlib.path import Path
 
 from lmrep.figures.page import GREY
-from lmrep.figures.words import FLOORS, Row, is_bound
+from lmrep.figures.words import FLOORS, is_bound
+from lmrep.metrics.tsv import Row
 
 DASHES: dict[str, Any] = {"trained": "-", "untrained": (0, (3, 1.5))}  # the line of each kind of weights
 BOLD, THIN, PLAIN = (1.8, 4.2), (0.6, 2.2), (1.2, 3.5)  # pt: of a line, of its markers

@@ -36,6 +36,7 @@ from lmrep.figures.page import (
 from lmrep.figures.shown import Shown
 from lmrep.figures.words import first_rows, headings, ssim_text
 from lmrep.files import ArrayFile
+from lmrep.metrics.tables import optimised_whole
 from lmrep.study.kinds import OBJECTIVES
 
 LABEL, NOTE = 0.115, 0.115  # in: the line above a panel, the line below it
@@ -145,8 +146,7 @@ def draw_features(shown: Shown) -> Figure:
     ((name, run),) = shown.runs.items()
     images, panels, grid = run["images"], run.facts["panels"], run.facts["grid"]
     words = read_words(shown.labels[name], run)
-    # In an image larger than the probe's, a patch has no one place: it was optimised in random crops.
-    outlined = words.kind == "patches" and images.shape[-1] == run.facts["size"]
+    outlined = words.kind == "patches" and optimised_whole(run)
 
     top = title_height(shown) + 0.06
     layout, subtitle = fit_words(words, top)

@@ -23,7 +23,8 @@ from lmrep.figures.panels import (
     tick_blocks,
 )
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import Row
+from lmrep.metrics.measures import row_means
+from lmrep.metrics.tsv import Row
 
 Curve = npt.NDArray[np.float64]
 PREDICTION = "article's linear\nf' = [3, 2, 1],\nscaled up"
@@ -89,9 +90,8 @@ def draw_importance(shown: Shown) -> Figure:
 
 def row_ratio(curve: Curve) -> float:
     """Mean change of the first row of patches over that of the last; not a number if the last did not change."""
-    side = isqrt(len(curve))
-    last = curve[-side:].mean()
-    return float(curve[:side].mean() / last) if last > 0 else nan
+    first, last = row_means(curve)
+    return float(first / last) if last > 0 else nan
 
 
 def first_ratio(curve: Curve) -> float:

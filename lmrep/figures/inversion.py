@@ -22,7 +22,8 @@ from lmrep.figures.page import (
     title_height,
 )
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import Row, first_rows, floors_text, method_text, ssim_text
+from lmrep.figures.words import first_rows, floors_text, headings, method_text, ssim_text
+from lmrep.metrics.tsv import Row
 from lmrep.study.kinds import ARTICLE
 
 SIDEWAYS = 0.16  # in, for the name of a descent beside its pictures, on two lines
@@ -92,14 +93,13 @@ def read_groups(shown: Shown) -> list[Group]:
     for name, row in firsts.items():
         members.setdefault((row["probe"], row["weights"]), {}).setdefault(row["optimiser"], []).append(name)
     groups: list[Group] = []
-    for (_, weights), descents in members.items():
+    for descents in members.values():
         name = next(iter(descents.values()))[0]
         run = shown.runs[name]
-        heading = shown.labels[name] + (f", {weights}" if len({kind for _, kind in members}) > 1 else "")
         target = run["targets"][run.facts["panels"].index(shown.image)]
         order = sorted(descents, key=lambda optimiser: optimiser != ARTICLE)
         strips = [read_strip(shown, descents[optimiser], rows) for optimiser in order]
-        groups.append(Group(heading, floors_text(firsts[name]), target, strips))
+        groups.append(Group(headings(shown)[name], floors_text(firsts[name]), target, strips))
     return groups
 
 

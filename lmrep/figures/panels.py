@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from lmrep.figures.page import MARGIN, PAGE, fold, make_canvas, text_width, title_height
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import Row
+from lmrep.metrics.tsv import Row
 
 COLUMNS = 3  # axes side by side, at most
 MARKERS = "os^DvPX"

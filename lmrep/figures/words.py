@@ -1,12 +1,11 @@
 """What figures say of a run and of its images: its name, SSIM, whether that is a lower bound, floors, the method."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from lmrep.figures.shown import Shown
+from lmrep.metrics.tsv import Row
 from lmrep.study.kinds import OPTIMISERS
 
-Row = dict[str, Any]  # of a table: column -> value
 # Columns of the accuracy table: what an image that holds nothing of the target, or the target itself, would have.
 FLOORS = {"ssim_start": "start noise", "ssim_grey": "flat grey", "ssim_shifted": "noisy target"}
 BOUND = "\N{GREATER-THAN OR EQUAL TO}"

@@ -140,7 +140,7 @@ class Bar(tqdm):  # type: ignore[type-arg]  # tqdm is generic only in its stubs
             maxinterval=SECONDS_BETWEEN_LINES,
             miniters=1,
             unit_scale=True,
-            bar_format="{desc}: {n_fmt}B of {total_fmt}B, {elapsed} gone, {remaining} left",
+            bar_format="{desc}: {n_fmt}B of {total_fmt}B, {elapsed} elapsed, {remaining} left",
         )
 
     def __bool__(self) -> bool:

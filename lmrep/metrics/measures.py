@@ -189,6 +189,12 @@ def patch_changes(image: Array, baseline: Array, grid: int) -> Map:
     return changes
 
 
+def row_means(changes: Array) -> tuple[Array, Array]:
+    """The mean changes [...] of the top and of the bottom row of patches, of [..., patch], row by row."""
+    grid = round(changes.shape[-1] ** 0.5)
+    return changes[..., :grid].mean(axis=-1), changes[..., -grid:].mean(axis=-1)
+
+
 def patch_shares(image: Array, baseline: Array, grid: int) -> Map:
     """The share of the squared difference of two images [3, size, size] in each of grid x grid patches, row by row.
 

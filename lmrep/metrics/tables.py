@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from lmrep.files import ArrayFile
-from lmrep.metrics.measures import converged, largest_changes, patch_changes, patch_shares, ssim_by_row
+from lmrep.metrics.measures import converged, largest_changes, patch_changes, patch_shares, row_means, ssim_by_row
 from lmrep.metrics.tsv import Key, Row, Table
 from lmrep.study.kinds import METRICS, OBJECTIVES, load
 from lmrep.study.spec import Run
@@ -73,7 +73,7 @@ def order(run: ArrayFile) -> Iterator[Row]:
     for layer, images in zip(run.facts["layers"], run["images"], strict=True):
         pairs = zip(images, run["baseline"], strict=True)
         changes = np.mean([patch_changes(image, start, grid) for image, start in pairs], axis=0)
-        first, last = float(changes[:grid].mean()), float(changes[-grid:].mean())
+        first, last = map(float, row_means(changes))
         row = {"first_patch": float(changes[0]), "first_row": first, "last_row": last}
         yield _layer_row(run, layer) | row | {"ratio": first / last if last > 0 else math.inf}
 
@@ -87,7 +87,7 @@ def reach(run: ArrayFile) -> Iterator[Row]:
     one patch was maximised, and none for an image larger than the probe's: it was optimised in random crops, so the
     patch has no one place in it.
     """
-    if OBJECTIVES[run.facts["objective"]].panels != "patches" or run["images"].shape[-1] != run.facts["size"]:
+    if OBJECTIVES[run.facts["objective"]].panels != "patches" or not optimised_whole(run):
         return
     grid, panels = run.facts["grid"], run.facts["panels"]
     for layer, images in zip(run.facts["layers"], run["images"], strict=True):
@@ -99,6 +99,11 @@ def reach(run: ArrayFile) -> Iterator[Row]:
         own, before, after = map(float, np.mean(found, axis=0))
         row = {"own": own, "before": before, "after": after}
         yield _layer_row(run, layer) | row | {"largest_after": largest}
+
+
+def optimised_whole(run: ArrayFile) -> bool:
+    """Whether a run's images have the probe's size. A larger one is optimised in crops: a patch has no place there."""
+    return bool(run["images"].shape[-1] == run.facts["size"])
 
 
 def _layer_row(run: ArrayFile, layer: int) -> Row:

@@ -50,9 +50,7 @@ def check_labels(study: Study) -> None:
     for name in study.runs_of("figures"):
         probe = study.runs[name].probe
         if known.setdefault(probe.label, probe.stack.name) != probe.stack.name:
-            raise InputError(
-                f"probes.{probe.name}.label: '{probe.label}' is that of another model, expected one of its own"
-            )
+            raise InputError(f"probes.{probe.name}.label: '{probe.label}' is another model's, expected one of its own")
 
 
 def check_descent(run: Run) -> None:
@@ -177,13 +175,13 @@ def check_figure(figure: Figure, study: Study) -> None:
                 raise InputError(f"{key}.layers: '{run.name}' has blocks {listed(run.layers)}, not {layer}")
     if "trace" in kind.reads and figure.image not in study.images:
         raise InputError(f"{key}.image: '{figure.image}' is not one of images: {listed(study.images)}")
-    if kind.runs == "one of a probe, weights and optimiser" and overlap(runs):
+    if kind.runs == "distinct" and overlap(runs):
         one = f"{figure.kind} has one line for a probe, its weights and an optimiser"
         raise InputError(f"{key}.runs: {one}: two of them have the same image, block and seed, expected each once")
     distances = {run.line: run.descent.distance for run in runs}
     for run in runs:
         if kind.runs != "all" and distances[run.line] != run.descent.distance:
-            raise InputError(f"{key}.runs: '{run.name}' has another distance than a run alike, expected one of the two")
+            raise InputError(f"{key}.runs: '{run.name}' and another run of one line differ in distance, expected one")
     if kind.mixes and {run.objective for run in runs} != set(kind.mixes):
         raise InputError(f"{key}.runs: a {figure.kind} is drawn from {' and '.join(kind.mixes)} runs, expected both")
     if kind.runs in ("one", "several") and any(run.panel_seeds for run in runs):
@@ -192,7 +190,7 @@ def check_figure(figure: Figure, study: Study) -> None:
         raise InputError(f"{key}.runs: {figure.kind} is drawn from two runs or more, not {len(runs)}")
     if kind.runs == "one" and len(runs) != 1:
         raise InputError(f"{key}.runs: {figure.kind} are drawn from one run, not {len(runs)}")
-    if kind.runs == "one probe" and len({run.probe.name for run in runs}) != 1:
+    if kind.runs == "one_probe" and len({run.probe.name for run in runs}) != 1:
         raise InputError(f"{key}.runs: a {figure.kind} is of one probe, expected runs on the same one")
     check_room(figure, runs)
 

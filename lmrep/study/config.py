@@ -10,7 +10,8 @@ from lmrep.study.sources import Image, Weights
 from lmrep.study.spec import Descent, Octave, Probe, Run, Stem
 
 FIGURE_KEYS = ("kind", "title", "runs", "target")  # of every kind of figure
-DESCENT_KEYS = ("start", "octaves", "scale", "constant", "optimiser", "distance", "history", "rate")  # also of a run
+DESCENT_VALUES = ("scale", "constant", "optimiser", "distance", "history")  # that a Descent takes as they are
+DESCENT_KEYS = ("start", "octaves", "rate", *DESCENT_VALUES)  # also of a run
 REGIME = ("first_token", "causal", "centre", "scale", "stack_position")  # of any probe, whatever its stem
 OWN_KEYS = {  # of weights: each family takes some of them
     "heads": "the attention heads of a block",
@@ -126,7 +127,7 @@ def make_probe(name: str, raw: Mapping[str, Any], weights: Mapping[str, Weights]
     key = f"probes.{name}"
     stack = pick("weights", weights, raw["stack"], f"{key}.stack")
     stem = make_stem(key, raw, weights, stack)
-    regime = {option: raw[option] for option in REGIME[1:] if option in raw}
+    regime = {option: raw[option] for option in REGIME if option in raw and option != "first_token"}
     if regime.get("scale") == 1:
         regime["scale"] = "embeddings"  # the same, under one name
     return Probe(name, raw["label"], stem, stack, **regime)
@@ -137,7 +138,7 @@ def make_descent(name: str, raw: Mapping[str, Any], config: Mapping[str, Any]) -
     key, shared = f"runs.{name}", pick("descents", config["descents"], raw["descent"], f"runs.{name}.descent")
     own = {option: raw[option] for option in DESCENT_KEYS if option in raw}
     merged = {**shared, **own}
-    optimiser = kinds.OPTIMISERS[merged.get("optimiser", "gradient")]
+    optimiser = kinds.OPTIMISERS[merged.get("optimiser", kinds.ARTICLE)]
     taken = [option for option in ("constant", "distance") if option in kinds.OBJECTIVES[raw["objective"]].takes]
     used, who = ("start", "octaves", "optimiser", *optimiser.keys, *taken), f"the {raw['objective']} run '{name}'"
     refuse_unused(key, own, used, who)
@@ -152,9 +153,8 @@ def make_descent(name: str, raw: Mapping[str, Any], config: Mapping[str, Any]) -
             octave = {**octave, "rate": (1, 1)}
         ends = {option: tuple(octave[option]) for option in ("rate", "sigma") if option in octave}
         octaves.append(Octave(octave["size"], octave["steps"], **ends))
-    others = {option: merged[option] for option in DESCENT_KEYS[2:-1] if option in merged}
-    if "rate" in merged:
-        others["first_step"] = merged["rate"]["first_step"]
+    others = {option: merged[option] for option in DESCENT_VALUES if option in merged}
+    others |= {"first_step": merged["rate"]["first_step"]} if "rate" in merged else {}
     return Descent((kind, first, second), tuple(octaves), **others)
 
 
@@ -202,10 +202,10 @@ def make_figure(name: str, raw: Mapping[str, Any], runs: Mapping[str, Run]) -> F
     refuse_unused(key, raw.keys() - set(FIGURE_KEYS), kind.keys, f"a figure of the kind {raw['kind']}")
     for needed in kind.needs:
         if needed not in raw:
-            raise InputError(f"{key}.{needed}: a figure of the kind {raw['kind']} takes it, expected one")
+            raise InputError(f"{key}.{needed}: expected, since a figure of the kind {raw['kind']} needs it")
     if (raw["runs"] == "all") != (kind.runs == "all"):
         wanted = "all" if kind.runs == "all" else "a list of runs"
-        raise InputError(f"{key}.runs: a figure of the kind {raw['kind']} takes {wanted}, expected that")
+        raise InputError(f"{key}.runs: expected {wanted}, as for every figure of the kind {raw['kind']}")
     shown = tuple(runs if raw["runs"] == "all" else raw["runs"])
     for run in shown:
         pick("runs", runs, run, f"{key}.runs")

@@ -8,7 +8,7 @@ order, among those that its caller offers.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 
 def load(function: str) -> Callable[..., Any]:
@@ -102,8 +102,8 @@ class Figure:
     reads: tuple[str, ...]  # of its runs: "runs" (the files), "accuracy", "patches" (the tables), "trace", "claims"
     objectives: tuple[str, ...] = ()  # that its runs may have; none: any
     mixes: tuple[str, ...] = ()  # objectives that must all occur among its runs
-    # Or "one", "several", "one probe", "one of a probe, weights and optimiser", or "all": the config says `runs: all`.
-    runs: str = "any"
+    # How many: "distinct" has one line for a probe, its weights and an optimiser; for "all" a config says `runs: all`.
+    runs: Literal["any", "one", "several", "one_probe", "distinct", "all"] = "any"
     keys: tuple[str, ...] = ()  # "image", "layers", "panels": keys of its own besides kind, title and runs
     needs: tuple[str, ...] = ()  # those of `keys` that it cannot do without
 
@@ -192,11 +192,11 @@ FIGURES = {
     ),
     "inversion": Figure(
         "lmrep.figures.inversion:draw_inversion", ("runs", "accuracy"), objectives=("match",),
-        runs="one of a probe, weights and optimiser", keys=("image", "layers"), needs=("image",),
+        runs="distinct", keys=("image", "layers"), needs=("image",),
     ),
     "accuracy": Figure(
         "lmrep.figures.charts:draw_accuracy", ("accuracy",), objectives=("match",),
-        runs="one of a probe, weights and optimiser",
+        runs="distinct",
     ),
     "importance": Figure("lmrep.figures.importance:draw_importance", ("patches",)),
     "causality": Figure("lmrep.figures.importance:draw_causality", ("patches",), objectives=("neuron",)),
@@ -205,7 +205,7 @@ FIGURES = {
         mixes=("match", "neuron"),
     ),
     "diagram": Figure(
-        "lmrep.figures.diagram:draw_diagram", ("trace",), runs="one probe", keys=("image",), needs=("image",)
+        "lmrep.figures.diagram:draw_diagram", ("trace",), runs="one_probe", keys=("image",), needs=("image",)
     ),
     "claims": Figure("lmrep.figures.claims:draw_claims", ("claims",), runs="all"),
 }  # fmt: skip

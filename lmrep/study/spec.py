@@ -77,7 +77,7 @@ class Probe:
     stack: Weights
     causal: str = "as_trained"  # or "never": without the mask of a causal stack
     centre: bool = False  # 0.5 is taken off each pixel value
-    scale: str | float = "as_is"  # of the stem's tokens: their RMS in parts of the stack's embeddings'; "embeddings": 1
+    scale: str | float = "as_is"  # of the stem's tokens: their RMS relative to the stack's embeddings; "embeddings": 1
     stack_position: bool = False  # the position embeddings of the stack's model are added
 
     @property

@@ -68,11 +68,11 @@ class Forecast:
     gflops: float | Mapping[str, float]  # of the device, by the config
     slots: int
     parts: Mapping[str, Part]
-    known: Mapping[str, float] = field(default_factory=dict)  # of earlier builds: seconds in parts of `Part.seconds`
+    known: Mapping[str, float] = field(default_factory=dict)  # of earlier builds: measured seconds over `Part.seconds`
     measured: dict[str, float] = field(default_factory=dict)  # of this build, by output
 
     def factor(self, precision: str) -> float:
-        """Measured seconds in parts of the config's; of other precisions where none of this one is measured."""
+        """Measured seconds over the config's estimate; of any precision, where none of this one was measured."""
         for name in (precision, ""):
             alike = {path: part for path, part in self.parts.items() if name in ("", part.precision)}
             found = [(alike[path].seconds, factor) for path, factor in self.measured.items() if path in alike]

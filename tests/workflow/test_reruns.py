@@ -119,11 +119,29 @@ def test_another_label_redraws_what_shows_it_and_runs_nothing(restored):
 
 def test_other_names_of_weights_and_a_pin_run_nothing(restored):
     def rename(config):
-        call_gpt2(config, "mine")
+        call_gpt2(config, "your_gpt2")  # now after the stem, by name
         del config["weights"]["vit_base_mini"]["sha256"]
 
     restored.edit("miniature.yaml", rename)
     assert "optimise_run" not in restored.planned("figures")
+
+
+def test_another_order_of_probes_is_judged_again_and_runs_nothing(restored):
+    """The first probe of a model is the one that is asked."""
+
+    def reverse(config):
+        config["probes"] = dict(reversed(config["probes"].items()))
+
+    restored.edit("miniature.yaml", reverse)
+    plan = restored.planned("evidence")
+    assert "judge_claims" in plan
+    assert not {"optimise_run", "measure_run", "trace_probe"} & plan.keys()
+
+
+def test_another_number_of_threads_reruns_all_that_they_round(restored):
+    restored.edit("miniature.yaml", lambda config: config.update(threads=2))
+    plan = restored.planned("figures")
+    assert (plan["optimise_run"], plan["trace_probe"]) == (RUNS, 1)
 
 
 def test_another_number_of_jobs_reruns_nothing(restored):

@@ -3,7 +3,6 @@
 import base64
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from lmrep.figures.grids import panel_label
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.claim import main_probes
 from lmrep.metrics.claims.samples import is_jittered
+from lmrep.metrics.claims.statistics import rounded
 from lmrep.study.config import Study
-from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
+from lmrep.study.kinds import OBJECTIVES, OPTIMISERS, PANELS
 from lmrep.study.spec import Probe, Run
 
 LOOKS = {1200: (144, 50), 10**9: (88, 35)}  # px and WebP's quality of pictures, by how many: the article has 4612
@@ -47,12 +47,7 @@ def curve(losses: Sequence[float]) -> list[tuple[int, float | None]]:
     steps = (
         sorted({round(step) for step in np.geomspace(1, last + 1, POINTS) - 1}) if last > POINTS else range(last + 1)
     )
-    return [(step, short(losses[step])) for step in steps]
-
-
-def short(value: float) -> float | None:
-    """A number with a few digits; None for one that is not finite, which JSON has not."""
-    return float(f"{value:.{DIGITS}g}") if isfinite(value) else None
+    return [(step, rounded(losses[step], DIGITS)) for step in steps]
 
 
 def model_names(study: Study) -> dict[str, str]:
@@ -69,8 +64,7 @@ def model_names(study: Study) -> dict[str, str]:
 def panel_name(run: Run, panel: int | str) -> str:
     """A panel as the figures call it: neurons from 1, patches by row and column, photographs by name."""
     kind = OBJECTIVES[run.objective].panels
-    words = {"neurons": "neuron", "patches": "patch"}
-    return f"{words[kind]} {panel_label(kind, int(panel), run.probe.stem.grid)}" if kind in words else str(panel)
+    return f"{PANELS[kind]} {panel_label(kind, panel, run.probe.stem.grid)}" if isinstance(panel, int) else panel
 
 
 def way_of(run: Run) -> str:
@@ -113,8 +107,8 @@ def panels_of(run: Run, file: ArrayFile, rows: Iterable[Mapping[str, Any]], side
             own = [found[str(panel), seed, layer] for layer in run.layers]
             entry |= {
                 "target": webp(file["targets"][index : index + 1], side, quality),
-                "ssim": [short(row["ssim"]) for row in own],
-                "ratio": [short(row["output_distance_ratio"]) for row in own],
+                "ssim": [rounded(row["ssim"], DIGITS) for row in own],
+                "ratio": [rounded(row["output_distance_ratio"], DIGITS) for row in own],
                 "converged": [row["converged"] for row in own],
             }
         yield entry

@@ -87,8 +87,8 @@ def falls_not_along_a_line(view: View) -> Parts:
     panels="neurons", about=is_language,
 )  # fmt: skip
 def deeper_is_broader(view: View) -> Parts:
-    """The effective number of patches that change (the exponential of the entropy of the change), in parts of all, when
-    one neuron of all patches is maximised: last block minus first."""
+    """The effective number of patches that change (the exponential of the entropy of the change), as a share of all,
+    when one neuron of all patches is maximised: last block minus first."""
     return [map_sample(view.changes("neurons"), effective_share)]
 
 
@@ -196,8 +196,8 @@ def own_share_falls(view: View) -> Parts:
     panels="patches", about=is_language,
 )  # fmt: skip
 def deeper_patch_is_broader(view: View) -> Parts:
-    """The effective number of patches that change (the exponential of the entropy of the change), in parts of all, when
-    all neurons of one patch are maximised: last block minus first."""
+    """The effective number of patches that change (the exponential of the entropy of the change), as a share of all,
+    when all neurons of one patch are maximised: last block minus first."""
     return [measure(patch_parts(view, lambda changes, _: effective_share(changes)))]
 
 

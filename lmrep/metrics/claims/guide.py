@@ -2,7 +2,7 @@
 
 from lmrep.metrics.claims.statistics import DRAWS, FEWEST, LEVEL, UNCHANGED
 
-DEPENDS = "*"  # beside a verdict that depends on something
+STAR = "*"  # beside a verdict that depends on something
 
 HEAD = """What the article "Language Model Representations and Features" says, in our words, and what was measured.
 `holds`, `fails` and `open` follow rules in the code, which docs/claims.md lists."""
@@ -22,7 +22,7 @@ mean. This page is written from that code and from `results/*/claims.json`: do n
   threshold lies inside the interval, or if nothing was measured.
 - A sentence **holds** if all its rules hold, and **fails** if one of them fails. Otherwise it is **open**: the data do
   not say.
-- A **gate** is a condition of asking. Where it does not hold, the sentence is open, whatever the other rules say.
+- A **gate** is a precondition. Where it does not hold, the sentence is open, whatever the other rules say.
 - The **interval** comes from a bootstrap over panels and seeds: {DRAWS} times, panels and seeds are drawn independently
   and with replacement (the pigeonhole bootstrap, Owen 2007). The interval is widened for small numbers, by their
   missing variance and by Student's t (Hesterberg 2015, Satterthwaite 1946). A block with fewer than {FEWEST}
@@ -32,8 +32,8 @@ mean. This page is written from that code and from `results/*/claims.json`: do n
   photographs could decide.
 - The **number** in the table is that of the rule that decided the verdict. If the rule looks at every block, it is the
   number of the block that did worst. Sentences with several rules count them from 1, without gates.
-- **For contrast**, some sentences are also asked of models that they are not about, as of vision transformers where the
-  article speaks of GPT-2. Such a verdict says how a model differs; it is not one on the article.
+- **For contrast**, some sentences are asked of other models too, such as vision transformers where the article speaks
+  of GPT-2. Such a verdict shows how the model differs; it does not judge the article.
 - Some sentences compare a model **against** another. That is the widest other model of the study that fits.
 - An **unfinished search** gives a lower bound of SSIM. Its interval is made wider: by as much as SSIM rose in the last
   quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. So it can
@@ -60,8 +60,8 @@ MEANING = {  # of WHERE, where its words leave a question
 }
 
 KEY = (
-    f"`{DEPENDS}`: the verdict depends on the descent, the regime, the stem, the seed or the image. `-`: not asked of "
-    "this model. `(gate)`: the number is that of a condition of asking. In brackets: the sentence is not about this "
+    f"`{STAR}`: the verdict depends on the descent, the regime, the stem, the seed or the image. `-`: not asked of "
+    "this model. `(gate)`: the number is that of a precondition. In brackets: the sentence is not about this "
     "model, which is there for contrast."
 )
 

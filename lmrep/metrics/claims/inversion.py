@@ -95,7 +95,7 @@ def early_is_recognisable(view: View) -> Parts:
 
 @claim(
     "A language model keeps most of the input across a whole block.", END, ("accuracy", "inversion"),
-    Rule("SSIM above grey, in parts of what is possible,", "above", 0.5, "first"), asked_of=is_language,
+    Rule("the share of the possible SSIM above grey", "above", 0.5, "first"), asked_of=is_language,
     panels="images",
 )  # fmt: skip
 def one_block_keeps_most(view: View) -> Parts:

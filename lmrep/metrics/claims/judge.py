@@ -11,7 +11,7 @@ import numpy as np
 from lmrep.metrics.claims.cells import Cells
 from lmrep.metrics.claims.claim import Claim, has_runs, main_probes, other_model, same_probe
 from lmrep.metrics.claims.samples import SEARCHES, View
-from lmrep.metrics.claims.statistics import FEWEST
+from lmrep.metrics.claims.statistics import FEWEST, rounded
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, WHERE, Measured, Rule, decide
 from lmrep.study.config import Study
@@ -149,10 +149,10 @@ def _part(rule: Rule, part: Measured | None, depth: int) -> Entry:
     if one is None:
         return found | {"number": None, "interval": None, "block": None, "panels": 0, "seeds": 0}
     (low,), (high,) = one.bounds()
-    interval = [_plain(low), _plain(high)] if isfinite(low) else None
+    interval = [rounded(low), rounded(high)] if isfinite(low) else None
     block = one.blocks[0] if rule.where.startswith("every") else None
     counts = {"panels": int(one.panels[0]), "seeds": int(one.seeds[0])}
-    return found | {"number": _plain(one.values[0]), "interval": interval, "block": block} | counts
+    return found | {"number": rounded(one.values[0]), "interval": interval, "block": block} | counts
 
 
 def _by_block(part: Measured | None, model: str) -> Entry:
@@ -161,16 +161,11 @@ def _by_block(part: Measured | None, model: str) -> Entry:
         return {"values": {model: {}}, "intervals": {model: {}}}
     low, high = part.bounds()
     return {
-        "values": {model: {str(block): _plain(value) for block, value in zip(part.blocks, part.values, strict=True)}},
+        "values": {model: {str(block): rounded(value) for block, value in zip(part.blocks, part.values, strict=True)}},
         "intervals": {
-            model: {str(b): [_plain(a), _plain(c)] for b, a, c in zip(part.blocks, low, high, strict=True)}
+            model: {str(b): [rounded(a), rounded(c)] for b, a, c in zip(part.blocks, low, high, strict=True)}
         },
     }  # fmt: skip
-
-
-def _plain(value: float) -> float | None:
-    """A number for JSON, with six digits: none for what was not measured."""
-    return float(f"{value:.6g}") if isfinite(value) else None
 
 
 def too_few(measured: Iterable[Measured | None]) -> bool:

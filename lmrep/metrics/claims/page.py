@@ -5,7 +5,7 @@ from itertools import groupby
 from textwrap import fill
 from typing import Any
 
-from lmrep.metrics.claims.guide import DEPENDS, ELSEWHERE, HEAD, KEY, MEANING, NOT_ASKED, VERDICTS
+from lmrep.metrics.claims.guide import ELSEWHERE, HEAD, KEY, MEANING, NOT_ASKED, STAR, VERDICTS
 from lmrep.metrics.claims.statistics import LEVEL
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import OPEN, WHERE
@@ -66,7 +66,7 @@ def short_verdict(entry: Entry | None) -> str:
     """A verdict with its number, in a few letters: "holds -0.741". A star where it depends on something."""
     if entry is None:
         return "-"
-    star = DEPENDS if entry["depends_on"] else ""
+    star = STAR if entry["depends_on"] else ""
     number = "" if entry["number"] is None else number_text(entry["number"])
     number += f" ({GATE})" * (bool(number) and number_of(entry).startswith(GATE))
     text = f"{entry['verdict']}{star} {number}".strip()

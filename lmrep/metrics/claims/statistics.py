@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri, stdtrit
+
+from lmrep.metrics.measures import row_means
 
 Array = npt.NDArray[np.float64]
 
@@ -14,7 +17,7 @@ UNCHANGED = 0.1  # of the largest change in an image: a patch below it counts as
 DRAWS = 1000  # of the bootstrap
 LEVEL = 0.95  # of its intervals
 FEWEST = 3  # cells of panels and seeds: fewer give no interval
-RATES = np.geomspace(1e-3, 10, 500)  # decays that a fit tries, in parts of the whole image and as exponents
+RATES = np.geomspace(1e-3, 10, 500)  # decays that a fit tries, per whole image and as exponents
 PORTION = 512  # profiles that are fitted at a time
 
 
@@ -43,7 +46,7 @@ def share_unchanged(changes: Array) -> Array:
 
 
 def effective_share(changes: Array) -> Array:
-    """The effective number of patches in parts of all, of changes [..., patch]; in (0, 1].
+    """The effective number of patches as a share of all, of changes [..., patch]; in (0, 1].
 
     The number is the exponential of the entropy of the change as a distribution over patches (Hill 1973, order 1):
     n for n patches that change alike, 1 for a single one. NaN where no patch changed.
@@ -64,13 +67,17 @@ def centre_of_mass(changes: Array) -> Array:
     return found
 
 
+def rounded(value: float, digits: int = 6) -> float | None:
+    """A number for JSON, with a few significant digits; None for one that is not finite, which JSON does not have."""
+    return float(f"{value:.{digits}g}") if isfinite(value) else None
+
+
 def top_to_bottom(changes: Array) -> Array:
     """The natural logarithm of the change of the top row of patches over that of the bottom row, of [..., patch].
 
     0 where both changed alike. NaN where one of them did not change.
     """
-    grid = round(changes.shape[-1] ** 0.5)
-    first, last = changes[..., :grid].mean(axis=-1), changes[..., -grid:].mean(axis=-1)
+    first, last = row_means(changes)
     both = (first > 0) & (last > 0)
     found: Array = np.where(both, np.log(np.where(both, first, 1.0) / np.where(both, last, 1.0)), np.nan)
     return found

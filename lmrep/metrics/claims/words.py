@@ -12,7 +12,7 @@ PLACES = (  # of the article, in its order
 )  # fmt: skip
 Claims = Iterable[Mapping[str, Any]]  # of claims.json
 NONE = "not measured"
-GATE = "gate"  # what the number is of where a condition of asking decides
+GATE = "gate"  # what the number is of where a precondition decides
 
 
 def claim_numbers() -> dict[str, int]:

@@ -8,7 +8,7 @@ from legible import assert_legible, texts
 from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
-from lmrep.figures.claims import DEPENDS, MARKS, MINUS, TINTS, draw_claims
+from lmrep.figures.claims import ARROW, MARKS, MINUS, TINTS, draw_claims
 from lmrep.figures.page import PAGE, TALLEST
 from lmrep.figures.shown import Shown
 from lmrep.metrics.claims.table import CLAIMS
@@ -49,7 +49,7 @@ def test_a_number_of_a_condition_says_so_however_little_room_there_is():
     many = texts(draw([{**each, "decided_by": 0} for each in entries([*"ABCDEF"], depends_on=CAUSES)]))
     assert "gate" in few and "[0.10, 0.90]" in few
     assert "gate" in many and not any(text.startswith("[0") for text in many)
-    assert all("gate: a condition of asking" in found[-2] for found in (few, many))
+    assert all("gate: a precondition" in found[-2] for found in (few, many))
 
 
 def test_a_cell_has_its_number_its_interval_and_what_it_depends_on():
@@ -60,7 +60,7 @@ def test_a_cell_has_its_number_its_interval_and_what_it_depends_on():
     found = texts(figure)
     start = found.index(f"{MINUS}0.12")
     assert found[start : start + 5] == [
-        f"{MINUS}0.12", f"[{MINUS}0.20, 0.0040]", f"{DEPENDS} descent, regime", "0.50", "not measured",
+        f"{MINUS}0.12", f"[{MINUS}0.20, 0.0040]", f"{ARROW} descent, regime", "0.50", "not measured",
     ]  # fmt: skip
     assert f"{CLAIMS[FIRST].rules[0]}" in " ".join(found)
     assert_legible(figure)
@@ -102,7 +102,9 @@ def test_the_longest_legend_and_its_count_fit_a_page():
         claim |= {"contrast": index % 3 == 2, "verdict": ("holds", "fails", "open")[index % 3], "decided_by": 0}
     figure = draw(claims)
     found = " ".join(texts(figure))
-    assert all(part in found for part in ("grey: for contrast", "gate: a condition", "[95 % interval]", "for contrast"))
+    assert all(
+        part in found for part in ("grey: for contrast", "gate: a precondition", "[95 % interval]", "for contrast")
+    )
     assert_legible(figure)
 
 
@@ -117,7 +119,7 @@ def test_many_models_have_marks_alone():
     figure = draw(entries([f"Pythia, step {number}" for number in range(14)], depends_on=["regime"]))
     assert len(marks(figure)) == 14 * len(CLAIMS)
     found = texts(figure)
-    assert found.count(DEPENDS) == 14 * len(CLAIMS) and not any(re.fullmatch(r"0\.\d+", text) for text in found)
+    assert found.count(ARROW) == 14 * len(CLAIMS) and not any(re.fullmatch(r"0\.\d+", text) for text in found)
     assert figure.get_figheight() <= TALLEST
     assert_legible(figure)
 

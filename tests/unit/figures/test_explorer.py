@@ -14,9 +14,10 @@ from made_up import STUDY, make_cells
 from PIL import Image
 
 from lmrep.figures.explorer.page import address, explorer_page
-from lmrep.figures.explorer.series import POINTS, curve, model_names, panel_name, picture_look, short, webp
+from lmrep.figures.explorer.series import POINTS, curve, model_names, panel_name, picture_look, webp
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.judge import judge
+from lmrep.metrics.claims.statistics import rounded
 from lmrep.study.config import make_study
 
 RUNS = ("gpt2_plain", "gpt2_patches", "gpt2_inverted", "vit_base_inverted", "gpt2_bos_inverted")
@@ -105,7 +106,7 @@ def test_curves_and_numbers_are_short():
     assert curve([3.0, 2.0, 1.0]) == [(0, 3.0), (1, 2.0), (2, 1.0)]
     long = curve(list(np.linspace(5, 1, 1000)))
     assert len(long) <= POINTS and long[0] == (0, 5.0) and long[-1] == (999, 1.0)
-    assert short(0.123456) == 0.1235 and short(float("inf")) is None
+    assert rounded(0.123456, 4) == 0.1235 and rounded(float("inf")) is None
 
 
 def test_pages_of_many_pictures_have_smaller_ones():

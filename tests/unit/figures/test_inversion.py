@@ -33,7 +33,8 @@ def study(depths, spread=0.1, weights="trained", names=("coil", "dog")):
 def inversion(runs, rows, title="A dog by block", labels=None, layers=None):
     labels = labels or {name: name.split("_")[0].upper() for name in runs}
     layers = {name: run.facts["layers"] for name, run in runs.items()} | (layers or {})
-    return draw_inversion(Shown(title, labels, layers, "dog", runs, {"accuracy": rows}))
+    weights = {row["run"]: row["weights"] for row in rows}
+    return draw_inversion(Shown(title, labels, layers, "dog", runs, {"accuracy": rows}, weights=weights))
 
 
 def place(image):

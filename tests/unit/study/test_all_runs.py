@@ -37,8 +37,11 @@ def test_a_run_that_only_claims_use_belongs_to_evidence():
 @pytest.mark.parametrize(
     ("figure", "expected"),
     [
-        (CLAIMS | {"runs": ["gpt2_neurons"]}, "figures.x.runs: a figure of the kind claims takes all, expected that"),
-        (CLAIMS | {"kind": "importance"}, "figures.x.runs: a figure of the kind importance takes a list of runs"),
+        (CLAIMS | {"runs": ["gpt2_neurons"]}, "figures.x.runs: expected all, as for every figure of the kind claims"),
+        (
+            CLAIMS | {"kind": "importance"},
+            "figures.x.runs: expected a list of runs, as for every figure",
+        ),
         (CLAIMS | {"runs": "some"}, "config: figures.x.runs: 'all' was expected"),
         (CLAIMS | {"image": "chelsea"}, "figures.x.image: a figure of the kind claims does not use it"),
     ],

@@ -205,7 +205,7 @@ def test_an_address_is_one_that_can_be_asked(url):
 
 def test_the_hash_of_a_member_needs_the_member():
     image = {"url": "https://h/x.zip", "sha256": "0" * 64, "member_sha256": "0" * 64}
-    assert refusal({("images", "chelsea"): image}).startswith("images.chelsea.member_sha256: it is of a member")
+    assert refusal({("images", "chelsea"): image}).startswith("images.chelsea.member_sha256: expected member, the name")
     assert study_of({("images", "chelsea"): {**image, "member": "x.png"}}).images["chelsea"].member == "x.png"
 
 
