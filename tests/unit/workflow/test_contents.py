@@ -65,6 +65,13 @@ def test_a_local_file_is_hashed_once_for_a_size_and_time(here, monkeypatch):
         contents.local_sha256("mine.safetensors", "weights.mine")
 
 
+def test_a_lock_that_no_fetch_would_take_is_refused_before_any_job(here):
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    LOCK.write_text("[]")
+    with pytest.raises(InputError, match=r"weights.lock.json: expected JSON .* correct or delete it"):
+        contents.weights_content(weights(**HUB))
+
+
 def test_a_hubs_file_is_its_pin_or_what_the_lock_recorded():
     assert contents.weights_content(weights(**HUB, sha256=SHA256.upper())) == SHA256
     assert contents.weights_content(weights(**HUB)).startswith("not known before the download of some-lab/model@")
