@@ -106,6 +106,7 @@ rule document_claims:
         mem_mb=500,
         runtime=10,
     params:
+        optimisers=OPTIMISERS,
         code=code_digest("lmrep.metrics.claims.page", script="scripts/document_claims.py"),
     message:
         "Writing the rules of all claims, and the verdicts of all judged studies"

@@ -152,7 +152,7 @@ OBJECTIVES = {
     "match": Objective("lmrep.descent.objectives:match", "images", ("targets", "distance")),
 }  # fmt: skip
 
-# A later one gets nearer to its goal: of several in a study, the claims are asked of the last one.
+# In the order of how near they get to their goal: claims are asked of the last one that a study has.
 OPTIMISERS = {
     "gradient": Optimiser(
         "lmrep.descent.optimisers:Gradient", "article's descent", ("scale", "rate"), octave_keys=("rate", "sigma"),

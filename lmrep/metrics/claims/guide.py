@@ -1,12 +1,17 @@
 """What the pages of claims say around their tables: how a verdict is made, and what is not asked."""
 
+from lmrep.metrics.claims.samples import SEARCHES
 from lmrep.metrics.claims.statistics import DRAWS, FEWEST, LEVEL, UNCHANGED
+from lmrep.study.kinds import OPTIMISERS
 
 STAR = "*"  # beside a verdict that depends on something
 
 HEAD = """What the article "Language Model Representations and Features" says, in our words, and what was measured.
 `holds`, `fails` and `open` follow rules in the code, which docs/claims.md lists."""
 
+BEST = ", then ".join(
+    f"the {label}" if label.endswith("descent") else label for label in (OPTIMISERS[name].label for name in SEARCHES)
+)
 VERDICTS = f"""
 The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
 was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and a build does not
@@ -40,7 +45,7 @@ mean. This page is written from that code and from `results/*/claims.json`: do n
   leave a sentence open, and not decide it. The article's own descent is read as it is, as the article did. Ranks, rows
   and frequencies of errors are read as a search left them, converged or not.
 - The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
-  by the best search that the study has: L-BFGS, then Adam, then the article's descent.
+  by the best search that the study has: {BEST}.
 - A verdict **depends on** the descent, the regime or the stem if another one changes it, on the blocks that both
   have. It depends on the seed or the image if one of them alone gives the opposite verdict. Blur and jitter count
   as another descent.
