@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from lmrep.figures.page import GREY, MARGIN, PAGE, TALLEST, fold, make_canvas, styled, text_width, title_height
 from lmrep.figures.shown import Shown
 from lmrep.metrics.claims.table import CLAIMS
-from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN
+from lmrep.metrics.claims.verdicts import CAUSES, FAILS, HOLDS, OPEN
 from lmrep.metrics.claims.words import (
     GATE,
     NONE,
@@ -240,7 +240,7 @@ def draw_claims(shown: Shown) -> Figure:
             draw_row(axes, row, models, y)
             y += row.height
     axes.plot([MARGIN, PAGE - MARGIN], [y + 0.03, y + 0.03], color=GREY, linewidth=0.6)
-    causes = "" if detail.intervals else " the descent, regime, stem, seed or image"  # no room for both
+    causes = "" if detail.intervals else f" the {CAUSES}"  # no room for both
     key = ["grey: for contrast", "\N{EN DASH} not asked", f"{ARROW} depends on{causes}"]
     small = [line for row in rows for cell in row.cells.values() for line in cell.small]
     key += [f"{GATE}: a precondition"] * any(line.startswith(GATE) for line in small)

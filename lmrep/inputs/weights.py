@@ -117,7 +117,7 @@ def _verify(pin: Pin, part: Path, lock: Path, etag: str = "") -> dict[str, str |
 
 
 def _hold_to_etag(pin: Pin, part: Path, etag: str, sha256: str) -> None:
-    """Raises Mismatch unless `part` has the hash that the etag is, and InputError if the etag is none.
+    """Raises Mismatch unless `part` has the hash that the etag is, and InputError if the etag is not a hash.
 
     Of a large file it is the sha256, and of a small one the sha1 that git names it by: of "blob <size>", a zero byte
     and the content. Some mirrors announce the plain sha1.

@@ -19,7 +19,7 @@ from lmrep.study.spec import Probe
 
 FEW = 8  # tokens of the checks
 CLOSE = 1e-4  # relative distance of outputs that count as equal
-SAME = 1e-6  # and of those that do not see a change
+SAME = 1e-6  # below it, an output counts as unchanged
 TOKENS_AT_ONCE = 4096
 
 

@@ -37,7 +37,7 @@ class Stem:
 
     function: str
     options: Mapping[str, bool]  # keys of a probe, and their defaults
-    # What may come before patch 0, the default first. Not part of a run's identity: the spec of a stem has the choice.
+    # What may come before patch 0, the default first. A run's identity has the probe's own choice.
     first_tokens: tuple[str, ...] = field(default=("class", "bos", "none"), metadata={"identity": False})
 
 

@@ -11,7 +11,7 @@ def regime_words(probe: Probe) -> tuple[str, ...]:
     """What a probe does to pixels and tokens, each in a few words: "pixels centred", "BOS first".
 
     Behind a model's own stem, only what differs from the article's choices; none if nothing does. Behind a basis, which
-    the article has not, all of it.
+    the article does not use, everything.
     """
     stem, basis = probe.stem, probe.stem.weights is None
     words: list[str] = []

@@ -43,8 +43,8 @@ def announcement(
 ) -> list[str]:
     """The lines that a build starts with, for the runs, weight files and images that it has yet to make.
 
-    `runs`: by their outputs, beside which their states are. `here`: jobs run on this machine, on `cores` in all and on
-    up to `cards` GPUs at a time, and not on a cluster; they correct the forecast that this writes.
+    `runs`: by their outputs, beside which their states are. `here`: jobs run on this machine and not on a cluster, on
+    `cores` in all and up to `cards` GPUs at a time; each of them then corrects the forecast.
     Raises InputError if the study asks for a GPU and this machine has none.
     """
     gpus = gpu_names(study.device)

@@ -56,7 +56,7 @@ class Part:
     """The part of a build that is one run's job."""
 
     seconds: float  # of all its steps, by the config
-    left: float  # share of them that are yet to take
+    left: float  # share of them that are still to take
     precision: str
 
 
@@ -102,7 +102,7 @@ def makespan(jobs: Sequence[float], slots: int) -> float:
 
 
 def share_left(path: Path, run: Run) -> float:
-    """The share of a run's steps that are yet to take, by the state beside its output."""
+    """The share of a run's steps that are still to take, by the state beside its output."""
     return max(0.0, 1 - steps_taken(path, identity(run)) / run.descent.steps)
 
 

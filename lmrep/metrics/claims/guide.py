@@ -2,6 +2,7 @@
 
 from lmrep.metrics.claims.samples import SEARCHES
 from lmrep.metrics.claims.statistics import DRAWS, FEWEST, LEVEL, UNCHANGED
+from lmrep.metrics.claims.verdicts import CAUSES
 from lmrep.study.kinds import OPTIMISERS
 
 STAR = "*"  # beside a verdict that depends on something
@@ -66,9 +67,8 @@ MEANING = {  # of WHERE, where its words leave a question
 }
 
 KEY = (
-    f"`{STAR}`: the verdict depends on the descent, the regime, the stem, the seed or the image. `-`: not asked of "
-    "this model. `(gate)`: the number is that of a precondition. In brackets: the sentence is not about this "
-    "model, which is there for contrast."
+    f"`{STAR}`: the verdict depends on the {CAUSES}. `-`: not asked of this model. `(gate)`: the number is that of a "
+    "precondition. In brackets: the sentence is not about this model, which is there for contrast."
 )
 
 ELSEWHERE = (

@@ -8,7 +8,7 @@ from typing import Any
 from lmrep.metrics.claims.guide import ELSEWHERE, HEAD, KEY, MEANING, NOT_ASKED, STAR, VERDICTS
 from lmrep.metrics.claims.statistics import LEVEL
 from lmrep.metrics.claims.table import CLAIMS
-from lmrep.metrics.claims.verdicts import OPEN, WHERE
+from lmrep.metrics.claims.verdicts import OPEN, OTHERWISE, WHERE
 from lmrep.metrics.claims.words import (
     GATE,
     by_claim,
@@ -25,11 +25,6 @@ from lmrep.metrics.claims.words import (
 Entry = Mapping[str, Any]  # of claims.json
 LINE = 120
 PAGES = "snakemake --cores all pages"
-
-OTHERWISE = {  # what differs in `others` of an entry
-    "descent": "by another descent", "regime": "in another regime", "stem": "behind another stem",
-    "seed": "by one seed alone", "image": "by one image alone",
-}  # fmt: skip
 
 
 def cell(text: object) -> str:

@@ -185,11 +185,11 @@ def interval(draws: Array, values: Array, panels: npt.ArrayLike, seeds: npt.Arra
 
     panels, seeds: how many there are, one number or [...].
 
-    A percentile interval of few units is too narrow twice: its variance lacks a factor n / (n - 1), and it has the
-    tails of a normal distribution (Hesterberg 2015, "What teachers should know about the bootstrap", The American
-    Statistician 69). Both are put right: its ends are moved outwards by the missing variance, and by a quantile of
-    Student's t over that of the normal distribution. The degrees of freedom are those of the sum of two variances, of
-    panels and of seeds (Satterthwaite 1946). A single panel or seed does not vary.
+    A percentile interval of few units is too narrow for two reasons: its variance lacks a factor n / (n - 1), and it
+    has the tails of a normal distribution (Hesterberg 2015, "What teachers should know about the bootstrap", The
+    American Statistician 69). Both are corrected: its ends are moved outwards by the missing variance, and by a
+    quantile of Student's t over that of the normal distribution. The degrees of freedom are those of the sum of two
+    variances, of panels and of seeds (Satterthwaite 1946). A single panel or seed does not vary.
     """
     if not values.size:  # which numpy's quantiles do not take
         return values, values

@@ -21,6 +21,16 @@ WHERE = {  # what a rule looks at, in words
 }
 
 
+OTHERWISE = {  # what a verdict may depend on, and how the other ways to ask are called
+    "descent": "by another descent",
+    "regime": "in another regime",
+    "stem": "behind another stem",
+    "seed": "by one seed alone",
+    "image": "by one image alone",
+}
+CAUSES = f"{', '.join([*OTHERWISE][:-1])} or {[*OTHERWISE][-1]}"
+
+
 def early_blocks(blocks: Sequence[int], depth: int) -> list[int]:
     """The places of the blocks that lie in the first quarter of a stack."""
     return [place for place, block in enumerate(blocks) if block <= ceil(depth / EARLY)]
