@@ -30,7 +30,7 @@ TRIES = 3
 
 
 def hub_host() -> str:
-    """Returns the hub's address, without the password that HF_ENDPOINT may carry. Raises InputError for any other text."""
+    """Returns the hub's address, without the password that HF_ENDPOINT may carry. Raises InputError for other text."""
     try:
         endpoint = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
     except ValueError:  # it may hold a password, so it is not quoted
