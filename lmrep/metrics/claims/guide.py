@@ -19,7 +19,9 @@ was measured and whether the sentence holds. The rules are in the code, in `lmre
 choose them. Three rules were changed after a first look at data: what counts as a straight line in sentence
 {{falls_not_along_a_line}}, the threshold of sentence {{patch_reaches_both_sides}} and the blocks of sentence
 {{trained_holds_less}}. Intervals were made wider after that, and the table shows the block that decides in place of a
-mean. This page is written from that code and from `results/*/claims.json`: do not edit it.
+mean. One number was wrong until 2026-11-28: blur alone counted as change, which had made sentence
+{{start_matters_more_plain}} hold for SmolLM2. This page is written from that code and from
+`results/*/claims.json`: do not edit it.
 
 ## How a verdict is made
 
