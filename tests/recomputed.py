@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 from safetensors import safe_open
 
 Array = np.ndarray
@@ -25,10 +24,10 @@ ROUGH = {  # claims whose values are searched for in other steps here
 
 
 class Found(NamedTuple):
-    """One optimised image, and what it started from or should be."""
+    """One optimised image, and what it would be without gradients or should be."""
 
     image: Array
-    start: Array
+    baseline: Array
     target: Array | None
     grid: int
     patch: int  # the maximised one, if one was
@@ -125,13 +124,8 @@ def side(size: int, grid: int) -> list[slice]:
 
 
 def changes(found: Found) -> Array:
-    """The root mean square change of each patch. A start of another size is resized, bilinear."""
-    size, start = found.image.shape[-1], found.start
-    if start.shape[-1] != size:
-        start = np.stack(
-            [np.asarray(Image.fromarray(c).resize((size, size), Image.Resampling.BILINEAR)) for c in start]
-        )
-    error, parts = found.image.astype(float) - start, side(size, found.grid)
+    """The root mean square change of each patch, from the baseline."""
+    error, parts = found.image.astype(float) - found.baseline, side(found.image.shape[-1], found.grid)
     return np.array([math.sqrt((error[:, rows, columns] ** 2).mean()) for rows in parts for columns in parts])
 
 

@@ -106,7 +106,7 @@ def main_probes(study: Study) -> list[Probe]:
 
 
 def same_probe(one: Probe, other: Probe) -> bool:
-    """Whether two probes are one but for their names and labels."""
+    """Whether two probes differ in nothing but their names and labels."""
     return replace(one, name="", label="") == replace(other, name="", label="")
 
 
