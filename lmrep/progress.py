@@ -13,7 +13,7 @@ Report = Callable[[float, float | None], None]
 
 
 def ignore(*_: object) -> None:
-    """Reports nothing."""
+    """Does nothing, in place of a report."""
 
 
 def whole_steps(report: Callable[[int, float], None]) -> Report:
