@@ -16,7 +16,6 @@ import datetime
 import os
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -28,12 +27,11 @@ import torch
 import yaml
 from common import ROOT, machine, random_targets, shorten
 
-from lmrep.descent.checkpoint import Checkpoint
+from lmrep.descent.checkpoint import UNWATCHED, Checkpoint, Watch
 from lmrep.descent.experiment import Arrays, conditions, describe, perform, state_arrays
 from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
-from lmrep.inputs.places import places_of
+from lmrep.inputs.paths import paths_of
 from lmrep.metrics.measures import ssim
-from lmrep.progress import Report, ignore
 from lmrep.study.config import make_study
 from lmrep.study.cost import run_flops
 from lmrep.study.kinds import OPTIMISERS
@@ -48,20 +46,14 @@ class Killed(Exception):
     pass
 
 
-def do(
-    run: Run,
-    device: torch.device,
-    checkpoint: Checkpoint | None = None,
-    report: Report = ignore,
-    clock: Callable[[], float] = time.monotonic,
-) -> Arrays:
-    return perform(run, places_of(run), random_targets(run), make_plan(run, device), report, checkpoint, clock)
+def do(run: Run, device: torch.device, watch: Watch = UNWATCHED) -> Arrays:
+    return perform(run, paths_of(run), random_targets(run), make_plan(run, device), watch)
 
 
 def killed_and_resumed(run: Run, device: torch.device) -> tuple[Arrays, float]:
     """The arrays of a run that is killed in the middle, and the step that it resumed from."""
     plan = make_plan(run, device)
-    context = conditions(run, describe(run, places_of(run), plan), plan, random_targets(run), "")
+    context = conditions(run, describe(run, paths_of(run), plan), plan, random_targets(run), "")
 
     def kill(steps: float, _: float | None) -> None:
         if steps >= run.descent.steps / 2:
@@ -73,9 +65,9 @@ def killed_and_resumed(run: Run, device: torch.device) -> tuple[Arrays, float]:
             # By this clock a second passes between two steps: a GPU may need less for a whole run. States are few, as
             # one of L-BFGS has its whole memory.
             first = Checkpoint(state, run.descent.steps // 4, context, state_arrays(run), print, clock=count().__next__)
-            do(run, device, first, kill, count().__next__)
+            do(run, device, Watch(kill, first, count().__next__))
         checkpoint = Checkpoint(state, 0, context, state_arrays(run), lambda _: None)
-        return do(run, device, checkpoint), checkpoint.step
+        return do(run, device, Watch(checkpoint=checkpoint)), checkpoint.step
 
 
 def likeness(one: Arrays, two: Arrays) -> float:

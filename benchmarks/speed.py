@@ -31,6 +31,7 @@ from common import ROOT, Times, machine, name_of, pick_precisions, random_target
 from contestants import authors_step, bare_products, lucents_step, our_step, write_stem
 
 from lmrep.descent.allocator import keep_freed_memory
+from lmrep.descent.checkpoint import Watch
 from lmrep.descent.experiment import perform
 from lmrep.descent.plan import make_plan, pick_device, settle
 from lmrep.probe.packed import packed
@@ -174,7 +175,7 @@ def perform_article(run: Run, device: torch.device, steps: int) -> tuple[float, 
     with tempfile.TemporaryDirectory() as folder:
         files = write_stem(run, folder)
         start = time.perf_counter()
-        perform(short, files, random_targets(short), plan, mark)
+        perform(short, files, random_targets(short), plan, Watch(mark))
         seconds = time.perf_counter() - start
     (begun, first), (end, last) = marks[0], marks[-1]  # before lie the weights, and after it the distances
     each = (end - begun) / (last - first) if last > first else 0.0

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lmrep.descent.checkpoint import Watch
 from lmrep.descent.experiment import describe, perform_with
 from lmrep.descent.plan import make_plan, pick_device, pick_precision, settle
 from lmrep.errors import InputError
@@ -159,12 +160,11 @@ def maximise(
     `rates` [layer], if the descent has a `first_step`; and facts.
     Raises InputError for a layer, neuron or patch that is not there, and for a descent that diverges.
     """
-    if neuron is not None and patch is None:
-        run = make_run("maximise", probe, "neuron", layer, as_tuple(neuron), descent, steps, rate)
-    elif patch is not None and neuron is None:
-        run = make_run("maximise", probe, "patch", layer, as_tuple(patch), descent, steps, rate)
-    else:
+    given = [(name, panel) for name, panel in (("neuron", neuron), ("patch", patch)) if panel is not None]
+    if len(given) != 1:
         raise InputError("maximise: expected a neuron or a patch, one of the two")
+    ((objective, panels),) = given
+    run = make_run("maximise", probe, objective, layer, as_tuple(panels), descent, steps, rate)
     return run_descent(probe, run, None, report)
 
 
@@ -238,7 +238,7 @@ def run_descent(probe: LoadedProbe, run: Run, targets: Array | None, report: Tel
         plan = make_plan(run, probe.device)
         try:
             quick = probe.exact if plan.precision == torch.float32 else probe.quick  # a line search is always exact
-            found = perform_with(probe.exact, quick, run, targets, plan, whole_steps(report))
+            found = perform_with(probe.exact, quick, run, targets, plan, Watch(whole_steps(report)))
         except FloatingPointError as error:
             raise InputError(f"{run.name}: {error}") from None
     return ArrayFile(found, describe(run, probe.files, plan))

@@ -3,16 +3,16 @@ import shutil
 from contextlib import suppress
 
 from lmrep.descent.checkpoint import forget_state
-from lmrep.inputs.places import pin_place
+from lmrep.inputs.paths import pin_path
 from lmrep.workflow.announce import announcement, check_network
-from lmrep.workflow.job import forget_refusals, refusal_place
+from lmrep.workflow.job import forget_refusals, refusal_path
 from lmrep.workflow.session import begin_build, end_with_build, hold_folder
 from lmrep.workflow.source import keep_sources
 
 # Snakemake reads the rules again for each job. This ends such a process with its build.
 or_refuse(end_with_build)
 # The profiles of clusters retry a job after a dead node. Bad input is as bad the next time.
-engine.end_retries(lambda log: refusal_place(log).exists())
+engine.end_retries(lambda log: refusal_path(log).exists())
 
 
 def begin():
@@ -31,7 +31,7 @@ def announce():
     runs = {Path(job.outputs[0]): job_run(job.wildcards) for job in optimised}
     fetched = {output for job in jobs if job.rule in ("fetch_weights", "fetch_image") for output in job.outputs}
     pins = [
-        pin for weights in study.weights.values() for pin in weights.pins if str(pin_place(weights, pin)) in fetched
+        pin for weights in study.weights.values() for pin in weights.pins if str(pin_path(weights, pin)) in fetched
     ]
     images = [image for image in study.images.values() if image_path(image) in fetched]
     cards = len(runs) if engine.gpus is None else engine.gpus

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from lmrep.errors import InputError
-from lmrep.inputs.places import image_place, weights_files
+from lmrep.inputs.paths import original_path, weights_files
 from lmrep.study import kinds
 from lmrep.study.checks import check_study
 from lmrep.study.config import make_study
@@ -72,7 +72,7 @@ def weight_inputs(runs):
 
 
 def image_path(image):
-    return str(image_place(image, or_refuse(image_content, image), image_code(image)))
+    return str(original_path(image, or_refuse(image_content, image), image_code(image)))
 
 
 def run_path(name):

@@ -1,5 +1,5 @@
 # Weight files from the hub or a wheel, and images: fetched, verified, kept under names that tell their content apart.
-from lmrep.inputs.places import RESOURCES
+from lmrep.inputs.paths import RESOURCES
 
 
 # A cluster's nodes may have no network.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lmrep.descent.plan import settle
-from lmrep.inputs.places import places_of
+from lmrep.inputs.paths import paths_of
 from lmrep.metrics.candidates import CANDIDATES, candidate_runs
 from lmrep.metrics.tsv import write_table
 from lmrep.study.config import make_study
@@ -15,7 +15,7 @@ with job_log(snakemake.log[0]) as log:
     study = make_study(snakemake.config)
     settle(study.threads)
     runs = candidate_runs(study)[snakemake.wildcards.model]
-    weights = {name: place for run in runs for name, place in places_of(run).items()}
+    weights = {name: path for run in runs for name, path in paths_of(run).items()}
     paths = map(Path, snakemake.input.runs)
     rows = rows_of_runs(dict(zip(paths, runs, strict=True)), weights, study.images)
     write_table(Path(snakemake.output[0]), CANDIDATES, rows)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lmrep.inputs.places import LOCK, pin_place
+from lmrep.inputs.paths import LOCK, pin_path
 from lmrep.inputs.weights import fetch, origin
 from lmrep.study.config import make_study
 from lmrep.workflow.job import job_log
@@ -11,6 +11,6 @@ snakemake = globals()["snakemake"]
 path = Path(snakemake.output[0])
 with job_log(snakemake.log[0]) as log:
     models = make_study(snakemake.config).weights.values()
-    pin = next(pin for weights in models for pin in weights.pins if pin_place(weights, pin) == path)
+    pin = next(pin for weights in models for pin in weights.pins if pin_path(weights, pin) == path)
     found = fetch(pin, path, LOCK)
     print(f"{pin.name}: sha256 {found['sha256']}, {found['bytes']} bytes, from {origin(pin)}", file=log)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lmrep.inputs.places import places_of
+from lmrep.inputs.paths import paths_of
 from lmrep.study.config import make_study
 from lmrep.study.cost import shards
 from lmrep.workflow.job import job_log
@@ -14,4 +14,4 @@ with job_log(snakemake.log[0]) as log:
     run = study.runs[snakemake.wildcards.run]
     run = shards(run, study.jobs_per_run, study.speed)[int(snakemake.wildcards.get("shard", 1)) - 1]
     images = [Path(path) for path in snakemake.input.images]
-    optimise(study, run, places_of(run), images, Path(snakemake.output[0]), snakemake.params.code, log)
+    optimise(study, run, paths_of(run), images, Path(snakemake.output[0]), snakemake.params.code, log)

@@ -8,7 +8,7 @@ import torch
 from lmrep.descent.plan import settle
 from lmrep.files import write_arrays
 from lmrep.inputs.images import load_target
-from lmrep.inputs.places import places_of
+from lmrep.inputs.paths import paths_of
 from lmrep.probe.probe import load_probe
 from lmrep.probe.trace import trace
 from lmrep.study.config import make_study
@@ -21,7 +21,7 @@ with job_log(snakemake.log[0]) as log:
     figure = study.figures[snakemake.wildcards.figure]
     run = study.runs[figure.runs[0]]
     depth, trained = max(run.layers), run.weights == "trained"
-    probe = load_probe(run.probe, places_of(run), depth, torch.device("cpu"), run.seed, trained)
+    probe = load_probe(run.probe, paths_of(run), depth, torch.device("cpu"), run.seed, trained)
     image = load_target(Path(snakemake.input.image), run.probe.stem.size, study.images[figure.image].fit)
     arrays, facts = trace(probe, run.layers, image)
     write_arrays(Path(snakemake.output[0]), arrays, facts | json.loads(snakemake.params.maximised))

@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -21,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 
 from lmrep.errors import InputError
 from lmrep.files import ArrayFile, read_arrays, replacing, write_arrays
+from lmrep.progress import Report, ignore
 from lmrep.provenance import file_sha256
 
 UNREADABLE = (InputError, SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError)  # a broken state
@@ -151,3 +153,15 @@ class Checkpoint:
                 give_name(self.path, part)
                 os.utime(part)  # Snakemake compares ages
         return self.finished
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What follows a run. No array depends on it."""
+
+    report: Report = ignore  # called every few seconds, and before distances are measured
+    checkpoint: Checkpoint | None = None  # the run resumes from its state, and writes new ones when due
+    clock: Callable[[], float] = monotonic  # seconds, which decide when to report
+
+
+UNWATCHED = Watch()

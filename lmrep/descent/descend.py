@@ -102,18 +102,18 @@ def descend(
         return optimiser.step(crop, found, gradient, rate, step), optimiser.losses(found)
 
     unchecked, checked = first, -inf  # the first step not yet checked, and the time of the last check
-    steps = [(octave, place) for octave in descent.octaves for place in range(octave.steps)]
+    steps = [(octave, index) for octave in descent.octaves for index in range(octave.steps)]
     with repeating(take, optimiser, start.device) as take_step:
-        for step, (octave, place) in enumerate(steps[first:], start=first):
+        for step, (octave, index) in enumerate(steps[first:], start=first):
             if images.shape[-1] != octave.size:
                 images = resize(images.flatten(0, 1), octave.size).unflatten(0, panels)
             rows, columns = window(octave, probe.spec.stem.size, seed, step)
-            rate: Rate = between(octave.rate, place, octave.steps)
+            rate: Rate = between(octave.rate, index, octave.steps)
             if rates is not None:
                 rate = rate * rates[:, None, None, None, None]
             crop, losses[step] = take_step(images[..., rows, columns], rate, step)
             if octave.sigma:
-                sigma = between(octave.sigma, place, octave.steps)
+                sigma = between(octave.sigma, index, octave.steps)
                 crop = blur(crop.flatten(0, 1), sigma).unflatten(0, panels)
             images[..., rows, columns] = crop
             taken = step + 1

@@ -1,9 +1,8 @@
 """One run from end to end: probe, targets, start, descent, and the facts that go into its file."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,12 @@ import numpy.typing as npt
 import torch
 
 from lmrep.descent.allocator import keep_freed_memory
-from lmrep.descent.checkpoint import Checkpoint
+from lmrep.descent.checkpoint import UNWATCHED, Watch
 from lmrep.descent.groups import DISTANCE_ARRAYS, descend_in_groups
 from lmrep.descent.optimisers import Optimiser
 from lmrep.descent.plan import Plan
 from lmrep.descent.priors import baseline, start_noise
 from lmrep.probe.probe import Probe, load_probe
-from lmrep.progress import Report, ignore
 from lmrep.provenance import versions, weight_hashes
 from lmrep.study.facts import run_facts
 from lmrep.study.kinds import FAMILIES, OPTIMISERS, load
@@ -79,17 +77,12 @@ def perform_with(
     run: Run,
     targets: npt.NDArray[np.float32] | None,
     plan: Plan,
-    report: Report = ignore,
-    checkpoint: Checkpoint | None = None,
-    clock: Callable[[], float] = monotonic,
+    watch: Watch = UNWATCHED,
 ) -> Arrays:
     """The arrays of a run, as `files.write_arrays` takes them.
 
     `probe` and `quick`: the run's probe in float32 and in the plan's precision, with its blocks at least.
     `targets`: for a match the photographs [panel, 3, size, size] in [0, 1], else None.
-    `report`: called every few seconds, and before distances are measured.
-    `checkpoint`: the run resumes from its state, if it has one, and writes a new one when that is due.
-    `clock`: seconds, which decide when to report. No array depends on them.
     Arrays: `images` [layer, panel, 3, height, width], `initial` [layer, panel, 3, first size, the same], `baseline`
     [panel, 3, height, width] (see `priors.baseline`), `loss` [layer, step] (mean over panels, before the step, or the
     best so far); for a match also `targets`, `shifted` [panel, 3, height, width], the photographs with noise of SHIFT,
@@ -104,7 +97,7 @@ def perform_with(
     start = torch.stack([start_noise(run.descent.start, size, seed, name) for seed, name in draws])
     photographs = None if targets is None else torch.from_numpy(targets).to(plan.device)
     there = start.to(plan.device)
-    results = descend_in_groups(run, probe, quick, plan, there, photographs, report, checkpoint, clock)
+    results = descend_in_groups(run, probe, quick, plan, there, photographs, watch)
     results["baseline"] = baseline(there, run.descent.octaves, run.probe.stem.size, run.seed).cpu()
     arrays = {name: tensor.numpy() for name, tensor in results.items()}
     arrays["initial"] = start.expand(len(run.layers), -1, -1, -1, -1).numpy()
@@ -116,9 +109,7 @@ def perform(
     files: Mapping[str, Path],
     targets: npt.NDArray[np.float32] | None,
     plan: Plan,
-    report: Report = ignore,
-    checkpoint: Checkpoint | None = None,
-    clock: Callable[[], float] = monotonic,
+    watch: Watch = UNWATCHED,
 ) -> Arrays:
     """The arrays of a run, from its weight files: see `perform_with`.
 
@@ -129,4 +120,4 @@ def perform(
     one = plan.precision == torch.float32  # the descent's probe also measures: two would be alike
     quick = probe.in_precision(plan.precision, keep=not one)
     probe = quick if one else probe
-    return perform_with(probe, quick, run, targets, plan, report, checkpoint, clock)
+    return perform_with(probe, quick, run, targets, plan, watch)

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from lmrep.descent import objectives
-from lmrep.descent.checkpoint import Checkpoint
+from lmrep.descent.checkpoint import Watch
 from lmrep.descent.descend import Progress, descend
 from lmrep.descent.plan import Group, Plan
 from lmrep.descent.priors import generator, normal
 from lmrep.descent.rates import Begin, first_rates
 from lmrep.probe.probe import Probe
-from lmrep.progress import Report
 from lmrep.study.kinds import OBJECTIVES, load
 from lmrep.study.spec import Run
 
@@ -65,79 +64,84 @@ def from_state(found: Mapping[str, Tensor], plan: Plan) -> Progress:
     return Progress(group["group_images"], group["group_loss"], state, group["group_earlier"])
 
 
+def empty_results(run: Run) -> dict[str, Tensor]:
+    """The arrays that the groups of a run fill: [layer, panel, ...] each, but `loss` [step, layer, panel]."""
+    layers, panels, size = len(run.layers), len(run.panels), run.descent.octaves[-1].size
+    images = torch.zeros(layers, panels, 3, size, size)
+    results = {"images": images, "loss": torch.zeros(run.descent.steps, layers, panels)}
+    if run.matches:
+        results |= {name: torch.zeros(layers, panels) for name in DISTANCE_ARRAYS}
+        results["earlier"] = torch.zeros_like(images)
+    return results
+
+
+def outputs_by_group(run: Run) -> Callable[[Probe, Tensor, Group], list[Tensor]]:
+    """Makes the function that gives a probe's outputs [panel, token, width] of photographs, for each layer of a group.
+
+    Neighbouring groups share panels. Three are kept: the photographs in both precisions, and the shifted ones.
+    """
+
+    @lru_cache(maxsize=3)
+    def at_all_layers(probe: Probe, photographs: Tensor, first: int, end: int) -> list[Tensor]:
+        outputs: list[Tensor] = probe(photographs[first:end], run.layers)
+        return outputs
+
+    def at_own_layers(probe: Probe, photographs: Tensor, group: Group) -> list[Tensor]:
+        return at_all_layers(probe, photographs, group.panels.start, group.panels.stop)[group.layers]
+
+    return at_own_layers
+
+
 @torch.no_grad()
 def descend_in_groups(
-    run: Run,
-    probe: Probe,
-    quick: Probe,
-    plan: Plan,
-    start: Tensor,
-    targets: Tensor | None,
-    report: Report,
-    checkpoint: Checkpoint | None,
-    clock: Callable[[], float],
+    run: Run, probe: Probe, quick: Probe, plan: Plan, start: Tensor, targets: Tensor | None, watch: Watch
 ) -> dict[str, Tensor]:
     """Descends on all layers and panels with `quick`, group by group, and measures the results with `probe`.
 
-    `quick` is the probe in the plan's precision, `probe` the one in float32.
+    `quick` is the probe in the plan's precision, `probe` the one in float32. `start` [panel, 3, first size, the same];
+    `targets` [panel, 3, size, size], of a match only. Returns the arrays of `empty_results`, `loss` as [layer, step];
+    of a match also `shifted`, of a descent with `first_step` also `rates`.
     """
-    layers, panels = len(run.layers), len(run.panels)
-    size, steps = run.descent.octaves[-1].size, run.descent.steps
-    results = {"images": torch.zeros(layers, panels, 3, size, size), "loss": torch.zeros(steps, layers, panels)}
-    if targets is not None:
-        results |= {name: torch.zeros(layers, panels) for name in DISTANCE_ARRAYS}
-        results["earlier"] = torch.zeros_like(results["images"])
-        shifted = targets + shift_noise(run).to(targets.device)
-
-    # Neighbouring groups share panels. Three are kept: the photographs in both precisions, and the shifted ones.
-    @lru_cache(maxsize=3)
-    def outputs_at_all_layers(by: Probe, photographs: Tensor, first: int, end: int) -> list[Tensor]:
-        outputs: list[Tensor] = by(photographs[first:end], run.layers)
-        return outputs
-
-    def outputs_of(by: Probe, photographs: Tensor, group: Group) -> list[Tensor]:
-        return outputs_at_all_layers(by, photographs, group.panels.start, group.panels.stop)[group.layers]
+    outputs_of, steps, checkpoint = outputs_by_group(run), run.descent.steps, watch.checkpoint
+    shifted = None if targets is None else targets + shift_noise(run).to(targets.device)
 
     def begin(group: Group) -> Begin:
-        blocks = list(run.layers[group.layers])
+        layers = run.layers[group.layers]
         # In the descent's own precision: rounding then moves both outputs alike.
-        outputs = [None] * len(blocks) if targets is None else outputs_of(quick, targets, group)
-        images = start[group.panels].expand(len(blocks), -1, -1, -1, -1)
-        return images, blocks, make_objectives(run, plan, group.panels, outputs)
+        outputs = [None] * len(layers) if targets is None else outputs_of(quick, targets, group)
+        images = start[group.panels].expand(len(layers), -1, -1, -1, -1)
+        return images, layers, make_objectives(run, plan, group.panels, outputs)
 
-    begun, done = 0, None
+    results, begun, done = empty_results(run), 0, None
     if checkpoint and checkpoint.state:
-        begun = checkpoint.group
         found = {name: torch.from_numpy(array) for name, array in checkpoint.state.arrays.items()}
-        done = from_state(found, plan)
         results = {name: array for name, array in found.items() if not name.startswith("group_")}
+        begun, done = checkpoint.group, from_state(found, plan)
     elif run.descent.first_step:
         results["rates"] = first_rates(quick, run, plan, begin)
     rates = results["rates"].to(plan.device) if run.descent.first_step else None
     for index, group in enumerate(plan.groups[begun:], start=begun):
-        rows, columns = group.layers, group.panels
-        first, blocks, goals = begin(group)
 
         def note(progress: Progress, index: int = index) -> None:
             step = plan.steps_before(run, index, len(progress.losses))
-            report(step, progress.losses[-1].mean().item())
+            watch.report(step, progress.losses[-1].mean().item())
             if checkpoint and checkpoint.is_due():
                 state = results | to_state(progress)
                 checkpoint.write({name: tensor.cpu().numpy() for name, tensor in state.items()}, index, step)
 
+        own_rates, at = None if rates is None else rates[group.layers], (group.layers, group.panels)
         images, losses, earlier = descend(
-            quick, first, blocks, goals, run.descent, run.seed, group.tokens, done, note,
-            None if rates is None else rates[rows], clock,
-        )  # fmt: skip
+            quick, *begin(group), run.descent, run.seed, group.tokens, done, note, own_rates, watch.clock
+        )
         done = None
-        results["images"][rows, columns], results["loss"][:, rows, columns] = images.cpu(), losses.cpu()
-        if targets is not None:
-            results["earlier"][rows, columns] = earlier.cpu()
-            report(plan.steps_before(run, index, steps), None)
-            outputs = outputs_of(probe, targets, group)
-            reached, moved = probe.outputs_of_own_layer(images, blocks), outputs_of(probe, shifted, group)
+        results["images"][at], results["loss"][:, *at] = images.cpu(), losses.cpu()
+        if targets is not None and shifted is not None:
+            results["earlier"][at] = earlier.cpu()
+            watch.report(plan.steps_before(run, index, steps), None)
+            outputs, moved = (outputs_of(probe, photographs, group) for photographs in (targets, shifted))
+            reached = probe.outputs_of_own_layer(images, run.layers[group.layers])
             for name, others in zip(DISTANCE_ARRAYS, (reached, moved), strict=True):
-                results[name][rows, columns] = distances(others, outputs).cpu()
-    if targets is not None:
+                results[name][at] = distances(others, outputs).cpu()
+    if shifted is not None:
         results["shifted"] = shifted.cpu()
     return results | {"loss": results["loss"].mean(dim=2).T}

@@ -75,9 +75,9 @@ def baseline(start: Tensor, octaves: Sequence[Octave], size: int, seed: int) -> 
         if images.shape[-1] != octave.size:
             images = resize(images, octave.size)
         if octave.sigma:
-            for place in range(octave.steps):
-                rows, columns = window(octave, size, seed, before + place)
-                sigma = between(octave.sigma, place, octave.steps)
+            for index in range(octave.steps):
+                rows, columns = window(octave, size, seed, before + index)
+                sigma = between(octave.sigma, index, octave.steps)
                 images[..., rows, columns] = blur(images[..., rows, columns], sigma)
         before += octave.steps
     return images

@@ -114,12 +114,12 @@ def draw_column(
         upper = down + row * pitch
         axes.text(x, upper + 0.02, f"Block\n{block}", size=NAME, weight="bold", va="top", linespacing=1.0)
         axes.text(x, upper + NUMBER + 0.02, column.notes[row], size=6, color=GREY, va="top", linespacing=1.0)
-        for place, image in enumerate(pictures):
-            left = x + BLOCK + place % across * (size + GAP)
-            top = upper + place // across * (size + GAP)
+        for index, image in enumerate(pictures):
+            left = x + BLOCK + index % across * (size + GAP)
+            top = upper + index // across * (size + GAP)
             place_image(axes, image, left, top, size, size)
             if column.outlined:
-                outline_patch(axes, column.outlined[place], column.grid, left, top, size)
+                outline_patch(axes, column.outlined[index], column.grid, left, top, size)
 
 
 @styled

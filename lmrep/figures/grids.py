@@ -164,14 +164,14 @@ def draw_features(shown: Shown) -> Figure:
             axes.text(x + layout.width, below, words.summaries[index], size=6, color=GREY, ha="right", va="top")
         else:
             axes.text(x + layout.width, y + 0.13, words.probe, size=7, color=GREY, ha="right")
-        for place, panel in enumerate(panels):
-            right, down = layout.panel_corner(place)
+        for number, panel in enumerate(panels):
+            right, down = layout.panel_corner(number)
             px, py, size = x + right, y + down, layout.size
-            place_image(axes, images[index, place], px, py, size, size)
+            place_image(axes, images[index, number], px, py, size, size)
             if layout.lines.label:
-                axes.text(px, py - 0.025, words.labels[place], size=6, color=GREY)
+                axes.text(px, py - 0.025, words.labels[number], size=6, color=GREY)
             if layout.lines.note:
-                note = words.notes[index][place]
+                note = words.notes[index][number]
                 axes.text(px + size, py + size + 0.022, note, size=6, color=GREY, ha="right", va="top")
             if outlined:
                 outline_patch(axes, panel, grid, px, py, size)
@@ -202,9 +202,9 @@ def draw_reconstructions(shown: Shown) -> Figure:
     """
     measured = first_rows(shown.tables["accuracy"])
     runs = {name: shown.runs[name] for name in shown.labels}
-    places = {name: run.facts["panels"].index(shown.image) for name, run in runs.items()}
+    panels = {name: run.facts["panels"].index(shown.image) for name, run in runs.items()}
     pictures = {
-        name: {block: run["images"][run.facts["layers"].index(block), places[name]] for block in shown.layers[name]}
+        name: {block: run["images"][run.facts["layers"].index(block), panels[name]] for block in shown.layers[name]}
         for name, run in runs.items()
     }
     notes = {name: {b: clip_note([clipped_share(image)]) for b, image in pictures[name].items()} for name in runs}
@@ -219,7 +219,7 @@ def draw_reconstructions(shown: Shown) -> Figure:
     for (name, run), height in zip(runs.items(), heights, strict=True):
         upper = y + HEADING + CAPTION
         axes.text(MARGIN, y + 0.13, titles[name], size=8, weight="bold")
-        place_captioned(axes, run["targets"][places[name]], MARGIN, upper, size, "target", [])
+        place_captioned(axes, run["targets"][panels[name]], MARGIN, upper, size, "target", [])
         for index, (block, image) in enumerate(pictures[name].items()):
             line, column = divmod(index, across - 1)
             x, down = MARGIN + size + GAP + BELOW + column * (size + GAP), line * (CAPTION + size + below)

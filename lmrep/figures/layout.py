@@ -52,10 +52,10 @@ class Layout:
         """Left and upper edge of a block's heading, from those of the first."""
         return index % self.columns * (self.width + APART), index // self.columns * (self.block + BELOW)
 
-    def panel_corner(self, place: int) -> tuple[float, float]:
+    def panel_corner(self, index: int) -> tuple[float, float]:
         """Left and upper edge of a panel's picture, from those of its block's heading."""
         pitch = self.lines.label + self.size + self.lines.note + GAP
-        return place % self.across * (self.size + GAP), HEADING + self.lines.label + place // self.across * pitch
+        return index % self.across * (self.size + GAP), HEADING + self.lines.label + index // self.across * pitch
 
 
 def fit_blocks(blocks: int, panels: int, room: float, heading: float, lines: Lines) -> Layout:

@@ -99,8 +99,8 @@ def make_canvas(height: float, shown: Shown) -> tuple[Figure, Axes]:
     axes.set_axis_off()
     axes.text(MARGIN, 0.08, fold_title(shown.title), size=9, weight="bold", va="top", linespacing=1.15)
     if regime_line(shown):
-        place = title_height(shown) - REGIME - 0.01
-        axes.text(MARGIN, place, regime_line(shown), size=6, color=GREY, va="top")
+        top = title_height(shown) - REGIME - 0.01
+        axes.text(MARGIN, top, regime_line(shown), size=6, color=GREY, va="top")
     return figure, axes
 
 

@@ -12,8 +12,8 @@ from lmrep.errors import InputError
 from lmrep.inputs.image_sources import download, obtain
 from lmrep.inputs.images import decode_file, load_target, prepare
 from lmrep.inputs.network import shown
+from lmrep.inputs.paths import LOCK, RESOURCES, file_pins, pin_path, weights_path
 from lmrep.inputs.pins import check
-from lmrep.inputs.places import LOCK, RESOURCES, file_pins, pin_place, weights_place
 from lmrep.inputs.weights import fetch
 from lmrep.provenance import file_sha256
 from lmrep.study.checks import check_study
@@ -61,13 +61,13 @@ def weight_file(study: LoadedStudy, weights: Weights) -> Path:
     than expected.
     """
     for pin in file_pins(weights):
-        path = study.folder / pin_place(weights, pin)
+        path = study.folder / pin_path(weights, pin)
         if not pin.path:
             fetch(pin, path, study.folder / LOCK)
         elif pin.sha256:
             found = file_sha256(path) if path.is_file() else "not known"
             check(pin, pin.path, "sha256", pin.sha256.lower(), found)
-    return study.folder / weights_place(weights)
+    return study.folder / weights_path(weights)
 
 
 def load_pixels(study: LoadedStudy, image: str | Path, size: int, fit: str = "resize") -> npt.NDArray[np.float32]:

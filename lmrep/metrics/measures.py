@@ -53,11 +53,11 @@ def ssim_of_pairs(images: Array, targets: Array) -> Map:
     (one, other), means = clipped, [local(pictures) for pictures in clipped]
     variances = [local(pictures**2) - mean**2 for pictures, mean in zip(clipped, means, strict=True)]
     found = np.empty((len(one), len(other)))
-    for place, (image, mean, variance) in enumerate(zip(one, means[0], variances[0], strict=True)):
+    for index, (image, mean, variance) in enumerate(zip(one, means[0], variances[0], strict=True)):
         covariance = local(image * other) - mean * means[1]
         alike = (2 * mean * means[1] + LUMINANCE) * (2 * covariance + CONTRAST)
         whole = (mean**2 + means[1] ** 2 + LUMINANCE) * (variance + variances[1] + CONTRAST)
-        found[place] = (alike / whole).mean(axis=(1, 2, 3), dtype=np.float64)
+        found[index] = (alike / whole).mean(axis=(1, 2, 3), dtype=np.float64)
     return found
 
 

@@ -20,13 +20,13 @@ def accuracy(run: ArrayFile) -> Iterator[Row]:
     """
     metrics = {name: (load(metric.function), metric.takes) for name, metric in METRICS.items()}
     for panel, seed, image in _photographs(run):
-        for place, layer in enumerate(run.facts["layers"]):
+        for index, layer in enumerate(run.facts["layers"]):
             offered = {
-                "image": run["images"][place, panel], "earlier": run["earlier"][place, panel],
-                "initial": run["initial"][place, panel],
+                "image": run["images"][index, panel], "earlier": run["earlier"][index, panel],
+                "initial": run["initial"][index, panel],
                 "target": run["targets"][panel], "shifted": run["shifted"][panel],
-                "output_distance": run["output_distance"][place, panel],
-                "shifted_output_distance": run["shifted_output_distance"][place, panel],
+                "output_distance": run["output_distance"][index, panel],
+                "shifted_output_distance": run["shifted_output_distance"][index, panel],
             }  # fmt: skip
             row = {key: run.facts[key] for key in ("run", "probe", "weights", "optimiser", "passes")}
             row |= {"seed": seed, "image": image, "layer": layer}
@@ -37,8 +37,8 @@ def accuracy(run: ArrayFile) -> Iterator[Row]:
 def patch_rows(run: ArrayFile) -> Iterator[Row]:
     """The rows of rows.tsv for a run file, by panel, layer and row of patches (0 is the top); none without targets."""
     for panel, seed, image in _photographs(run):
-        for place, layer in enumerate(run.facts["layers"]):
-            means = ssim_by_row(run["images"][place, panel], run["targets"][panel], run.facts["grid"])
+        for index, layer in enumerate(run.facts["layers"]):
+            means = ssim_by_row(run["images"][index, panel], run["targets"][panel], run.facts["grid"])
             for number, mean in enumerate(means):
                 row = {"run": run.facts["run"], "seed": seed, "image": image, "layer": layer}
                 yield row | {"row": number, "ssim": float(mean)}
@@ -52,12 +52,12 @@ def patches(run: ArrayFile) -> Iterator[Row]:
     crops. A patch is then one of as many equal parts of the whole image.
     """
     seeds = panel_seeds(run)
-    for place, layer in enumerate(run.facts["layers"]):
-        for index, panel in enumerate(run.facts["panels"]):
-            changes = patch_changes(run["images"][place, index], run["baseline"][index], run.facts["grid"])
+    for index, layer in enumerate(run.facts["layers"]):
+        for number, panel in enumerate(run.facts["panels"]):
+            changes = patch_changes(run["images"][index, number], run["baseline"][number], run.facts["grid"])
             for patch, change in enumerate(changes):
                 row = {"run": run.facts["run"], "layer": layer, "panel": panel, "patch": patch}
-                yield row | {"change": float(change), "seed": seeds[index]}
+                yield row | {"change": float(change), "seed": seeds[number]}
 
 
 def order(run: ArrayFile) -> Iterator[Row]:
@@ -138,7 +138,7 @@ def patch_row_keys(run: Run) -> Iterable[Key]:
 
 
 def patches_keys(run: Run) -> Iterable[Key]:
-    return ((*panel, *place) for panel, *place in product(panel_keys(run), run.layers, range(run.probe.stem.patches)))
+    return ((*panel, *rest) for panel, *rest in product(panel_keys(run), run.layers, range(run.probe.stem.patches)))
 
 
 def order_keys(run: Run) -> Iterable[Key]:

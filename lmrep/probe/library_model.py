@@ -91,10 +91,10 @@ def trained_model(weights: Weights, path: Path, config: Any) -> tuple[Any, dict[
         check_types(weights, path)
         # Without `dequantize`, transformers looks for a kernel on the hub to multiply packed weights with.
         gguf = {"gguf_file": path.name, "quantization_config": GgufConfig(dequantize=True)}
-        place: dict[str, Any] = gguf if path.suffix == GGUF else {"use_safetensors": True}
+        source: dict[str, Any] = gguf if path.suffix == GGUF else {"use_safetensors": True}
         model, info = AutoModel.from_pretrained(
             path.parent if path.suffix == GGUF else path, config=config, dtype=torch.float32, local_files_only=True,
-            trust_remote_code=False, attn_implementation="eager", output_loading_info=True, **place,
+            trust_remote_code=False, attn_implementation="eager", output_loading_info=True, **source,
         )  # fmt: skip
     for name, tensor in model.named_parameters():
         finite(f"weights.{weights.name}: {path}: tensor '{name}'", tensor)

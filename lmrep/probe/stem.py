@@ -96,9 +96,9 @@ def dct_kernels(patch: int, width: int) -> Tensor:
     waves[0] /= 2**0.5
     order = sorted(((v, u) for v in range(patch) for u in range(patch)), key=lambda f: (f[0] ** 2 + f[1] ** 2, f))
     kernels = torch.zeros(max(width, CHANNELS * patch**2), CHANNELS, patch, patch, dtype=torch.float64)
-    for place, (v, u) in enumerate(order):
+    for index, (v, u) in enumerate(order):
         for channel in range(CHANNELS):
-            kernels[CHANNELS * place + channel, channel] = torch.outer(waves[v], waves[u])
+            kernels[CHANNELS * index + channel, channel] = torch.outer(waves[v], waves[u])
     return kernels[:width]
 
 

@@ -65,9 +65,9 @@ class Weights:
         if FAMILIES[self.family].own_config and not files[0].endswith(GGUF) and config not in files:
             files = (*files, config)
         hashes = self.sha256 if isinstance(self.sha256, Mapping) else {files[0]: self.sha256}
-        sizes, place = {files[0]: self.bytes}, {"repo": self.repo, "revision": self.revision, "wheel": self.wheel}
+        sizes, host = {files[0]: self.bytes}, {"repo": self.repo, "revision": self.revision, "wheel": self.wheel}
         return tuple(
-            Pin(self.name, file, sha256=hashes.get(file, ""), bytes=sizes.get(file, 0), **place) for file in files
+            Pin(self.name, file, sha256=hashes.get(file, ""), bytes=sizes.get(file, 0), **host) for file in files
         )
 
 

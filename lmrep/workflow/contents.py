@@ -7,8 +7,8 @@ from pathlib import Path
 from lmrep.errors import InputError
 from lmrep.files import replacing
 from lmrep.inputs.headers import check_header
+from lmrep.inputs.paths import LOCK, file_pins
 from lmrep.inputs.pins import lock_key, read_lock
-from lmrep.inputs.places import LOCK, file_pins
 from lmrep.provenance import file_sha256
 from lmrep.study.sources import Image, Pin, Weights
 from lmrep.workflow.digest import code_digest

@@ -35,14 +35,14 @@ def tell(log: TextIO, line: str) -> None:
             print(f"lmrep: {line}", file=stream, flush=True)
 
 
-def refusal_place(log: str) -> Path:
+def refusal_path(log: str) -> Path:
     """The file that stands beside a job's log if its last attempt ended on bad input."""
     return Path(f"{log}.refused")
 
 
 def forget_refusals(logs: Path) -> None:
     """Removes what earlier builds left beside their logs."""
-    for path in logs.rglob(refusal_place("*").name):
+    for path in logs.rglob(refusal_path("*").name):
         path.unlink(missing_ok=True)
 
 
@@ -56,7 +56,7 @@ def job_log(path: str) -> Iterator[TextIO]:
     log = None
     try:
         end_with_build()
-        refusal_place(path).unlink(missing_ok=True)
+        refusal_path(path).unlink(missing_ok=True)
         log = open(path, "w")  # noqa: SIM115  # a log that cannot be closed must not hide how the job ended
         yield log
     except (InputError, OSError) as error:
@@ -64,7 +64,7 @@ def job_log(path: str) -> Iterator[TextIO]:
             raise
         if isinstance(error, InputError) and not isinstance(error, MachineError):
             with suppress(OSError):
-                refusal_place(path).touch()
+                refusal_path(path).touch()
         tell(log or sys.stdout, str(error) if isinstance(error, InputError) else system_line(error, path))
         raise SystemExit(1) from None
     finally:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from lmrep.descent.checkpoint import Checkpoint, state_path
+from lmrep.descent.checkpoint import Checkpoint, Watch, state_path
 from lmrep.descent.experiment import conditions, describe, perform, state_arrays
 from lmrep.descent.plan import make_plan, pick_device, settle
 from lmrep.errors import InputError, MachineError
@@ -96,7 +96,7 @@ def optimise(
                     show(taken, loss)
                     stopwatch(taken, loss)
 
-                arrays = perform(run, weights, photographs, plan, report, checkpoint)
+                arrays = perform(run, weights, photographs, plan, Watch(report, checkpoint))
         except FloatingPointError as error:
             raise InputError(f"runs.{run.name}: {error}") from None
         except torch.OutOfMemoryError as error:

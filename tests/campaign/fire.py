@@ -17,7 +17,7 @@ from checkout import ROOT
 from hub import File, Hub
 from pictures import PIXELS, png, sha256
 
-from lmrep.inputs.places import weights_place
+from lmrep.inputs.paths import weights_path
 from lmrep.study.config import make_study
 
 TOKEN, REVISION, WEIGHTS = "hf_letMeIn", "c" * 40, "model.safetensors"
@@ -94,7 +94,7 @@ def configured(name: str, case: Case, hub: Hub) -> tuple[str, dict[str, Any]]:
     section, key = ("images", "chelsea") if photograph else ("weights", "gpt2_mini")
     config[section] = config[section] | {key: entry}
     output = "resources/images/chelsea-00000000.png"
-    output = output if photograph else str(weights_place(make_study(config).weights["gpt2_mini"]))
+    output = output if photograph else str(weights_path(make_study(config).weights["gpt2_mini"]))
     script = "fetch_image" if photograph else "fetch_weights"
     kept = Path(output).stem if photograph else Path(output).name
     return script, {"config": config, "kept": kept, "output": [output], "log": ["log"]}

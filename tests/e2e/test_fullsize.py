@@ -34,7 +34,7 @@ from lmrep.descent.plan import make_plan
 from lmrep.descent.priors import baseline, resize, start_noise
 from lmrep.files import ArrayFile, write_arrays
 from lmrep.inputs.images import load_target
-from lmrep.inputs.places import places_of
+from lmrep.inputs.paths import paths_of
 from lmrep.metrics.tables import TABLES
 from lmrep.metrics.tsv import read_table
 from lmrep.study.config import Study, make_study
@@ -269,7 +269,7 @@ def test_the_pages_of_the_article_are_small(folder, hub, monkeypatch, capsys):
     fits = {name: image.fit for name, image in study.images.items()}
     Path("results/article/runs").mkdir()
     for run in (study.runs[name] for name in study.runs_of("evidence")):
-        files = places_of(run)
+        files = paths_of(run)
         made = make_up(run, files, photographs, fits)
         write_arrays(Path(f"results/article/runs/{run.name}.safetensors"), made.arrays, made.facts)
     begun = time.monotonic()

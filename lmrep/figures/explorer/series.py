@@ -34,8 +34,8 @@ def webp(pictures: Pixels, side: int, quality: int) -> str:
     """
     levels = np.round(np.clip(pictures, 0, 1) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
     strip = Image.new("RGB", (side * len(levels), side))
-    for place, picture in enumerate(levels):
-        strip.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS), (side * place, 0))
+    for index, picture in enumerate(levels):
+        strip.paste(Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS), (side * index, 0))
     file = io.BytesIO()
     strip.save(file, "WEBP", quality=quality, method=6)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -69,9 +69,9 @@ def above_floors(view: View) -> Measured | None:
 
 
 def rank(distances: Array) -> Array:
-    """The place of candidate 0 among all, from 1, by distances [..., candidate]; of equal ones it comes last."""
-    places: Array = (distances <= distances[..., :1]).sum(axis=-1).astype(float)
-    return np.where(np.isfinite(distances).all(axis=-1), places, np.nan)
+    """The rank of candidate 0 among all, from 1, by distances [..., candidate]; of equal ones it comes last."""
+    ranks: Array = (distances <= distances[..., :1]).sum(axis=-1).astype(float)
+    return np.where(np.isfinite(distances).all(axis=-1), ranks, np.nan)
 
 
 @claim(

@@ -132,14 +132,14 @@ def entry(claim: Claim, view: View, figure: str) -> Entry:
 
 
 def deciding(parts: Sequence[Entry], verdict: str) -> int:
-    """The place of the rule that decides a verdict: a gate that is not passed, or the first rule with that verdict.
+    """The index of the rule that decides a verdict: a gate that is not passed, or the first rule with that verdict.
 
     Of those, the first with a number, if there is one.
     """
-    closed = [place for place, part in enumerate(parts) if part["gate"] and part["verdict"] != HOLDS]
-    judged = [place for place, part in enumerate(parts) if not part["gate"]]
-    found = closed or [place for place in judged if parts[place]["verdict"] == verdict]
-    return next((place for place in found if parts[place]["number"] is not None), found[0])
+    closed = [index for index, part in enumerate(parts) if part["gate"] and part["verdict"] != HOLDS]
+    judged = [index for index, part in enumerate(parts) if not part["gate"]]
+    found = closed or [index for index in judged if parts[index]["verdict"] == verdict]
+    return next((index for index in found if parts[index]["number"] is not None), found[0])
 
 
 def _part(rule: Rule, part: Measured | None, depth: int) -> Entry:

@@ -37,8 +37,8 @@ def matched(first: Sample, second: Sample) -> tuple[Sample, Sample] | None:
 
     def part(sample: Sample) -> Sample:
         own = (sample.panels, panels), (sample.seeds, seeds), (sample.blocks, blocks)
-        places = [[list(names).index(name) for name in kept] for names, kept in own]
-        return Sample(panels, seeds, blocks, sample.values[np.ix_(*places)])  # type: ignore[arg-type]
+        indices = [[list(names).index(name) for name in kept] for names, kept in own]
+        return Sample(panels, seeds, blocks, sample.values[np.ix_(*indices)])  # type: ignore[arg-type]
 
     return (part(first), part(second)) if panels and seeds and blocks else None
 
@@ -108,8 +108,8 @@ class View:
         blocks = sorted({cell.block for cell in kept})
         values = np.full((len(names), len(seeds), len(blocks), max(len(found[cell]) for cell in kept)), np.nan)
         for cell in kept:
-            place = names.index(cell.panel), seeds.index(cell.seed), blocks.index(cell.block)
-            values[place][: len(found[cell])] = found[cell]
+            at = names.index(cell.panel), seeds.index(cell.seed), blocks.index(cell.block)
+            values[at][: len(found[cell])] = found[cell]
         return Sample(tuple(names), tuple(seeds), tuple(blocks), values)
 
 

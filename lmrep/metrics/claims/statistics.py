@@ -62,8 +62,8 @@ def centre_of_mass(changes: Array) -> Array:
 
     NaN where no patch changed.
     """
-    places = np.linspace(0, 1, changes.shape[-1])
-    found: Array = _ratio((changes * places).sum(axis=-1), changes.sum(axis=-1))
+    positions = np.linspace(0, 1, changes.shape[-1])
+    found: Array = _ratio((changes * positions).sum(axis=-1), changes.sum(axis=-1))
     return found
 
 
@@ -87,16 +87,15 @@ def fit_errors(profiles: Array) -> dict[str, Array]:
     """Squared errors [...] of the best fits to profiles [..., patch] of falling weights, with x = 0 .. 1 over patches.
 
     linear: a - b x. exponential: a exp(-b x). power: a i^-b, for the number i of the patch from 1. Two parameters each.
-    The decay b of exponential and power is one of RATES:
-    finer steps change a difference of AICs by less than 1 %.
+    The decay b of exponential and power is one of RATES: finer steps change a difference of AICs by less than 1 %.
     """
     count = profiles.shape[-1]
-    places, numbers = np.linspace(0, 1, count), np.arange(1, count + 1)
+    positions, numbers = np.linspace(0, 1, count), np.arange(1, count + 1)
     centred = profiles - profiles.mean(axis=-1, keepdims=True)
-    line = places - places.mean()
+    line = positions - positions.mean()
     slope = (centred @ line) / (line @ line)
     shapes = {
-        "exponential": np.exp(-np.outer(RATES, places)),
+        "exponential": np.exp(-np.outer(RATES, positions)),
         "power": numbers ** -RATES[:, None],
     }
     whole = (profiles**2).sum(axis=-1)
@@ -156,13 +155,13 @@ class Weights:
     @cached_property
     def different(self) -> tuple["Weights", npt.NDArray[np.intp]]:
         """The draws that differ, and for each draw which of them it is: few panels and seeds are soon drawn alike."""
-        rows, places = np.unique(self.counts.reshape(len(self.counts), -1), axis=0, return_inverse=True)
-        return Weights(rows.reshape(-1, *self.counts.shape[1:])), places.ravel()
+        rows, inverse = np.unique(self.counts.reshape(len(self.counts), -1), axis=0, return_inverse=True)
+        return Weights(rows.reshape(-1, *self.counts.shape[1:])), inverse.ravel()
 
     def spread(self, statistic: Callable[[Array], Array], cells: Array) -> Array:
         """The statistic [draw, ...] of the means of cells, computed once for draws that are alike."""
-        draws, places = self.different
-        return statistic(draws.means(cells))[places]
+        draws, inverse = self.different
+        return statistic(draws.means(cells))[inverse]
 
 
 @cache

@@ -32,8 +32,8 @@ CAUSES = f"{', '.join([*OTHERWISE][:-1])} or {[*OTHERWISE][-1]}"
 
 
 def early_blocks(blocks: Sequence[int], depth: int) -> list[int]:
-    """The places of the blocks that lie in the first quarter of a stack."""
-    return [place for place, block in enumerate(blocks) if block <= ceil(depth / EARLY)]
+    """The indices of the blocks that lie in the first quarter of a stack."""
+    return [index for index, block in enumerate(blocks) if block <= ceil(depth / EARLY)]
 
 
 ARRAYS = ("values", "draws", "falls", "rises", "panels", "seeds")  # of Measured, blocks last
@@ -60,10 +60,10 @@ class Measured:
         low, high = interval(self.draws, self.values, self.panels, self.seeds)
         return low - self.falls, high + self.rises
 
-    def at(self, place: int) -> "Measured":
+    def at(self, index: int) -> "Measured":
         """One of its values."""
-        part = {name: getattr(self, name)[..., [place]] for name in ARRAYS}
-        return replace(self, blocks=self.blocks[place : place + 1], **part)
+        part = {name: getattr(self, name)[..., [index]] for name in ARRAYS}
+        return replace(self, blocks=self.blocks[index : index + 1], **part)
 
     def joined(self, where: str, depth: int) -> "Measured":
         """The blocks that a rule looks at: see WHERE. A mean and a change are one value, of no block."""
@@ -120,12 +120,12 @@ class Rule:
         """
         looked, verdict = measured.joined(self.where, depth), self.verdict(measured, depth)
         side = 1 if self.side == "above" else -1
-        places = [
-            (side * looked.values[place], place)
-            for place, own in enumerate(self.verdicts(looked))
-            if own == verdict and np.isfinite(looked.values[place])
+        found = [
+            (side * looked.values[index], index)
+            for index, own in enumerate(self.verdicts(looked))
+            if own == verdict and np.isfinite(looked.values[index])
         ]
-        return looked.at(min(places)[1]) if places else None
+        return looked.at(min(found)[1]) if found else None
 
 
 def decide(rules: tuple[Rule, ...], measured: list[Measured | None], depth: int) -> str:

@@ -64,11 +64,11 @@ def number_of(entry: Mapping[str, Any]) -> str:
 
     Gates are not counted.
     """
-    rules, place = CLAIMS[entry["claim"]].rules, entry["decided_by"]
-    if place >= len(rules):  # of an older table
+    rules, index = CLAIMS[entry["claim"]].rules, entry["decided_by"]
+    if index >= len(rules):  # of an older table
         return ""
-    count = sum(not rule.gate for rule in rules[: place + 1])
-    rule = GATE if rules[place].gate else "" if rules[place] == own_rule(entry["claim"]) else f"rule {count}"
+    count = sum(not rule.gate for rule in rules[: index + 1])
+    rule = GATE if rules[index].gate else "" if rules[index] == own_rule(entry["claim"]) else f"rule {count}"
     block = "" if entry["block"] is None else f"block {entry['block']}"
     return ", ".join(filter(None, (rule, block)))
 

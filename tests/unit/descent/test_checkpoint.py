@@ -10,7 +10,7 @@ import tiny
 import torch
 from ticks import Ticks
 
-from lmrep.descent.checkpoint import Checkpoint, facts_path, forget_state, state_path, steps_taken
+from lmrep.descent.checkpoint import Checkpoint, Watch, facts_path, forget_state, state_path, steps_taken
 from lmrep.descent.experiment import conditions, describe, perform, state_arrays
 from lmrep.descent.plan import make_plan
 from lmrep.errors import InputError
@@ -44,7 +44,7 @@ def perform_until(run, files, targets, checkpoint=None, kill_after=None, seconds
             raise tiny.Killed
 
     plan = make_plan(run, torch.device("cpu"))
-    return perform(run, files, targets, plan, report, checkpoint, Ticks(seconds))
+    return perform(run, files, targets, plan, Watch(report, checkpoint, Ticks(seconds)))
 
 
 @pytest.mark.parametrize("memory", ["auto", 0.1])

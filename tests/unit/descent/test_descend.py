@@ -10,6 +10,7 @@ import torch
 from ticks import Ticks
 
 from lmrep.descent import objectives
+from lmrep.descent.checkpoint import Watch
 from lmrep.descent.descend import descend, input_gradient
 from lmrep.descent.experiment import describe
 from lmrep.descent.experiment import perform as perform_plan
@@ -233,7 +234,7 @@ def test_a_run_in_several_passes_counts_steps_and_says_when_it_measures(tiny_fil
     files, _ = tiny_files
     run, said = tiny.tiny_run("match", ("a", "b"), memory=0.1), []
     plan = make_plan(run, CPU)
-    perform_plan(run, files, targets, plan, lambda steps, loss: said.append((steps, loss)), clock=Ticks(9.0))
+    perform_plan(run, files, targets, plan, Watch(lambda steps, loss: said.append((steps, loss)), clock=Ticks(9.0)))
     measured = [steps for steps, loss in said if loss is None]
     assert len(measured) == len(plan.groups) > 1
     steps = [steps for steps, _ in said]

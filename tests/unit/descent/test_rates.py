@@ -11,10 +11,11 @@ from safetensors.torch import save_file
 from ticks import Ticks
 
 from lmrep.api import make_run
-from lmrep.descent.checkpoint import Checkpoint
+from lmrep.descent.checkpoint import Checkpoint, Watch
 from lmrep.descent.experiment import conditions, describe, perform, state_arrays
 from lmrep.descent.plan import make_plan
 from lmrep.files import ArrayFile, merge_layers, read_arrays
+from lmrep.progress import ignore
 from lmrep.study.spec import Octave
 
 pytestmark = pytest.mark.models
@@ -37,9 +38,9 @@ def first(run, **changes):
     return replace(run, descent=replace(run.descent, octaves=(octave,)))
 
 
-def done(run, files, targets, report=None, checkpoint=None):
+def done(run, files, targets, report=ignore, checkpoint=None):
     photographs = targets if run.matches else None
-    return perform(run, files, photographs, make_plan(run, CPU), report or (lambda *_: None), checkpoint, Ticks(0.3))
+    return perform(run, files, photographs, make_plan(run, CPU), Watch(report, checkpoint, Ticks(0.3)))
 
 
 def changes(arrays) -> np.ndarray:
@@ -140,9 +141,9 @@ def test_a_run_that_is_killed_keeps_its_rates(tiny_files, targets, tmp_path, obj
 def test_a_resumed_run_takes_the_rates_of_its_state(tiny_files, tmp_path, monkeypatch):
     files, _ = tiny_files
     run, path = run_of("neuron"), tmp_path / "run.state.safetensors"
-    unbroken = done(run, files, None, None, Checkpoint(path, 0, CONTEXT, state_arrays(run), print))
+    unbroken = done(run, files, None, checkpoint=Checkpoint(path, 0, CONTEXT, state_arrays(run), print))
     monkeypatch.delattr("lmrep.descent.groups.first_rates")
-    again = done(run, files, None, None, Checkpoint(path, 0, CONTEXT, state_arrays(run), print))
+    again = done(run, files, None, checkpoint=Checkpoint(path, 0, CONTEXT, state_arrays(run), print))
     np.testing.assert_array_equal(again["rates"], unbroken["rates"])
 
 

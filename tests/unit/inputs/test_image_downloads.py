@@ -216,24 +216,3 @@ def test_a_socks_proxy_needs_a_package(host, output, monkeypatch):
     message = refusal(photo(host), output)
     told = "a socks proxy needs PySocks and socksio: python -m pip install PySocks socksio"
     assert message == f"images.dog.url: ALL_PROXY: {told}"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://example.org/a.png",
-        "file:///a.png",
-        "ftp://example.org/a.png",
-        "a.png",
-        "https://[/",
-        "http://localhost.example.org/a.png",
-    ],
-)
-def test_only_https_leaves_the_machine(output, url):
-    message = refusal(Image("dog", url=url, sha256="0" * 64), output)
-    assert message == f"images.dog.url: {url}: expected an https:// address"
-
-
-@pytest.mark.parametrize("pin", ["", "abc", "g" * 64])
-def test_a_url_needs_a_hash(output, pin):
-    assert "expected its sha256, 64 hex" in refusal(Image("dog", url="https://example.org/a.png", sha256=pin), output)

@@ -69,11 +69,6 @@ def test_truncated_images(tmp_path, output, kind):
         assert str(source) in refusal(Image("dog", path=str(source)), output)
 
 
-def test_exactly_one_source(output):
-    assert refusal(Image("dog"), output).endswith("skimage, path, url, drawing, found none")
-    assert "found skimage and drawing" in refusal(Image("dog", skimage="cat", drawing="tesla_coil"), output)
-
-
 @pytest.mark.parametrize("name", ["camera", "coffee", "stereo_motorcycle", "logo", "horse"])
 def test_shipped_pictures(output, name):
     fetch_image(Image("dog", skimage=name), output)

@@ -21,7 +21,7 @@ from hub import Hub
 
 from lmrep.errors import OFFLINE_HINT, InputError
 from lmrep.inputs.hub import hub_host, hub_url
-from lmrep.inputs.places import weights_files, weights_place
+from lmrep.inputs.paths import weights_files, weights_path
 from lmrep.provenance import model_files
 from lmrep.study.sources import Pin, Weights
 
@@ -465,7 +465,7 @@ def test_a_model_of_several_files(hub, place, tmp_path, files, folder):
     for pin, path in zip(weights.pins, weights_files(weights), strict=True):
         result = place.fetch(to=tmp_path / path, file=pin.file, sha256=pin.sha256, bytes=0)
         assert result.returncode == 0, result.stderr
-    kept = tmp_path / weights_place(weights)
+    kept = tmp_path / weights_path(weights)
     assert {file.name: file.read_bytes() for file in model_files(kept)} == files
     recorded = {key: entry["sha256"] for key, entry in json.loads(place.lock.read_text()).items()}
     found = {f"{REPO}@{REVISION}/{folder}{name}": hashlib.sha256(body).hexdigest() for name, body in files.items()}

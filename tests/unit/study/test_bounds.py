@@ -198,9 +198,18 @@ def test_a_name_on_the_hub_is_one_that_the_hub_takes_and_stays_in_its_folder(sou
         check_schema(config)
 
 
-@pytest.mark.parametrize("url", ["https://h/a b.png", "https://h/\u00e9.png", "https://h/a\tb", "https://h:123456/a"])
-def test_an_address_is_one_that_can_be_asked(url):
+URLS = ["https://h/a b.png", "https://h/\u00e9.png", "https://h/a\tb", "https://h:123456/a", "https://[/", "a.png",
+        "http://h/a.png", "file:///a.png", "ftp://h/a.png", "http://localhost.example.org/a.png"]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_an_address_is_one_that_can_be_asked_safely(url):
     assert "images.chelsea.url: " in refusal({("images", "chelsea"): {"url": url, "sha256": "0" * 64}})
+
+
+@pytest.mark.parametrize("pin", ["abc", "g" * 64])
+def test_the_hash_of_an_image_is_64_hexadecimal_digits(pin):
+    assert "images.chelsea.sha256: " in refusal({("images", "chelsea"): {"url": "https://h/a.png", "sha256": pin}})
 
 
 def test_the_hash_of_a_member_needs_the_member():

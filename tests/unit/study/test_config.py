@@ -181,6 +181,7 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
         (("probes", "vit_large", "patch_convolution"), False, "probes.vit_large.patch_convolution"),
         (("images", "dog"), {"skimage": "astronaut"}, "images.dog: no run uses it"),
         (("images", "chelsea", "path"), "x.png", "images.chelsea: expected one of skimage, path, url, drawing"),
+        (("images", "chelsea"), {}, "images.chelsea: expected one of skimage, path, url, drawing, found none"),
         (("images", "chelsea"), {"url": "https://h/x.png"}, "images.chelsea.sha256"),
         (("images", "chelsea"), {"path": "no.png"}, "images.chelsea.path: expected a file, found none at no.png"),
         (("images", "chelsea", "member"), "x.png", "images.chelsea: sha256 and member apply to a url or a path"),

