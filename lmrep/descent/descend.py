@@ -116,6 +116,7 @@ def descend(
                 sigma = between(octave.sigma, index, octave.steps)
                 crop = blur(crop.flatten(0, 1), sigma).unflatten(0, panels)
             images[..., rows, columns] = crop
+            del crop  # a graph's own memory, which a traceback would keep
             taken = step + 1
             if taken == ceil(EARLIER * descent.steps):
                 earlier = optimiser.reached(images).clone()

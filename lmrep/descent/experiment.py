@@ -65,8 +65,8 @@ def conditions(
         "groups": repr(plan.groups),
         "photographs": hashlib.sha256(b"" if targets is None else targets.tobytes()).hexdigest(),
         "threads": torch.get_num_threads(),
-        # A run on a GPU does not depend on the processor.
-        "processor": None if plan.device.type == "cuda" else [torch.backends.cpu.get_cpu_capability(), processor],
+        # Also of a run on a GPU: start noise, bases and fresh blocks are made on the processor.
+        "processor": [torch.backends.cpu.get_cpu_capability(), processor],
         "code": code,
     }
 

@@ -47,6 +47,13 @@ def kept(tensor: Tensor, old: Container[int]) -> Tensor:
     return tensor.clone() if memory(tensor) in old else tensor
 
 
+def why(error: BaseException) -> str:
+    """Why a capture failed."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return "a graph of it does not fit on the card: expected a smaller memory"
+    return f"torch cannot capture it: {error}"
+
+
 class GraphedStep:
     """Takes steps on crops of one shape on a GPU. The results are those of `take`, bit by bit.
 
@@ -96,9 +103,7 @@ class GraphedStep:
         except RuntimeError as error:
             self.captures = False
             # torch ends the capture with an error of its own. No name is kept: its frames hold the step's memory.
-            warnings.warn(
-                f"every step waits for Python, as torch cannot capture it: {error.__context__ or error}", stacklevel=2
-            )
+            warnings.warn(f"every step waits for Python, as {why(error.__context__ or error)}", stacklevel=2)
         self.optimiser.state.update(state)
 
     def release(self) -> None:

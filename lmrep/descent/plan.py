@@ -106,22 +106,34 @@ def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: to
     return round(LIBRARY * kept) if FAMILIES[stack.family].own_config else kept
 
 
-def split(layers: tuple[int, ...], panels: int, blocks: float) -> Iterator[tuple[slice, slice]]:
+def history_bytes(run: Run, device: torch.device) -> int:
+    """Bytes of an optimiser's memory of one image that count against the budget: those on a card with memory: auto.
+
+    A host has room beside the budget (`workflow.schedule` reserves it), and a number says what the way back may keep.
+    """
+    if device.type != "cuda" or run.memory != "auto":
+        return 0
+    return 2 * run.descent.remembered * 3 * run.descent.octaves[-1].size ** 2 * torch.float32.itemsize
+
+
+def split(layers: tuple[int, ...], panels: int, blocks: float, more: float = 0.0) -> Iterator[tuple[slice, slice]]:
     """Slices of layers and panels whose images pass at most `blocks` blocks in all, and at least one image.
 
+    `more`: blocks that each image counts for besides those it passes.
     A slice has all layers of some panels if that fits, because deep and shallow layers go together well. Otherwise
     it has some layers of one panel.
     """
-    width = min(int(blocks // max(sum(layers), 1)), panels)
+    costs = [layer + more for layer in layers]
+    width = min(int(blocks // max(sum(costs), 1)), panels)
     if width:
         width = ceil(panels / ceil(panels / width))  # 8 and 8 rather than 15 and 1
         yield from ((slice(0, len(layers)), slice(at, min(at + width, panels))) for at in range(0, panels, width))
         return
-    starts, passed = [0], 0
-    for index, layer in enumerate(layers):
-        if passed and passed + layer > blocks:
-            starts, passed = [*starts, index], 0
-        passed += layer
+    starts, passed = [0], 0.0
+    for index, cost in enumerate(costs):
+        if passed and passed + cost > blocks:
+            starts, passed = [*starts, index], 0.0
+        passed += cost
     for panel in range(panels):
         for start, end in zip(starts, [*starts[1:], len(layers)], strict=True):
             yield slice(start, end), slice(panel, panel + 1)
@@ -150,6 +162,7 @@ def make_plan(run: Run, device: torch.device) -> Plan:
     for panels, needed in shared:
         image = image_bytes(run.probe.stack, needed or run.probe.stem.tokens, device, precision)
         blocks = budget(run.memory, device) / image
-        for layers, part in split(run.layers, panels.stop - panels.start, blocks):
+        more = history_bytes(run, device) / image
+        for layers, part in split(run.layers, panels.stop - panels.start, blocks, more):
             groups.append(Group(layers, slice(panels.start + part.start, panels.start + part.stop), needed))
     return Plan(device, precision, tuple(groups))

@@ -8,11 +8,24 @@ import tiny
 import torch
 
 from lmrep.descent import objectives
+from lmrep.descent import plan as plans
 from lmrep.descent.descend import input_gradient
 from lmrep.descent.experiment import describe, perform
-from lmrep.descent.plan import LIBRARY, Group, Plan, image_bytes, make_plan, pick_device, pick_precision, split
+from lmrep.descent.lbfgs import LBFGS
+from lmrep.descent.plan import (
+    LIBRARY,
+    Group,
+    Plan,
+    history_bytes,
+    image_bytes,
+    make_plan,
+    pick_device,
+    pick_precision,
+    split,
+)
 from lmrep.descent.priors import start_noise
 from lmrep.errors import InputError
+from lmrep.study.spec import Octave
 
 pytestmark = pytest.mark.models
 CPU = torch.device("cpu")
@@ -37,10 +50,11 @@ def test_steps_are_those_of_the_run_and_not_of_its_passes(objective, memory):
     ("layers", "panels", "blocks"),
     [((1, 4, 8, 12), 16, 400.0), ((1, 4, 8, 12), 16, 60.0), (tuple(range(1, 25)), 2, 40.0), ((2, 5), 3, 0.5)],
 )
-def test_a_split_covers_everything_once_within_its_budget(layers, panels, blocks):
+@pytest.mark.parametrize("more", [0.0, 6.5])
+def test_a_split_covers_everything_once_within_its_budget(layers, panels, blocks, more):
     seen = np.zeros((len(layers), panels), int)
-    for rows, columns in split(layers, panels, blocks):
-        passed = np.broadcast_to(np.array(layers)[:, None], seen.shape)[rows, columns]
+    for rows, columns in split(layers, panels, blocks, more):
+        passed = np.broadcast_to(np.array(layers)[:, None] + more, seen.shape)[rows, columns]
         assert passed.sum() <= blocks or passed.size == 1
         seen[rows, columns] += 1
     assert (seen == 1).all()
@@ -64,6 +78,22 @@ def test_the_bytes_counted_are_those_that_autograd_keeps(gpt2_probe, precision):
         image_bytes(run.probe.stack, run.probe.stem.tokens, CPU, precision), rel=0.03
     )
     out.sum().backward()
+
+
+def test_a_search_on_a_card_counts_its_memory_too(monkeypatch):
+    run = tiny.tiny_run("match", ("a", "b"))
+    run = replace(run, descent=replace(run.descent, optimiser="lbfgs", distance="l2", octaves=(Octave(16, 8),)))
+    images, state, card = torch.rand(3, 2, 3, 16, 16), {}, torch.device("cuda")
+    LBFGS(run.descent, state).step(images, torch.ones(3, 2), images, 1.0, 0)
+    held = history_bytes(run, card)
+    assert held == (state["s"].nbytes + state["y"].nbytes) / 6
+    assert history_bytes(run, CPU) == history_bytes(replace(run, memory=64), card) == 0
+    image = image_bytes(run.probe.stack, run.probe.stem.tokens, card, torch.float32)
+    monkeypatch.setattr(plans, "budget", lambda memory, device: 4 * held + 6 * image)  # 1 + 2 + 3 blocks are passed
+    groups = [(group.layers, group.panels) for group in make_plan(run, card).groups]
+    assert groups == [(slice(0, 3), slice(0, 1)), (slice(0, 3), slice(1, 2))]
+    monkeypatch.setattr(plans, "budget", lambda memory, device: 6 * held + 12 * image)
+    assert len(make_plan(run, card).groups) == 1
 
 
 def test_a_block_of_the_library_counts_as_several_of_ours():
