@@ -235,6 +235,15 @@ def largest_after(found: Found) -> float:
     return float(max(changes(found)[found.patch + 1 :], default=math.nan))
 
 
+def mean_profile(cells: Mapping[Cell, Found], block: int) -> Array:
+    """The changes of one block: the mean over panels of that over the panel's seeds."""
+    panels: dict[str, list[Array]] = {}
+    for cell, found in cells.items():
+        if cell.block == block:
+            panels.setdefault(cell.panel, []).append(changes(found))
+    return np.mean([np.mean(own, axis=0) for own in panels.values()], axis=0)
+
+
 def each(cells: Mapping[Cell, Found], statistic: Callable[[Found], float]) -> dict[Cell, float]:
     return {cell: statistic(found) for cell, found in cells.items()}
 
@@ -244,9 +253,13 @@ def of_changes(statistic: Callable[[Array], float]) -> Callable[[Found], float]:
 
 
 def by_block(values: Mapping[Cell, float]) -> dict[int, float]:
-    """The mean over panels and seeds, block by block."""
-    blocks = sorted({cell.block for cell in values})
-    return {block: float(np.nanmean([v for cell, v in values.items() if cell.block == block])) for block in blocks}
+    """The mean over panels of that over the panel's seeds, block by block; of values that are numbers."""
+    seeds: dict[int, dict[str, list[float]]] = {}
+    for cell, value in values.items():
+        own = seeds.setdefault(cell.block, {}).setdefault(cell.panel, [])
+        own += [] if math.isnan(value) else [value]
+    means = {block: [float(np.mean(own)) for own in panels.values() if own] for block, panels in seeds.items()}
+    return {block: float(np.mean(means[block])) if means[block] else math.nan for block in sorted(means)}
 
 
 def minus(first: Mapping[Cell, float], second: Mapping[Cell, float]) -> dict[Cell, float]:
@@ -295,10 +308,7 @@ def values_of(build: Build, claim: str, probe: str, models: Mapping[str, str]) -
     if claim == "falls_not_along_a_line":
         cells = build.cells("neuron", probe)
         blocks = sorted({cell.block for cell in cells})
-        means = {
-            b: np.mean([changes(found) for cell, found in cells.items() if cell.block == b], axis=0) for b in blocks
-        }
-        return {block: aic_gap(mean) for block, mean in means.items()}
+        return {block: aic_gap(mean_profile(cells, block)) for block in blocks}
     if claim == "start_matters_more_plain":
         jittered, plain = (each(build.cells("neuron", probe, jittered=j), of_changes(centre)) for j in (True, False))
         return by_block(minus(jittered, plain))

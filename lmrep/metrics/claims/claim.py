@@ -23,7 +23,8 @@ class Claim:
 
     `asked_of`: the probes that it makes sense for; `about`: those that the article speaks of, the others are there for
     contrast. `against`: what the model is compared with, the widest other model that fits. `weights`: of the blocks
-    that it is about, "trained" or "untrained".
+    that it is about, "trained" or "untrained". `cutoffs`: others to ask it with (see `View`).
+    `one_size`: it compares numbers that depend on the size of images.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Claim:
     about: Callable[[Probe], bool]
     against: Callable[[Probe], bool] | None
     weights: str
+    cutoffs: tuple[float, ...]
+    one_size: bool
     measure: Callable[[View], Parts]
 
     @property
@@ -57,6 +60,8 @@ def claim(
     about: Callable[[Probe], bool] = bool,
     against: Callable[[Probe], bool] | None = None,
     weights: str = "trained",
+    cutoffs: tuple[float, ...] = (),
+    one_size: bool = False,
 ) -> Callable[[Ask], Ask]:
     """Makes a function a claim, under its own name."""
 
@@ -72,6 +77,8 @@ def claim(
             about,
             against,
             weights,
+            cutoffs,
+            one_size,
             function,
         )
         return function
@@ -116,11 +123,15 @@ def has_runs(study: Study, probe: Probe, panels: str) -> bool:
     return any(OBJECTIVES[run.objective].panels == panels for run in runs)
 
 
-def other_model(view: View, wanted: Callable[[Probe], bool], panels: str) -> View | None:
-    """The widest other model that fits and has runs with such panels, asked the same way; None without one."""
+def other_model(view: View, wanted: Callable[[Probe], bool], panels: str, one_size: bool = False) -> View | None:
+    """The widest other model that fits and has runs with such panels, asked the same way; None without one.
+
+    `one_size`: its images must be as large.
+    """
     others = [
         probe for probe in main_probes(view.study)
         if wanted(probe) and probe.stack != view.probe.stack and replace(view, probe=probe).asked_blocks(panels)
+        and (probe.stem.size == view.probe.stem.size or not one_size)
     ]  # fmt: skip
     return replace(view, probe=max(others, key=lambda probe: probe.stack.width)) if others else None
 

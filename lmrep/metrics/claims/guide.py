@@ -1,7 +1,8 @@
 """What the pages of claims say around their tables: how a verdict is made, and what is not asked."""
 
+from lmrep.metrics.claims.claim import SHARE
 from lmrep.metrics.claims.samples import SEARCHES
-from lmrep.metrics.claims.statistics import DRAWS, FEWEST, LEVEL, UNCHANGED
+from lmrep.metrics.claims.statistics import CUTOFFS, DRAWS, FEWEST, LEVEL, UNCHANGED
 from lmrep.metrics.claims.verdicts import CAUSES
 from lmrep.study.kinds import OPTIMISERS
 
@@ -16,12 +17,7 @@ BEST = ", then ".join(
 VERDICTS = f"""
 The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
 was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and a build does not
-choose them. Three rules were changed after a first look at data: what counts as a straight line in sentence
-{{falls_not_along_a_line}}, the threshold of sentence {{patch_reaches_both_sides}} and the blocks of sentence
-{{trained_holds_less}}. Intervals were made wider after that, and the table shows the block that decides in place of a
-mean. One number was wrong until 2026-11-28: blur alone counted as change, which had made sentence
-{{start_matters_more_plain}} hold for SmolLM2. This page is written from that code and from
-`results/*/claims.json`: do not edit it.
+choose them. This page is written from that code and from `results/*/claims.json`: do not edit it.
 
 ## How a verdict is made
 
@@ -35,23 +31,30 @@ mean. One number was wrong until 2026-11-28: blur alone counted as change, which
   and with replacement (the pigeonhole bootstrap, Owen 2007). The interval is widened for small numbers, by their
   missing variance and by Student's t (Hesterberg 2015, Satterthwaite 1946). A block with fewer than {FEWEST}
   images (panels times seeds) has no interval. With one seed, the interval comes from the panels alone and says nothing
-  of other starts.
-- **Photographs are few.** Two of them are a small sample, so their intervals are wide, and leave open what more
-  photographs could decide.
+  of other starts. A panel with fewer seeds counts as much as the others: the mean of its seeds stands for those it
+  lacks.
+- **Photographs are few**, four or six in these studies, so their intervals are wide. More photographs could decide
+  more: a run with further `images` counts with the others of its probe.
+- **Fresh blocks are drawn once a run**, and its seeds vary the start noise only. So intervals of untrained blocks rest
+  on fewer draws of blocks than their seeds say, and a study's {{untrained_deeper_holds_less}}, {{trained_holds_less}}
+  and {{order_is_the_masks}} are judged by two or three of them.
 - The **number** in the table is that of the rule that decided the verdict. If the rule looks at every block, it is the
   number of the block that did worst. Sentences with several rules count them from 1, without gates.
 - **For contrast**, some sentences are asked of other models too, such as vision transformers where the article speaks
   of GPT-2. Such a verdict shows how the model differs; it does not judge the article.
-- Some sentences compare a model **against** another. That is the widest other model of the study that fits.
+- Some sentences compare a model **against** another: the widest other model of the required kind in the study.
 - An **unfinished search** gives a lower bound of SSIM. Its interval is made wider: by as much as SSIM rose in the last
   quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. So it can
   leave a sentence open, and not decide it. The article's own descent is read as it is, as the article did. Ranks, rows
   and frequencies of errors are read as a search left them, converged or not.
 - The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
   by the best search that the study has: {BEST}.
-- A verdict **depends on** the descent, the regime or the stem if another one changes it, on the blocks that both
-  have. It depends on the seed or the image if one of them alone gives the opposite verdict. Blur and jitter count
-  as another descent.
+- A verdict **depends on** the descent, the regime, the stem or the cutoff (of unchanged patches) if another one changes
+  it, on the blocks that both have. It depends on the seed or the image if one of them alone gives the opposite verdict.
+  Blur and jitter count as another descent. A verdict that was not judged another way cannot show that it depends on
+  it: the line above the table counts those that were.
+- **Many questions** are asked at once, and no interval is corrected for that. One verdict in twenty may be chance: take
+  it as a lead, not as a test.
 
 A rule looks at its statistic
 
@@ -59,7 +62,22 @@ A rule looks at its statistic
 
 The change of a patch is the root mean square difference of its pixels from the start. Where a descent blurs or grows
 its image, the start has gone through the same blur and growth, which change every patch without any gradient. A patch
-is unchanged if it changes by less than {UNCHANGED:g} of the largest change in its image.
+is unchanged if it changes by less than {UNCHANGED:g} of the largest change in its image; other cutoffs are
+{" and ".join(f"{cutoff:g}" for cutoff in CUTOFFS)}.
+
+## What was changed after a look at data
+
+The rules were written before most numbers were known, but not all of them stayed.
+
+- Sentence {{falls_not_along_a_line}}: what counts as a straight line. Sentence {{trained_holds_less}}: its blocks.
+- Intervals were made wider, and the table shows the block that decides, no longer a mean.
+- 2026-11-28: blur alone counted as change. Without it, sentence {{start_matters_more_plain}} no longer held for
+  SmolLM2.
+- 2026-11-28: sentence {{order_is_the_masks}} is judged in every block. As a mean it had held for SmolLM2, because
+  opposite orders of its blocks without the mask cancelled out. Its words were not the article's, either.
+- 2026-11-28: sentences {{patch_reaches_back_only}} and {{patch_reaches_both_sides}} ask for a share above
+  {SHARE:g}; that of {{patch_reaches_both_sides}} had been lowered to 0, which every model without a mask passes.
+- 2026-11-28: more photographs, since two had left open nearly all that was asked of re-created images.
 """
 
 MEANING = {  # of WHERE, where its words leave a question

@@ -44,11 +44,11 @@ def unfinished(view: View, weights: str = "trained") -> Sample | None:
 @claim(
     "Early layers of the language model hold the image less well than those of the vision transformer.", PLACE,
     ("accuracy", "inversion"), Rule("SSIM of the vision transformer minus the model's", "above", SSIM, "mean"),
-    asked_of=is_language, against=is_vision, panels="images",
+    asked_of=is_language, against=is_vision, panels="images", one_size=True,
 )  # fmt: skip
 def early_holds_less_than_vision(view: View) -> Parts:
     """SSIM with the photograph, mean over the first quarter of the blocks: the widest vision transformer's minus the
-    model's."""
+    model's. Only of images of one size. The two may have stems of other widths, as in the article."""
 
     def early(one: View) -> Sample | None:
         return over_blocks(one.accuracy("ssim"), one.depth, early=True)
@@ -56,7 +56,7 @@ def early_holds_less_than_vision(view: View) -> Parts:
     def rise(one: View) -> Sample | None:
         return over_blocks(unfinished(one), one.depth, early=True)
 
-    other = other_model(view, is_vision, "images")
+    other = other_model(view, is_vision, "images", one_size=True)
     gap = difference(early(other) if other else None, early(view))
     return [measure(gap, alike(rise(view), gap), alike(rise(other) if other else None, gap))]
 
@@ -156,7 +156,8 @@ def deeper_holds_less(view: View) -> Parts:
 
 
 @claim(
-    "The deeper the layer of an untrained model, the less of the image it holds.", "Introduction", ("accuracy",),
+    "The deeper the layer of an untrained model, the less of the image it holds (of vision models in the article).",
+    "Introduction", ("accuracy",),
     Rule("SSIM of untrained blocks changes", "at most", -SSIM, "change"),
     panels="images", weights="untrained",
 )  # fmt: skip

@@ -13,7 +13,7 @@ from lmrep.metrics.claims.claim import Claim, has_runs, main_probes, other_model
 from lmrep.metrics.claims.samples import SEARCHES, View
 from lmrep.metrics.claims.statistics import FEWEST, rounded
 from lmrep.metrics.claims.table import CLAIMS
-from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, WHERE, Measured, Rule, decide
+from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, PARTS, WHERE, Measured, Rule, decide
 from lmrep.study.config import Study
 from lmrep.study.kinds import ARTICLE
 from lmrep.study.spec import Probe
@@ -29,14 +29,13 @@ def searches(study: Study, probe: Probe, weights: str = "trained") -> list[str]:
     return [name for name in SEARCHES if name in used]
 
 
-def ways(view: View, panels: str, weights: str = "trained") -> Iterator[tuple[str, str, View]]:
-    """Every other way to ask a model: what differs (descent, regime, stem, seed or image), its name, and the view.
+def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
+    """Every other way to ask a model: what differs (a key of OTHERWISE), its name, and the view.
 
-    `panels` and `weights`: of the runs that it is about. Photographs have several searches; neurons are maximised with
-    jitter too.
+    Photographs have several searches; neurons are maximised with jitter too.
     """
-    study, probe = view.study, view.probe
-    for search in searches(study, probe, weights) if panels == "images" else []:
+    study, probe, panels = view.study, view.probe, claim.panels
+    for search in searches(study, probe, claim.weights) if panels == "images" else []:
         if search != view.search:
             yield "descent", "the article's descent" if search == ARTICLE else search, replace(view, search=search)
     if panels == "neurons":
@@ -46,6 +45,8 @@ def ways(view: View, panels: str, weights: str = "trained") -> Iterator[tuple[st
         if same and not same_probe(other, probe):
             what = "regime" if _bare(other) == _bare(probe) else "stem"
             yield what, other.label, replace(view, probe=other)
+    for cutoff in claim.cutoffs:
+        yield "cutoff", f"{cutoff:g} of the largest change", replace(view, cutoff=cutoff)
     runs = [run for run in study.runs.values() if run.probe == probe]
     for seed in sorted({seed for run in runs for seed in run.start_seeds}):
         yield "seed", f"seed {seed}", replace(view, seeds=(seed,))
@@ -62,14 +63,15 @@ def _bare(probe: Probe) -> tuple[Any, ...]:
 def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry]:
     """What a verdict depends on, and the other verdicts by what differs and its name.
 
-    It depends on the descent, the regime or the stem if another one gives another verdict of the blocks that both have.
+    It depends on the descent, the regime, the stem or the cutoff if another one gives another verdict of the blocks
+    that both have.
     It depends on the seed or the image if one of them alone gives the opposite verdict: alone they leave more open.
     """
     found: Entry = {}
     depends = []
     # Many other ways share the same blocks.
     main = cache(lambda blocks: verdict_at(claim, view, blocks) if leaves_out(claim, view, blocks) else verdict)
-    for what, name, other in ways(view, claim.panels, claim.weights):
+    for what, name, other in ways(view, claim):
         measured = claim.measure(other)
         if any(part is None for part in measured):
             continue
@@ -77,7 +79,7 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
             found.setdefault(what, {})[name] = TOO_FEW
             continue
         own = decide(claim.rules, list(measured), view.depth)
-        if what in ("seed", "image"):
+        if what in PARTS:
             differs = {own, verdict} == {HOLDS, FAILS}
         else:
             blocks = common_blocks(claim, view, other)
@@ -88,7 +90,7 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
         found.setdefault(what, {})[name] = own
         if differs:
             depends.append(what)
-    for what in ("seed", "image"):
+    for what in PARTS:
         if {HOLDS, FAILS} <= set(found.get(what, {}).values()):
             depends.append(what)
     return list(dict.fromkeys(depends)), found
@@ -118,7 +120,8 @@ def entry(claim: Claim, view: View, figure: str) -> Entry:
     verdict = decide(claim.rules, measured, view.depth)
     depends, others = dependence(claim, view, verdict)
     parts = [_part(rule, part, view.depth) for rule, part in zip(claim.rules, measured, strict=True)]
-    shown, other = deciding(parts, verdict), claim.against and other_model(view, claim.against, claim.panels)
+    shown = deciding(parts, verdict)
+    other = claim.against and other_model(view, claim.against, claim.panels, claim.one_size)
     own = next(part for rule, part in zip(claim.rules, measured, strict=True) if not rule.gate)
     return {
         "claim": claim.name, "sentence": claim.sentence, "place": claim.place, "study": view.study.name,

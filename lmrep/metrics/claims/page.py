@@ -18,7 +18,7 @@ from lmrep.metrics.claims.words import (
     models_of,
     number_of,
     number_text,
-    tally_text,
+    summary_text,
     value_text,
 )  # fmt: skip
 
@@ -151,7 +151,7 @@ def claims_page(study: str, claims: Sequence[Entry]) -> str:
         [(sentence(name), *(short_verdict(entries.get(model)) for model in models)) for name, entries in found.items()],
     )
     parts = [
-        f"# Claims of study {study}", HEAD, f"Made by `{command(study)}`: {tally_text(claims)}.", overview,
+        f"# Claims of study {study}", HEAD, fill(f"Made by `{command(study)}`: {summary_text(claims)}", LINE), overview,
         fill(KEY, LINE),
     ]  # fmt: skip
     for place, names in places(list(found)):
@@ -176,7 +176,7 @@ def document(studies: Mapping[str, Sequence[Entry]]) -> str:
         for name in claim_numbers()
     ]
     parts += [
-        "## The verdicts", points([f"{study}: {tally_text(claims)}." for study, claims in studies.items()]),
+        "## The verdicts", points([f"{study}: {summary_text(claims)}" for study, claims in studies.items()]),
         table(("sentence", *(f"{model}, {study}" for study, model in columns)), rows),
         fill(f"{KEY} {ELSEWHERE}", LINE), NOT_ASKED, "## The commands",
         "The claims of each study, and then this page and a figure of all studies in `results`:",

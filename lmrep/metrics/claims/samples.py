@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmrep.metrics.claims.cells import Cell, Cells
-from lmrep.metrics.claims.statistics import Array
+from lmrep.metrics.claims.statistics import UNCHANGED, Array
 from lmrep.study.config import Study
 from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Probe, Run
@@ -47,7 +47,8 @@ def matched(first: Sample, second: Sample) -> tuple[Sample, Sample] | None:
 class View:
     """One model, asked one way: its probe, the search of its inversions, and whether its features have jitter.
 
-    `cells`: of each of READ, by run. `seeds`, `panels`, `blocks`: only these; none: all there are.
+    `cells`: of each of READ, by run. `seeds`, `panels`, `blocks`: only these; none: all there are. `cutoff`: see
+    `statistics.share_unchanged`.
     """
 
     study: Study
@@ -58,6 +59,7 @@ class View:
     seeds: tuple[int, ...] = ()
     panels: tuple[str, ...] = ()
     blocks: tuple[int, ...] = ()
+    cutoff: float = UNCHANGED
 
     @property
     def depth(self) -> int:

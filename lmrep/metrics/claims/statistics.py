@@ -14,6 +14,7 @@ from lmrep.metrics.measures import row_means
 Array = npt.NDArray[np.float64]
 
 UNCHANGED = 0.1  # of the largest change in an image: a patch below it counts as unchanged
+CUTOFFS = (0.05, 0.2)  # others, that a verdict may depend on
 DRAWS = 1000  # of the bootstrap
 LEVEL = 0.95  # of its intervals
 FEWEST = 3  # cells of panels and seeds: fewer give no interval
@@ -35,13 +36,13 @@ def rank_correlation(changes: Array) -> Array:
     return found
 
 
-def share_unchanged(changes: Array) -> Array:
-    """The share of patches that changed by less than UNCHANGED of the largest change, of [..., patch]; in [0, 1).
+def share_unchanged(changes: Array, cutoff: float = UNCHANGED) -> Array:
+    """The share of patches that changed by less than `cutoff` of the largest change, of [..., patch]; in [0, 1).
 
     NaN where no patch changed.
     """
     largest = changes.max(axis=-1, keepdims=True)
-    few: Array = (changes < UNCHANGED * largest).mean(axis=-1)
+    few: Array = (changes < cutoff * largest).mean(axis=-1)
     return np.where(largest[..., 0] > 0, few, np.nan)
 
 
@@ -204,6 +205,16 @@ def interval(draws: Array, values: Array, panels: npt.ArrayLike, seeds: npt.Arra
     wider = tails * np.sqrt(np.maximum(_ratio(whole, found), 1))
     wider = np.where(found > 0, wider, 1.0)
     return np.where(some, values + wider * low, np.nan), np.where(some, values + wider * high, np.nan)
+
+
+def filled(cells: Array) -> Array:
+    """Cells [panel, seed, ...] whose missing seeds (NaN) are the mean of the panel's others; NaN without any.
+
+    So a panel with fewer seeds counts as much as the others.
+    """
+    there = np.isfinite(cells)
+    means = _ratio(np.where(there, cells, 0.0).sum(axis=1), there.sum(axis=1).astype(float))
+    return np.where(there, cells, means[:, None])
 
 
 def _ratio(above: Array, below: Array) -> Array:

@@ -7,7 +7,7 @@ from math import ceil
 import numpy as np
 
 from lmrep.metrics.claims.samples import Sample
-from lmrep.metrics.claims.statistics import FEWEST, Array, Weights, bootstrap, interval
+from lmrep.metrics.claims.statistics import FEWEST, Array, Weights, bootstrap, filled, interval
 
 HOLDS, FAILS, OPEN = "holds", "fails", "open"
 EARLY = 4  # the first quarter of the blocks, rounded up, counts as early
@@ -25,9 +25,11 @@ OTHERWISE = {  # what a verdict may depend on, and how the other ways to ask are
     "descent": "by another descent",
     "regime": "in another regime",
     "stem": "behind another stem",
+    "cutoff": "with another cutoff",
     "seed": "by one seed alone",
     "image": "by one image alone",
 }
+PARTS = ("seed", "image")  # of a way to ask: the others ask in another way
 CAUSES = f"{', '.join([*OTHERWISE][:-1])} or {[*OTHERWISE][-1]}"
 
 
@@ -148,7 +150,7 @@ def measure_means(
     falls: Sample | None = None,
     rises: Sample | None = None,
 ) -> Measured | None:
-    """A statistic [block] of the means over panels and seeds of a sample [panel, seed, block, ...].
+    """A statistic [block] of the means over panels and seeds of a sample [panel, seed, block, ...], see `filled`.
 
     Blocks with fewer than FEWEST images have no interval.
     """
@@ -156,14 +158,14 @@ def measure_means(
         return None
     cells, panels, seeds = sample.values, len(sample.panels), len(sample.seeds)
     there = np.asarray(np.isfinite(cells).all(axis=tuple(range(3, cells.ndim))))
-    whole = np.where(there.reshape(*there.shape, *[1] * (cells.ndim - 3)), cells, np.nan)
+    whole = filled(np.where(there.reshape(*there.shape, *[1] * (cells.ndim - 3)), cells, np.nan))
     means = statistic(Weights(np.ones((1, panels, seeds))).means(whole))[0]
     draws = np.stack([weights.spread(statistic, whole) for weights in bootstrap(panels, seeds)])
     enough = there.sum(axis=(0, 1)) >= FEWEST
     zeros = np.zeros(len(sample.blocks))
     return Measured(
         sample.blocks, means, np.where(enough, draws, np.nan),
-        zeros if falls is None else np.nanmean(falls.values, axis=(0, 1)),
-        zeros if rises is None else np.nanmean(rises.values, axis=(0, 1)),
+        zeros if falls is None else np.nanmean(filled(falls.values), axis=(0, 1)),
+        zeros if rises is None else np.nanmean(filled(rises.values), axis=(0, 1)),
         there.any(axis=1).sum(axis=0), there.any(axis=0).sum(axis=0),
     )  # fmt: skip

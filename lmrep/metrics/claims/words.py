@@ -5,7 +5,7 @@ from typing import Any
 
 from lmrep.metrics.claims.judge import tally
 from lmrep.metrics.claims.table import CLAIMS
-from lmrep.metrics.claims.verdicts import Rule
+from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, OTHERWISE, PARTS, Rule
 
 PLACES = (  # of the article, in its order
     "Introduction", "Spatial Learning, one neuron", "Spatial Learning, one patch", "Image Reconstruction", "Conclusion",
@@ -101,11 +101,25 @@ def value_text(value: float | None, interval: Iterable[float | None] | None) -> 
 
 
 def tally_text(claims: Claims) -> str:
-    """How many entries have each verdict: 7 holds, 8 fails, 20 open, and 9 for contrast."""
+    """How many entries have each verdict: 7 holds, 8 fails, 20 open (3 not measured), and 9 for contrast."""
     claims = list(claims)
     found, contrast = tally(claims), sum(entry["contrast"] for entry in claims)
     text = ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+    if missing := sum(entry["number"] is None and not entry["contrast"] for entry in claims):
+        text += f" ({missing} not measured)"
     return f"{text}, and {contrast} for contrast" if contrast else text
+
+
+def summary_text(claims: Claims) -> str:
+    """`tally_text`, and how many of the verdicts could show that they depend on another way to ask."""
+    claims = list(claims)
+    ways = OTHERWISE.keys() - PARTS
+    asked = [
+        any(way in (HOLDS, FAILS, OPEN) for what in ways for way in entry["others"].get(what, {}).values())
+        for entry in claims
+    ]
+    ways_text = "by another descent, regime, stem or cutoff"
+    return f"{tally_text(claims)}. {sum(asked)} of all {len(claims)} were also judged {ways_text}."
 
 
 def count_text(count: int, word: str) -> str:

@@ -4,12 +4,25 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
-from made_up import GRID, PATCHES, accuracy, candidates, change, make_cells, near, rows, verdict, view_of
+from made_up import (
+    GRID,
+    PATCHES,
+    accuracy,
+    candidates,
+    change,
+    make_cells,
+    make_config,
+    near,
+    rows,
+    verdict,
+    view_of,
+)
 
 from lmrep.metrics.claims.claim import is_language
 from lmrep.metrics.claims.inversion import first_rows, rank
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN
+from lmrep.study.config import make_study
 from lmrep.study.kinds import OBJECTIVES
 
 AS_THE_ARTICLE = make_cells()
@@ -98,6 +111,14 @@ def with_order(name):
     return neurons_with(lambda run, places, block: np.exp(-3 * places) if run.name == name else None)
 
 
+def opposite_orders(name):
+    """From the top in block 6 of a run, and as much from the bottom in block 1."""
+    rates = {1: 3.0, 6: -3.0}
+    return neurons_with(
+        lambda run, places, block: np.exp(rates[block] * places) if run.name == name and block in rates else None
+    )
+
+
 def worst_at_the_bottom(run, panel, seed, block):
     return rows(run, panel, seed, block)[::-1]
 
@@ -147,6 +168,8 @@ CASES = [
     ("order_is_the_masks", without_order("gpt2_plain_fresh"), FAILS),
     ("order_is_the_masks", with_order("vit_large_plain"), FAILS),
     ("order_is_the_masks", with_order("vit_base_plain"), HOLDS),  # the widest other model is asked
+    ("order_is_the_masks", opposite_orders("gpt2_unmasked_plain"), FAILS),  # although their mean is about 0
+    ("order_is_the_masks", opposite_orders("vit_large_plain"), FAILS),
     ("early_holds_less_than_vision", accuracy_with(ssim=lambda run, block, old: 0.6), FAILS),
     # An unfinished search of one of the two: SSIM may be up to 1.
     ("early_holds_less_than_vision", accuracy_with(
@@ -191,6 +214,33 @@ def test_a_model_without_a_mask_reaches_both_sides_or_fails():
 
         cells = make_cells(**patches_with(one_side))
         assert verdict("patch_reaches_both_sides", view_of(cells, "vit_base")) == FAILS
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.005, FAILS), (0.02, HOLDS)])
+def test_a_share_that_no_other_sentence_would_count_is_not_both_sides(share, expected):
+    def value(run, found, panel, block):
+        new = np.zeros(PATCHES)
+        new[panel] = 1
+        for side in (slice(0, panel), slice(panel + 1, None)):
+            new[side] = np.sqrt(share / max(1, len(new[side])))
+        return new
+
+    assert verdict("patch_reaches_both_sides", view_of(make_cells(**patches_with(value)), "vit_base")) == expected
+
+
+def test_ssim_is_compared_with_images_of_one_size_only():
+    config = make_config()
+    for name in ("vit_base", "vit_large"):
+        old = config["probes"][name]
+        basis = {"basis": "dct", "patch": 8, "size": 88}
+        config["probes"][name] = {"label": old["label"], "stem": basis, "stack": old["stack"]}
+    for run in config["runs"].values():
+        if run["probe"].startswith("vit_"):
+            run["octaves"] = [{**octave, "size": 88} for octave in config["descents"][run["descent"]]["octaves"][:1]]
+    study = make_study(config)
+    cells = make_cells(study)
+    assert verdict("early_holds_less_than_vision", view_of(cells, study=study)) == OPEN
+    assert verdict("language_is_less_self_attentive", view_of(cells, study=study)) == HOLDS
 
 
 def test_every_claim_has_a_case_in_which_it_fails():

@@ -38,6 +38,7 @@ def test_rank_correlation_is_scipys():
 def test_a_patch_is_unchanged_below_a_tenth_of_the_largest():
     assert share_unchanged(np.array([10.0, 1.0, 0.99, 0.0])) == 0.5
     assert share_unchanged(np.ones(7)) == 0
+    assert share_unchanged(np.array([10.0, 1.0, 0.99, 0.0]), 0.2) == 0.75
 
 
 @pytest.mark.parametrize("patches", [1, 2, 17, PATCHES])

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import IMAGES, SEEDS, STUDY, accuracy, change, make_cells, make_config, verdict, view_of
+from made_up import IMAGES, SEEDS, STUDY, accuracy, change, make_cells, make_config, near, verdict, view_of
 
 from lmrep.metrics.claims.cells import read_cells
 from lmrep.metrics.claims.claim import main_probes
@@ -240,6 +240,28 @@ def test_a_claim_of_features_depends_on_blur_and_jitter():
 
     view = view_of(make_cells(change=flat))
     assert dependence(CLAIMS["much_is_unchanged"], view, HOLDS)[0] == ["descent"]
+
+
+def test_the_share_of_unchanged_patches_depends_on_what_counts_as_unchanged():
+    claim = CLAIMS["much_is_unchanged"]
+
+    def steps(run, panel, seed, block):
+        """A fifth unchanged at any cutoff, and as many more at the highest."""
+        return near(np.repeat([0.0, 0.15, 1.0], [24, 24, 73]), run, panel, seed, block)
+
+    found, others = dependence(claim, view_of(make_cells(change=steps)), FAILS)
+    assert found == ["cutoff"] and set(others["cutoff"].values()) == {FAILS, HOLDS}
+    assert "cutoff" not in dependence(CLAIMS["deeper_is_broader"], view_of(make_cells(change=steps)), FAILS)[1]
+
+
+def test_a_panel_of_fewer_seeds_counts_as_much_as_the_others():
+    values = np.full((3, 3, 1), np.nan)
+    values[0, :, 0], values[1, 0, 0], values[2, 0, 0] = [1.0, 2.0, 3.0], 5.0, 8.0
+    found = measure(Sample(("a", "b", "c"), (0, 1, 2), (1,), values))
+    assert found.values == [5.0] and list(found.panels) == [3] and list(found.seeds) == [3]
+    alone = measure(Sample(("a", "b", "c"), (0,), (1,), np.array([[[2.0]], [[5.0]], [[8.0]]])))
+    widths = [high - low for low, high in (found.bounds(), alone.bounds())]
+    assert 0.6 < widths[0] / widths[1] < 1.2  # the same panels; the seeds of one of them vary
 
 
 def test_the_main_probe_of_a_model_is_that_of_its_figures():
