@@ -9,24 +9,27 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 export PYTHONUNBUFFERED=1 # a part that meets its limit has shown what it measured
 small=${1:-}
+errors=$(mktemp)
+trap 'rm -f "$errors"' EXIT
 part() { # seconds, heading, command
   local seconds=$1 heading=$2 begun=$SECONDS
   shift 2
   echo -e "\n# $heading\n\n    $*\n"
-  timeout --kill-after 10 "$seconds" "$@"
+  timeout --kill-after 10 "$seconds" "$@" 2>"$errors"
   local status=$?
+  [ ! -s "$errors" ] || echo -e "\nIts last words on standard error:\n\n$(tail -n 20 "$errors" | sed 's/^/    /')"
   [ "$status" = 0 ] || echo -e "\n**Ended with status $status$([ "$status" = 124 ] && echo ", at its limit of $seconds s").**"
   echo -e "\n($((SECONDS - begun)) s)"
 }
 build() { # what to build, and further options: what Snakemake says is shown if it fails
-  echo "mkdir -p results; python -m snakemake --cores all $* --configfile miniature.yaml >results/gpu.log 2>&1 || { tail -n 20 results/gpu.log; exit 1; }"
+  echo "trap : TERM; mkdir -p results; python -m snakemake --cores all $* --configfile miniature.yaml >results/gpu.log 2>&1 || { tail -n 20 results/gpu.log; exit 1; }"
 }
 # Two runs that want the card at once; then what their logs say, and the seconds and MB of memory of their jobs.
 two="figures/miniature/gpt2_features_viz_2.png figures/miniature/gpt2_features_viz_3.png"
 said='cd results/miniature; tail -n 3 logs/optimise_run/*.log; cut -f 1,3 benchmarks/optimise_run/*.tsv'
-runs=(gpt2_neurons gpt2_patches gpt2_match vit_base_match gpt2_inverted vit_base_inverted)
+runs=(gpt2_inverted gpt2_neurons_jittered gpt2_match gpt2_neurons gpt2_patches vit_base_match vit_base_inverted)
 # The tests that a GPU is needed for, and those of what runs on it.
-tests=(python -m pytest -q -rs -p no:cacheprovider tests/unit/descent/test_gpu.py tests/unit/workflow/test_gpus.py)
+tests=(python -m pytest -v --no-header -p no:cacheprovider tests/unit/descent/test_gpu.py tests/unit/workflow/test_gpus.py)
 
 date -u +"Measured on %Y-%m-%d, %H:%M UTC."
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv 2>/dev/null || echo "No GPU here."
@@ -37,7 +40,7 @@ if [ "$small" = --small ]; then
   part 900 "A build" bash -c "$(build figures/miniature/gpt2_features_viz_3.png)"
 else
   part 40 "Tests" "${tests[@]}" -n 8
-  part 55 "The article's runs" python benchmarks/speed.py --tables article --steps 40
+  part 70 "The article's runs" python benchmarks/speed.py --tables article --steps 40
   part 75 "Same pictures, same bytes" python benchmarks/gpu.py --seconds 50 --runs "${runs[@]}"
   part 85 "Speed, 16 images in a pass" python benchmarks/speed.py --tables speed --rounds 2 --repeat 50
   part 45 "Two runs of a build on one card" bash -c "$(build "$two" --resources gpu=2 --config device=cuda); $said"

@@ -59,43 +59,39 @@ def load_random(study: Study, name: str, device: torch.device) -> Probe:
 def speed_table(
     probes: dict[str, Probe], device: torch.device, images: int, rounds: int, precisions: list[torch.dtype], repeat: int
 ) -> None:
-    times = Times(device)
-    contestants: dict[Hashable, Callable[[], float]] = {}
-    for name, probe in probes.items():
-        stack = probe.spec.stack
-        ours = {precision: probe.in_precision(precision) for precision in precisions}
-        for layers in (*((block,) for block in BLOCKS), MIX):
-            contestants[name, layers, "author"] = authors_step(stack, layers, device)
-            if LUCENT and stack.family == "vit" and len(layers) == 1:
-                contestants[name, layers, "lucent"] = lucents_step(stack, layers[0], images, device)
-            for precision in precisions:
-                step = our_step(ours[precision], layers, images // len(layers), repeat)
-                contestants[name, layers, precision] = step
-    (stack, *_) = (probe.spec.stack for probe in probes.values())  # all are of one width
-    for precision in precisions:
-        for kind, lay_out in PRODUCTS.items():
-            contestants[kind, precision] = bare_products(stack, images, precision, device, lay_out, repeat)
-    times.run(contestants, rounds)
     print("\n## Milliseconds an image-step\n")
     heads = ["author's loop", "lucent", *(f"ours, {name_of(p)}" for p in precisions)]
     heads += [f"{other} / ours, {name_of(p)}" for p in precisions for other in ("author", "lucent")]
     heads += [f"share of {kind}, {name_of(p)}" for p in precisions for kind in PRODUCTS]
-    print(f"| stack | blocks | {' | '.join(heads)} |\n|---|---|{'---|' * len(heads)}")
-    for name, probe in probes.items():
-        for layers in (*((block,) for block in BLOCKS), MIX):
+    print(f"| stack | blocks | {' | '.join(heads)} |\n|---|---|{'---|' * len(heads)}", flush=True)
+    every = (*((block,) for block in BLOCKS), MIX)
+    for name, probe in probes.items():  # one by one: a limit of time costs the last rows only
+        times, stack = Times(device), probe.spec.stack
+        contestants: dict[Hashable, Callable[[], float]] = {}
+        ours = {precision: probe.in_precision(precision) for precision in precisions}
+        for layers in every:
+            contestants[layers, "author"] = authors_step(stack, layers, device)
+            if LUCENT and stack.family == "vit" and len(layers) == 1:
+                contestants[layers, "lucent"] = lucents_step(stack, layers[0], images, device)
+            for precision in precisions:
+                contestants[layers, precision] = our_step(ours[precision], layers, images // len(layers), repeat)
+        for precision in precisions:
+            for kind, lay_out in PRODUCTS.items():
+                contestants[kind, precision] = bare_products(stack, images, precision, device, lay_out, repeat)
+        times.run(contestants, rounds)
+        for layers in every:
             row = []
             for who in ("author", "lucent", *precisions):
-                row.append(f"{1e3 * times.median(key):.3g}" if (key := (name, layers, who)) in contestants else "-")
+                row.append(f"{1e3 * times.median(key):.3g}" if (key := (layers, who)) in contestants else "-")
             for precision in precisions:
                 for who in ("author", "lucent"):
-                    there = (name, layers, who) in contestants
-                    ratio = times.ratio((name, layers, who), (name, layers, precision)) if there else 0
-                    row.append(f"{ratio:.1f}" if there else "-")
-            work = block_flops(probe.spec.stack.width, probe.spec.stem.tokens) * sum(layers) / len(layers)
+                    there = (layers, who) in contestants
+                    row.append(f"{times.ratio((layers, who), (layers, precision)):.1f}" if there else "-")
+            work = block_flops(stack.width, probe.spec.stem.tokens) * sum(layers) / len(layers)
             for precision in precisions:
                 for kind in PRODUCTS:
-                    row.append(f"{work * times.ratio((kind, precision), (name, layers, precision)):.0%}")
-            print(f"| {name} | {' '.join(map(str, layers))} | {' | '.join(row)} |")
+                    row.append(f"{work * times.ratio((kind, precision), (layers, precision)):.0%}")
+            print(f"| {name} | {' '.join(map(str, layers))} | {' | '.join(row)} |", flush=True)
     for precision in precisions:
         rates = [f"{kind} {1 / times.median((kind, precision)) / 1e9:.0f}" for kind in PRODUCTS]
         print(f"\nGFLOP/s of a block's products, {images} images, {precision}: {', '.join(rates)}.")

@@ -19,7 +19,7 @@ from torch import Tensor
 from lmrep.descent.checkpoint import Watch
 from lmrep.descent.experiment import describe, perform_with
 from lmrep.descent.plan import make_plan, pick_device, pick_precision, settle
-from lmrep.errors import InputError
+from lmrep.errors import InputError, MachineError
 from lmrep.files import ArrayFile, write_arrays
 from lmrep.inputs.workspace import LoadedStudy, load_pixels, weight_file
 from lmrep.probe.probe import Probe
@@ -96,12 +96,7 @@ def settled(threads: int) -> Iterator[None]:
 
 
 def load_probe(
-    study: LoadedStudy,
-    name: str,
-    trained: bool = True,
-    seed: int = 0,
-    device: str = "cpu",
-    precision: str = "float32",
+    study: LoadedStudy, name: str, trained: bool = True, seed: int = 0, device: str = "cpu", precision: str = "float32"
 ) -> LoadedProbe:
     """The probe `name` of a study, with all its blocks. Weights are verified, and downloaded if they are not at hand.
 
@@ -124,8 +119,7 @@ def load_probe(
         exact = build_probe(spec, files, spec.stack.depth, there, seed, trained)
         quick = exact.in_precision(number_type)
     exact = quick if number_type == torch.float32 else exact  # saves one copy of the weights
-    weights = "trained" if trained else "untrained"
-    return LoadedProbe(study, spec, files, weights, seed, there, precision, exact, quick)
+    return LoadedProbe(study, spec, files, "trained" if trained else "untrained", seed, there, precision, exact, quick)
 
 
 def load_image(study: LoadedStudy, image: str | Path, probe: LoadedProbe, fit: str = "resize") -> Array:
@@ -241,6 +235,8 @@ def run_descent(probe: LoadedProbe, run: Run, targets: Array | None, report: Tel
             found = perform_with(probe.exact, quick, run, targets, plan, Watch(whole_steps(report)))
         except FloatingPointError as error:
             raise InputError(f"{run.name}: {error}") from None
+        except torch.OutOfMemoryError as error:
+            raise MachineError(f"{run.name}: {probe.device} is out of memory: expected fewer panels") from error
     return ArrayFile(found, describe(run, probe.files, plan))
 
 

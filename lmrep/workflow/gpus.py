@@ -25,14 +25,14 @@ if TYPE_CHECKING:  # planning a build imports this module, and torch takes secon
     import torch
 
 SECONDS_BETWEEN_TRIES = 1.0
-SECONDS_FOR_DRIVER = 5  # to list the GPUs
+SECONDS_FOR_DRIVER = 20  # to list the GPUs: hosts with many of them, and without persistence mode, are slow
 SECONDS_FOR_TORCH = 60  # to be imported and to list them, from a cold disk
 # "GPU 0: name (UUID: GPU-...)", and below it for each of its parts "  MIG 3g.20gb     Device  0: (UUID: MIG-...)".
 CARD = re.compile(r"^(?:GPU (\d+):|\s+(?=MIG)) *(.+?) *(?:Device +\d+: )?\(UUID: ([^)]+)\)$")
 ASK_TORCH = """
 import torch
-for place in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
-    print(torch.cuda.get_device_name(place))
+for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+    print(torch.cuda.get_device_name(index))
 """
 
 
@@ -62,10 +62,15 @@ def gpu_names(device: str = "auto") -> list[str]:
     cards = [found.groups() for found in map(CARD.match, listing) if found]  # (index, name, UUID)
     if visible is None:
         return [name for index, name, _ in cards if index]
-    # Numbers, or the beginnings of UUIDs.
-    wanted = [entry.strip() for entry in visible.split(",") if entry.strip()]
-    uuids = tuple(entry for entry in wanted if entry.startswith(("GPU-", "MIG-")))
-    return [name for index, name, uuid in cards if index in wanted or uuid.startswith(uuids)]
+    # Numbers, or the beginnings of UUIDs, up to the first that no card has: CUDA reads no further.
+    found = []
+    for entry in map(str.strip, visible.split(",")):
+        by_uuid = entry.startswith(("GPU-", "MIG-"))
+        own = [name for index, name, uuid in cards if (uuid.startswith(entry) if by_uuid else index == entry)]
+        if not own:
+            break
+        found += own
+    return found
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from lmrep.descent.descend import descend, input_gradient
 from lmrep.descent.experiment import describe
 from lmrep.descent.experiment import perform as perform_plan
 from lmrep.descent.plan import make_plan
-from lmrep.descent.priors import baseline, between, blur, generator, normal, resize, start_noise, window
+from lmrep.descent.priors import between, blur, generator, normal, resize, start_noise, window
 from lmrep.study.spec import Descent, Octave
 
 pytestmark = pytest.mark.models
@@ -24,19 +24,6 @@ CPU = torch.device("cpu")
 
 def perform(run, files, photographs):
     return perform_plan(run, files, photographs, make_plan(run, CPU))
-
-
-def test_the_baseline_is_a_descent_whose_gradients_are_zero(gpt2_probe):
-    octaves = (Octave(16, 3, (1, 1), (1.2, 0.8)), Octave(20, 4, (1, 1)), Octave(24, 5, (1, 1), (0.8, 0.4)))
-    start = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(3))
-    goals = [lambda output: 0 * output.sum(dim=(1, 2))] * 2
-    begin = start.expand(2, -1, -1, -1, -1)
-    images, _, _ = descend(gpt2_probe, begin, [1, 2], goals, Descent(("normal", 0, 1), octaves), seed=7)
-    found = baseline(start, octaves, 16, 7)
-    assert found.shape == (2, 3, 24, 24)
-    assert torch.equal(images, found.expand(2, -1, -1, -1, -1))
-    assert torch.equal(baseline(start, (Octave(20, 4, (1, 1)),), 16, 7), resize(start, 20))
-    assert torch.equal(baseline(start, (Octave(16, 3, (1, 1)), Octave(16, 9, (1, 1))), 16, 7), start)
 
 
 def test_one_pass_has_the_gradients_of_each_image_alone(gpt2_probe):

@@ -23,7 +23,7 @@ from lmrep.descent.experiment import perform
 from lmrep.descent.graph import GraphedStep
 from lmrep.descent.optimisers import Gradient
 from lmrep.descent.plan import make_plan
-from lmrep.descent.priors import start_noise
+from lmrep.descent.priors import baseline, resize, start_noise
 from lmrep.probe.probe import load_probe
 from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.sources import Weights
@@ -153,6 +153,19 @@ def test_a_graph_changes_no_byte_of_a_run(tiny_files, captures, monkeypatch, obj
     plain = perform(run, files, targets, make_plan(run, GPU))
     for name, array in graphed.items():
         np.testing.assert_array_equal(array, plain[name])
+
+
+def test_the_baseline_is_a_descent_whose_gradients_are_zero(probe):
+    octaves = (Octave(16, 3, (1, 1), (1.2, 0.8)), Octave(20, 4, (1, 1)), Octave(24, 5, (1, 1), (0.8, 0.4)))
+    start = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(3)).to(GPU)
+    goals = [lambda output: 0 * output.sum(dim=(1, 2))] * 2
+    begin = start.expand(2, -1, -1, -1, -1)
+    images, _, _ = descend(probe, begin, [1, 2], goals, Descent(("normal", 0, 1), octaves), seed=7)
+    found = baseline(start, octaves, 16, 7)
+    assert found.shape == (2, 3, 24, 24)
+    assert torch.equal(images, found.expand(2, -1, -1, -1, -1))
+    assert torch.equal(baseline(start, (Octave(20, 4, (1, 1)),), 16, 7), resize(start, 20))
+    assert torch.equal(baseline(start, (Octave(16, 3, (1, 1)), Octave(16, 9, (1, 1))), 16, 7), start)
 
 
 class Lagged(Gradient):
