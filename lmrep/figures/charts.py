@@ -51,7 +51,7 @@ def method_keys(rows: Sequence[Row]) -> list[Artist]:
     article = [row for row in rows if row["optimiser"] == ARTICLE]
     others = [row for row in rows if row["optimiser"] != ARTICLE]
     if not (article and others):
-        return [Line2D([], [], linestyle="", label=f"by {method_text(rows)}")]
+        return [Line2D([], [], linestyle="", label=f"all lines: {method_text(rows)}")]
     return [
         Look(GREY, "", sizes=BOLD).key(method_text(others)),
         Look(GREY, "", sizes=THIN).key(method_text(article)),

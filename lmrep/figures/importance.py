@@ -1,6 +1,7 @@
 """Charts of where in the image the change went, patch by patch and as ratios of rows."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from math import ceil, isqrt, nan
 from typing import Any
 
@@ -28,6 +29,11 @@ from lmrep.metrics.tsv import Row
 
 Curve = npt.NDArray[np.float64]
 PREDICTION = "article's linear\nf' = [3, 2, 1],\nscaled up"
+STYLES: tuple[Any, ...] = (
+    "-",
+    (0, (1, 1)),
+    (0, (5, 1, 1, 1)),
+)  # shades alone hardly tell neighbouring blocks apart
 NESTED = (6.5, 4.6, 2.8)  # pt, of the markers of lines that lie on one another: the later ones fit into the earlier
 
 
@@ -60,15 +66,16 @@ def draw_importance(shown: Shown) -> Figure:
     figure, panels = make_panels(len(runs), 2.2, shown)
     most = 0
     for axes, (run, rows) in zip(panels, runs.items(), strict=True):
-        for layer, shade in zip(layers, shades, strict=True):
+        for layer, shade, dashes in zip(layers, shades, cycle(STYLES), strict=False):
             chosen = [row for row in rows if row["layer"] == layer]
             if chosen:
                 curve = importance_curve(chosen)
-                axes.plot(np.arange(1, len(curve) + 1), curve, color=shade, linewidth=0.9, label=f"block {layer}")
+                look: dict[str, Any] = {"color": shade, "linestyle": dashes, "linewidth": 0.9}
+                axes.plot(np.arange(1, len(curve) + 1), curve, label=f"block {layer}", **look)
         patches = 1 + max(row["patch"] for row in rows)
         most = max(most, patches)
         prediction = linear_prediction(patches)
-        look: dict[str, Any] = {"color": "black", "linestyle": (0, (4, 2)), "label": PREDICTION}
+        look = {"color": "black", "linestyle": (0, (4, 2)), "label": PREDICTION}
         axes.plot(np.arange(1, patches + 1), prediction, **look)
         name_panel(axes, shown.labels[run], len(runs))
     panels[0].set_xlim(0, most + 1)

@@ -8,7 +8,7 @@ from lmrep.figures.charts import draw_accuracy
 from lmrep.figures.page import PAGE, TALLEST
 from lmrep.figures.shown import Shown
 
-METHOD = "by article's descent, 600 passes"
+METHOD = "all lines: article's descent, 600 passes"
 
 
 def accuracy(rows, title="How much a block holds", labels=None):
@@ -87,7 +87,7 @@ def test_block_0_is_called_the_stem():
     figure = accuracy([accuracy_row(layer=layer, **LBFGS) for layer in range(4)])
     figure.draw_without_rendering()
     assert [label.get_text() for label in panels(figure)[0].get_xticklabels()] == ["stem", "1", "2", "3"]
-    assert legend(figure) == ["GPT-2", "by L-BFGS, 400 passes"]
+    assert legend(figure) == ["GPT-2", "all lines: L-BFGS, 400 passes"]
 
 
 def test_converged_runs_are_bold_and_the_articles_thin_in_one_colour():
@@ -165,7 +165,7 @@ def test_runs_of_one_probe_weights_and_optimiser_share_a_line():
     (axes,) = panels(figure)
     np.testing.assert_allclose(lines(axes)["GPT-2, trained"].get_xydata(), [[0, 1], [1, 0.8], [2, 0.4]])
     assert len(axes.collections) == 1
-    assert legend(figure) == ["GPT-2", "by L-BFGS, 160 to 400 passes", "band: lowest to highest seed"]
+    assert legend(figure) == ["GPT-2", "all lines: L-BFGS, 160 to 400 passes", "band: lowest to highest seed"]
 
 
 def test_two_runs_with_the_same_picture_of_a_line_are_an_error():

@@ -68,7 +68,7 @@ def test_lower_bounds_are_marked_and_the_method_is_named():
     carets = [line for line in panels(figure)[0].get_lines() if line.get_label() == "carets"]
     np.testing.assert_allclose([line.get_xydata()[0] for line in carets], [[3, 0.3], [3, 0.5 / 3]])
     assert legend(figure) == [
-        "as in the article", "centred", "by L-BFGS, 400 passes", "not converged: it may rise further",
+        "as in the article", "centred", "all lines: L-BFGS, 400 passes", "not converged: it may rise further",
     ]  # fmt: skip
 
 
