@@ -135,6 +135,9 @@ def keep(config: dict, runs: Collection[str]) -> None:
     used = {part for part in parts if isinstance(part, str)}  # a basis has no weights
     config["weights"] = {name: weights for name, weights in config["weights"].items() if name in used}
     config["descents"] = {name: descent for name, descent in config["descents"].items() if name in descents}
+    shown = {figure.get("image") for figure in config["figures"].values()}
+    shown |= {image for run in config["runs"].values() for image in run.get("images", [])}
+    config["images"] = {name: image for name, image in config["images"].items() if name in shown}
 
 
 def octaves_of(config: dict) -> Iterator[dict]:
