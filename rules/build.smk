@@ -30,9 +30,7 @@ def announce():
     optimised = [job for job in jobs if job.rule in ("optimise_run", "optimise_shard")]
     runs = {Path(job.outputs[0]): job_run(job.wildcards) for job in optimised}
     fetched = {output for job in jobs if job.rule in ("fetch_weights", "fetch_image") for output in job.outputs}
-    pins = [
-        pin for weights in study.weights.values() for pin in weights.pins if str(pin_path(weights, pin)) in fetched
-    ]
+    pins = [pin for weights in study.weights.values() for pin in weights.pins if str(pin_path(weights, pin)) in fetched]
     images = [image for image in study.images.values() if image_path(image) in fetched]
     cards = len(runs) if engine.gpus is None else engine.gpus
     for line in or_refuse(announcement, study, runs, pins, images, engine.cores, engine.runs_here, cards):

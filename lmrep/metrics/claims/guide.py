@@ -34,7 +34,8 @@ choose them. This page is written from that code and from `results/*/claims.json
   of other starts. A panel with fewer seeds counts as much as the others: the mean of its seeds stands for those it
   lacks.
 - **Photographs are few**, four or six in these studies, so their intervals are wide. More photographs could decide
-  more: a run with further `images` counts with the others of its probe.
+  more: a run with further `images` counts with the others of its probe. Four of the miniature's six are among those
+  that its ViTs were trained to tell apart: its verdicts on them are not about new pictures only.
 - **Fresh blocks are drawn once a run**, and its seeds vary the start noise only. So intervals of untrained blocks rest
   on fewer draws of blocks than their seeds say, and a study's {{untrained_deeper_holds_less}}, {{trained_holds_less}}
   and {{order_is_the_masks}} are judged by two or three of them.
