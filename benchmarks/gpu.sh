@@ -22,6 +22,7 @@ part() { # seconds, heading, command
   echo -e "\n($((SECONDS - begun)) s)"
 }
 build() { # what to build, and further options: what Snakemake says is shown if it fails
+  # At its limit, bash waits for Snakemake and then shows the log: `timeout` signals both.
   echo "trap : TERM; mkdir -p results; python -m snakemake --cores all $* --configfile miniature.yaml >results/gpu.log 2>&1 || { tail -n 20 results/gpu.log; exit 1; }"
 }
 # Two runs that want the card at once; then what their logs say, and the seconds and MB of memory of their jobs.

@@ -152,7 +152,8 @@ def maximise(
     Returns what a run file holds: `images` [layer, panel, 3, height, width] as optimised, not clipped; `initial`, their
     starts; `baseline` [panel, 3, height, width], what resizing and blur alone make of a start; `loss` [layer, step];
     `rates` [layer], if the descent has a `first_step`; and facts.
-    Raises InputError for a layer, neuron or patch that is not there, and for a descent that diverges.
+    Raises InputError for a layer, neuron or patch that is not there, and for a descent that diverges; MachineError
+    if the card is out of memory.
     """
     given = [(name, panel) for name, panel in (("neuron", neuron), ("patch", patch)) if panel is not None]
     if len(given) != 1:

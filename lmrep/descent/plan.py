@@ -106,14 +106,12 @@ def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: to
     return round(LIBRARY * kept) if FAMILIES[stack.family].own_config else kept
 
 
-def history_bytes(run: Run, device: torch.device) -> int:
-    """Bytes of an optimiser's memory of one image that count against the budget: those on a card with memory: auto.
+def counted_history(run: Run, device: torch.device) -> int:
+    """The bytes of `Descent.history_bytes` if they count against the budget: on a card, with memory: auto.
 
     A host has room beside the budget (`workflow.schedule` reserves it), and a number says what the way back may keep.
     """
-    if device.type != "cuda" or run.memory != "auto":
-        return 0
-    return 2 * run.descent.remembered * 3 * run.descent.octaves[-1].size ** 2 * torch.float32.itemsize
+    return run.descent.history_bytes if device.type == "cuda" and run.memory == "auto" else 0
 
 
 def split(layers: tuple[int, ...], panels: int, blocks: float, more: float = 0.0) -> Iterator[tuple[slice, slice]]:
@@ -162,7 +160,7 @@ def make_plan(run: Run, device: torch.device) -> Plan:
     for panels, needed in shared:
         image = image_bytes(run.probe.stack, needed or run.probe.stem.tokens, device, precision)
         blocks = budget(run.memory, device) / image
-        more = history_bytes(run, device) / image
+        more = counted_history(run, device) / image
         for layers, part in split(run.layers, panels.stop - panels.start, blocks, more):
             groups.append(Group(layers, slice(panels.start + part.start, panels.start + part.stop), needed))
     return Plan(device, precision, tuple(groups))

@@ -128,6 +128,11 @@ class Descent:
         """Moves that its optimiser remembers of each image."""
         return self.history if "history" in OPTIMISERS[self.optimiser].keys else 0
 
+    @property
+    def history_bytes(self) -> int:
+        """Bytes of these moves and of the gradient's changes, of one image in float32."""
+        return 2 * self.remembered * 3 * self.octaves[-1].size ** 2 * 4
+
 
 @dataclass(frozen=True)
 class Run:

@@ -71,16 +71,16 @@ def compare(runs: Sequence[ArrayFile], probe: Probe, images: Mapping[str, Image]
     names by panel.
     """
     # Panels of several seeds share a photograph, and all panels share pictures: each goes through the blocks once.
-    photographs = {panel: run["targets"][place] for run in runs for place, panel in enumerate(run.facts["panels"])}
+    photographs = {panel: run["targets"][index] for run in runs for index, panel in enumerate(run.facts["panels"])}
     used = sorted({name for panel in photographs for name in other_pictures(images[panel])})
     pictures = {("target", panel): photograph for panel, photograph in photographs.items()}
     pictures |= {("other", name): other_picture(name, probe.spec.stem.size) for name in used}
-    places = {key: place for place, key in enumerate(pictures)}
+    indices = {key: index for index, key in enumerate(pictures)}
     stacked = np.stack(list(pictures.values()))
     for run, found in zip(runs, distances(probe, runs, torch.from_numpy(stacked)), strict=True):
         names = [[panel, *other_pictures(images[panel])] for panel in run.facts["panels"]]
         chosen = np.array(
-            [[places["target", own], *(places["other", name] for name in others)] for own, *others in names]
+            [[indices["target", own], *(indices["other", name] for name in others)] for own, *others in names]
         )
         added = {
             "candidates": stacked[chosen],

@@ -128,7 +128,7 @@ def forecast(study: Study, runs: Mapping[Path, Run], gpus: Sequence[str], cores:
     return Forecast(gpus[0] if gpus else "cpu", study.gflops[kind], slots, parts)
 
 
-def place(study: str) -> Path:
+def forecast_path(study: str) -> Path:
     """The file of a study's last forecast."""
     return FOLDER / f"lmrep-forecast-{study}.json"
 
@@ -136,20 +136,23 @@ def place(study: str) -> Path:
 def read(study: str) -> Forecast | None:
     """A study's last forecast; None if there is none."""
     with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
-        raw = json.loads(place(study).read_text())
+        raw = json.loads(forecast_path(study).read_text())
         return Forecast(**{**raw, "parts": {path: Part(**part) for path, part in raw["parts"].items()}})
     return None
 
 
 def write(study: str, found: Forecast) -> None:
-    with suppress(OSError), replacing(place(study)) as part:  # a folder that cannot be written costs an estimate
+    with (
+        suppress(OSError),
+        replacing(forecast_path(study)) as part,
+    ):  # a folder that cannot be written: no estimate
         part.write_text(json.dumps(asdict(found), indent=1))
 
 
 def forget(study: str) -> None:
     """Removes a study's last forecast: on a cluster, jobs are measured on machines of many kinds."""
     with suppress(OSError):
-        place(study).unlink()
+        forecast_path(study).unlink()
 
 
 def begin(study: str, found: Forecast) -> Forecast:
@@ -167,7 +170,7 @@ def correct(study: str, output: Path, seconds: float) -> float | None:
 
     Returns the corrected seconds of the whole build's runs if this is the first run of its precision in this build.
     """
-    with suppress(OSError, NotImplementedError), FileLock(place(study).with_suffix(".lock")):
+    with suppress(OSError, NotImplementedError), FileLock(forecast_path(study).with_suffix(".lock")):
         found = read(study)
         part = found.parts.get(str(output)) if found else None
         if found and part and part.seconds:

@@ -89,13 +89,13 @@ def claim(cards: Sequence[str], folder: Path, say: Callable[[str], None]) -> Ite
         ) from None
     waiting = False
     while True:
-        for place, card in enumerate(cards):
+        for index, card in enumerate(cards):
             try:
                 lock = FileLock(folder / f"{card}.lock", blocking=False).acquire()
             except Timeout:
                 continue
             with lock:
-                yield place
+                yield index
             return
         if not waiting:
             others = f"all {len(cards)}" if len(cards) > 1 else "the only one"
@@ -113,7 +113,7 @@ def own_card(device: "torch.device", say: Callable[[str], None]) -> Iterator["to
     import torch
 
     folder = Path(tempfile.gettempdir(), f"lmrep-{os.getuid()}")
-    cards = [str(torch.cuda.get_device_properties(place).uuid) for place in range(torch.cuda.device_count())]
-    with claim(cards, folder, say) as place:
-        torch.cuda.set_device(place)
+    cards = [str(torch.cuda.get_device_properties(index).uuid) for index in range(torch.cuda.device_count())]
+    with claim(cards, folder, say) as index:
+        torch.cuda.set_device(index)
         yield device

@@ -21,8 +21,7 @@ def run_memory(run: Run, attempt: int) -> int:
     stack = run.probe.stack
     depth = stack.depth if FAMILIES[stack.family].own_config else max(run.layers)  # its library reads all blocks
     weights = COPIES * depth * 12 * stack.width**2 * 4 // MEGABYTE
-    pixels = len(run.layers) * len(run.panels) * 3 * run.descent.octaves[-1].size ** 2
-    optimiser = 2 * run.descent.remembered * pixels * 4 // MEGABYTE
+    optimiser = len(run.layers) * len(run.panels) * run.descent.history_bytes // MEGABYTE
     return (LIBRARIES + kept + weights + optimiser) * (1 + attempt) // 2
 
 

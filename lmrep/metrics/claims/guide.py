@@ -38,7 +38,7 @@ choose them. This page is written from that code and from `results/*/claims.json
   that its ViTs were trained to tell apart: its verdicts on them are not about new pictures only.
 - **Fresh blocks are drawn once a run**, and its seeds vary the start noise only. So intervals of untrained blocks rest
   on fewer draws of blocks than their seeds say, and a study's {{untrained_deeper_holds_less}}, {{trained_holds_less}}
-  and {{order_is_the_masks}} are judged by two or three of them.
+  and {{order_is_the_masks}} are judged by two of them at most.
 - The **number** in the table is that of the rule that decided the verdict. If the rule looks at every block, it is the
   number of the block that did worst. Sentences with several rules count them from 1, without gates.
 - **For contrast**, some sentences are asked of other models too, such as vision transformers where the article speaks

@@ -30,7 +30,8 @@ OTHERWISE = {  # what a verdict may depend on, and how the other ways to ask are
     "image": "by one image alone",
 }
 PARTS = ("seed", "image")  # of a way to ask: the others ask in another way
-CAUSES = f"{', '.join([*OTHERWISE][:-1])} or {[*OTHERWISE][-1]}"
+WAYS = [name for name in OTHERWISE if name not in PARTS]
+CAUSES, OTHER_WAYS = (f"{', '.join(names[:-1])} or {names[-1]}" for names in ([*OTHERWISE], WAYS))
 
 
 def early_blocks(blocks: Sequence[int], depth: int) -> list[int]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lmrep.metrics.claims.judge import tally
 from lmrep.metrics.claims.table import CLAIMS
-from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, OTHERWISE, PARTS, Rule
+from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, OTHER_WAYS, WAYS, Rule
 
 PLACES = (  # of the article, in its order
     "Introduction", "Spatial Learning, one neuron", "Spatial Learning, one patch", "Image Reconstruction", "Conclusion",
@@ -113,13 +113,11 @@ def tally_text(claims: Claims) -> str:
 def summary_text(claims: Claims) -> str:
     """`tally_text`, and how many of the verdicts could show that they depend on another way to ask."""
     claims = list(claims)
-    ways = OTHERWISE.keys() - PARTS
     asked = [
-        any(way in (HOLDS, FAILS, OPEN) for what in ways for way in entry["others"].get(what, {}).values())
+        any(way in (HOLDS, FAILS, OPEN) for what in WAYS for way in entry["others"].get(what, {}).values())
         for entry in claims
     ]
-    ways_text = "by another descent, regime, stem or cutoff"
-    return f"{tally_text(claims)}. {sum(asked)} of all {len(claims)} were also judged {ways_text}."
+    return f"{tally_text(claims)}. {sum(asked)} of all {len(claims)} were also judged by another {OTHER_WAYS}."
 
 
 def count_text(count: int, word: str) -> str:

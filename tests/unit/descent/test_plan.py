@@ -16,7 +16,7 @@ from lmrep.descent.plan import (
     LIBRARY,
     Group,
     Plan,
-    history_bytes,
+    counted_history,
     image_bytes,
     make_plan,
     pick_device,
@@ -85,9 +85,9 @@ def test_a_search_on_a_card_counts_its_memory_too(monkeypatch):
     run = replace(run, descent=replace(run.descent, optimiser="lbfgs", distance="l2", octaves=(Octave(16, 8),)))
     images, state, card = torch.rand(3, 2, 3, 16, 16), {}, torch.device("cuda")
     LBFGS(run.descent, state).step(images, torch.ones(3, 2), images, 1.0, 0)
-    held = history_bytes(run, card)
+    held = counted_history(run, card)
     assert held == (state["s"].nbytes + state["y"].nbytes) / 6
-    assert history_bytes(run, CPU) == history_bytes(replace(run, memory=64), card) == 0
+    assert counted_history(run, CPU) == counted_history(replace(run, memory=64), card) == 0
     image = image_bytes(run.probe.stack, run.probe.stem.tokens, card, torch.float32)
     monkeypatch.setattr(plans, "budget", lambda memory, device: 4 * held + 6 * image)  # 1 + 2 + 3 blocks are passed
     groups = [(group.layers, group.panels) for group in make_plan(run, card).groups]

@@ -124,7 +124,7 @@ def test_a_later_build_begins_with_what_was_measured(build):
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"parts": 3}', '{"parts": {"a": {"b": 1}}}'])
 def test_a_broken_forecast_is_no_forecast(build, content):
-    forecast.place("article").write_text(content)
+    forecast.forecast_path("article").write_text(content)
     assert forecast.read("article") is None and correct("article", Path("a"), 1.0) is None
     assert build(4, only=("gpt2_match",)).known == {}
 
