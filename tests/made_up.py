@@ -102,9 +102,9 @@ def rows(run: Run, panel: str, seed: int, block: int) -> Array:
 
 def candidates(run: Run, panel: str, seed: int, block: int) -> dict[str, Array]:
     draws = jolt(run.name, panel, seed, block)
-    ssim, distance = draws.uniform(0, 0.3, COUNT), draws.uniform(5, 9, COUNT)
-    ssim[0], distance[0] = 0.6, 1.0
-    return {"ssim": ssim, "output_distance": distance}
+    start, ssim, distance = draws.uniform(0, 0.3, COUNT), draws.uniform(0, 0.3, COUNT), draws.uniform(5, 9, COUNT)
+    start[0], ssim[0], distance[0] = 0.1, 0.6, 1.0
+    return {"ssim": ssim, "ssim_start": start, "output_distance": distance}
 
 
 def make_cells(

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
+import numpy as np
+
 from lmrep.files import ArrayFile
 from lmrep.metrics.measures import ssim_of_pairs
 from lmrep.metrics.reading import made_again
@@ -31,16 +33,18 @@ def candidate_runs(study: Study) -> dict[str, list[Run]]:
 def candidate_rows(run: ArrayFile) -> Iterator[Row]:
     """The rows of a run, by panel, layer and candidate, from a run file with what `workflow.candidates.compare` adds.
 
-    `ssim`: of the re-created image with the candidate. `output_distance`: the L1 distance between the outputs of both
-    at that layer.
+    `ssim`: of the re-created image with the candidate; `ssim_start`: of the start noise, which is that of every layer.
+    `output_distance`: the L1 distance between the outputs of image and candidate at that layer.
     """
     seeds = panel_seeds(run)
     for panel, image in enumerate(run.facts["panels"]):
-        alike = ssim_of_pairs(run["images"][:, panel], run["candidates"][panel])
+        pictures = np.concatenate([run["images"][:, panel], run["initial"][:1, panel]])
+        *alike, start = ssim_of_pairs(pictures, run["candidates"][panel])
         for place, layer in enumerate(run.facts["layers"]):
             for number, name in enumerate(run.facts["candidates"][panel]):
                 row = {"run": run.facts["run"], "seed": seeds[panel], "image": image, "layer": layer}
-                row |= {"candidate": number, "name": name, "ssim": float(alike[place, number])}
+                row |= {"candidate": number, "name": name, "ssim": float(alike[place][number])}
+                row |= {"ssim_start": float(start[number])}
                 yield row | {"output_distance": float(run["candidate_distance"][place, panel, number])}
 
 
@@ -51,7 +55,7 @@ def candidate_keys(run: Run) -> Iterator[Key]:
 
 CANDIDATES = Table(
     {"run": str, "seed": int, "image": str, "layer": int, "candidate": int, "name": str, "ssim": float,
-     "output_distance": float},
+     "ssim_start": float, "output_distance": float},
     candidate_rows, ("run", "image", "seed", "layer", "candidate"), candidate_keys,
 )  # fmt: skip
 

@@ -41,7 +41,7 @@ READ = {
         "image", ("ssim", "ssim_earlier", "ssim_grey", "ssim_start", "output_distance_ratio", "high_frequency_error")
     ),
     "rows": Columns("image", ("ssim",), "row"),
-    "candidates": Columns("image", ("ssim", "output_distance"), "candidate"),
+    "candidates": Columns("image", ("ssim", "ssim_start", "output_distance"), "candidate"),
 }
 
 

@@ -32,7 +32,7 @@ def searches(study: Study, probe: Probe, weights: str = "trained") -> list[str]:
 def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
     """Every other way to ask a model: what differs (a key of OTHERWISE), its name, and the view.
 
-    Photographs have several searches; neurons are maximised with jitter too.
+    Photographs have several searches; features are maximised in more steps, and neurons with jitter too.
     """
     study, probe, panels = view.study, view.probe, claim.panels
     for search in searches(study, probe, claim.weights) if panels == "images" else []:
@@ -40,6 +40,8 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
             yield "descent", "the article's descent" if search == ARTICLE else search, replace(view, search=search)
     if panels == "neurons":
         yield "descent", "with blur and jitter", replace(view, jittered=True)
+    for steps in view.other_lengths(panels, claim.weights):
+        yield "descent", f"{steps} steps", replace(view, steps=steps)
     for other in study.probes.values():
         same = (other.stack, other.masked) == (probe.stack, probe.masked)
         if same and not same_probe(other, probe):
@@ -195,20 +197,19 @@ def reason(claim: Claim, view: View, measured: list[Measured | None], verdict: s
 
 def figure_of(claim: Claim, view: View) -> str:
     """The figure that shows a claim: the first of the best kind that has a run of the view; "" without one."""
-    study = view.study
+    asked = {run.name for run in view.runs(claim.panels, claim.weights)}
     for kind in claim.figures:
-        for figure in study.figures.values():
-            shown = (study.runs[name] for name in figure.runs)
-            if figure.kind == kind and any(view.asks(run, claim.panels, claim.weights) for run in shown):
+        for figure in view.study.figures.values():
+            if figure.kind == kind and asked & {*figure.runs}:
                 return figure.name
     return ""
 
 
 def run_of(claim: Claim, view: View, figure: str) -> str:
     """The run whose pictures a claim was judged by: the first of its figure, or of the study; "" without one."""
+    asked = [run.name for run in view.runs(claim.panels, claim.weights)]
     shown = view.study.figures[figure].runs if figure else ()
-    runs = [view.study.runs[name] for name in [*shown, *view.study.runs]]
-    return next((run.name for run in runs if view.asks(run, claim.panels, claim.weights)), "")
+    return next((name for name in [*shown, *asked] if name in asked), "")
 
 
 def judge(study: Study, cells: Mapping[str, Mapping[str, Cells]]) -> list[Entry]:

@@ -47,8 +47,8 @@ def matched(first: Sample, second: Sample) -> tuple[Sample, Sample] | None:
 class View:
     """One model, asked one way: its probe, the search of its inversions, and whether its features have jitter.
 
-    `cells`: of each of READ, by run. `seeds`, `panels`, `blocks`: only these; none: all there are. `cutoff`: see
-    `statistics.share_unchanged`.
+    `cells`: of each of READ, by run. `steps`: of the descents of features; 0: as many as the first run that fits.
+    `seeds`, `panels`, `blocks`: only these; none: all there are. `cutoff`: see `statistics.share_unchanged`.
     """
 
     study: Study
@@ -56,6 +56,7 @@ class View:
     probe: Probe
     search: str
     jittered: bool = False
+    steps: int = 0
     seeds: tuple[int, ...] = ()
     panels: tuple[str, ...] = ()
     blocks: tuple[int, ...] = ()
@@ -79,26 +80,37 @@ class View:
         return self._sample("rows", "ssim", "images", weights)
 
     def candidates(self, column: str) -> Sample | None:
-        """`ssim` with or `output_distance` to candidates [photograph, seed, block, candidate], the right one first."""
+        """A column of the tables of candidates [photograph, seed, block, candidate], the right one first."""
         return self._sample("candidates", column, "images", "trained")
 
-    def asks(self, run: Run, panels: str, weights: str) -> bool:
-        """Whether a run is one of this model, asked this way."""
-        way = run.descent.optimiser == self.search if run.matches else is_jittered(run) == self.jittered
-        return way and (run.probe, run.weights, OBJECTIVES[run.objective].panels) == (self.probe, weights, panels)
+    def runs(self, panels: str, weights: str = "trained") -> list[Run]:
+        """The runs of this model, asked this way."""
+        found = self._of_any_length(panels, weights)
+        steps = self.steps or next((run.descent.steps for run in found), 0)
+        return [run for run in found if run.matches or run.descent.steps == steps]
+
+    def other_lengths(self, panels: str, weights: str = "trained") -> list[int]:
+        """How many steps the descents of features have in runs that differ from `runs` in nothing else."""
+        asked = self.runs(panels, weights)
+        return sorted({run.descent.steps for run in self._of_any_length(panels, weights) if run not in asked})
+
+    def _of_any_length(self, panels: str, weights: str) -> list[Run]:
+        return [
+            run for run in self.study.runs.values()
+            if (run.descent.optimiser == self.search if run.matches else is_jittered(run) == self.jittered)
+            and (run.probe, run.weights, OBJECTIVES[run.objective].panels) == (self.probe, weights, panels)
+        ]  # fmt: skip
 
     def asked_blocks(self, panels: str, weights: str = "trained") -> set[int]:
         """The blocks that the runs of this model's weights have, asked this way."""
-        runs = [run for run in self.study.runs.values() if self.asks(run, panels, weights)]
-        return {block for run in runs for block in run.layers if block}
+        return {block for run in self.runs(panels, weights) for block in run.layers if block}
 
     def _sample(self, table: str, column: str, panels: str, weights: str) -> Sample | None:
         """None without a run, and never the stem. Of two runs with the same panel, seed and block the first counts."""
         found: dict[Cell, Array] = {}
-        for run in self.study.runs.values():
-            if self.asks(run, panels, weights):
-                own = self.cells.get(table, {}).get(run.name, {})
-                found = {cell: entry[column] for cell, entry in own.items()} | found
+        for run in self.runs(panels, weights):
+            own = self.cells.get(table, {}).get(run.name, {})
+            found = {cell: entry[column] for cell, entry in own.items()} | found
         asked = [(self.panels, "panel"), (self.seeds, "seed"), (self.blocks, "block")]
         kept = [
             cell for cell in found

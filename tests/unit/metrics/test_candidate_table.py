@@ -17,6 +17,7 @@ def compared():
     """A run of two blocks, and of one photograph from two seeds, as `workflow.candidates.compare` gives it."""
     arrays = {
         "images": RNG.random((2, 2, 3, 12, 12), dtype=np.float32),
+        "initial": np.repeat(RNG.random((1, 2, 3, 12, 12), dtype=np.float32), 2, axis=0),
         "candidates": RNG.random((2, 3, 3, 12, 12), dtype=np.float32),
         "candidate_distance": RNG.random((2, 2, 3), dtype=np.float32),
     }
@@ -32,6 +33,7 @@ def test_a_row_is_an_image_beside_a_candidate():
     assert keys == [(seed, layer, *name) for seed in (4, 7) for layer in (2, 5) for name in names]
     row = rows[10]  # of the second panel, the second block, the second candidate
     assert row["ssim"] == pytest.approx(ssim(run["images"][1, 1], run["candidates"][1, 1]), abs=1e-6)
+    assert row["ssim_start"] == pytest.approx(ssim(run["initial"][1, 1], run["candidates"][1, 1]), abs=1e-6)
     assert row["output_distance"] == run["candidate_distance"][1, 1, 1]
     assert rows[0].keys() == CANDIDATES.columns.keys()
 
@@ -50,7 +52,7 @@ RUNS = candidate_runs(STUDY)["gpt2_mini"][:2]
 def whole_table():
     return [
         {"run": run.name, "seed": seed, "image": panel, "layer": layer, "candidate": number, "name": "x", "ssim": 0.5,
-         "output_distance": 2.0}
+         "ssim_start": 0.1, "output_distance": 2.0}
         for run in RUNS
         for panel, seed in zip(run.panels, run.start_seeds, strict=True)
         for layer in run.layers

@@ -78,6 +78,7 @@ def noise_measures(noise, photograph, number):
     similar, away = [ssim(image, one) for one in beside], [np.abs(image - one).sum() for one in beside]
     spare = COUNT - len(beside)  # pictures that are far from it: they cannot come before the photograph
     candidates = {"ssim": np.array(similar + [-1.0] * spare), "output_distance": np.array(away + [1e9] * spare)}
+    candidates["ssim_start"] = np.array([ssim(start, one) for one in beside] + [-1.0] * spare)
     return accuracy, candidates, image
 
 

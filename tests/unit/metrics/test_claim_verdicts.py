@@ -242,6 +242,36 @@ def test_a_claim_of_features_depends_on_blur_and_jitter():
     assert dependence(CLAIMS["much_is_unchanged"], view, HOLDS)[0] == ["descent"]
 
 
+def with_longer(longer):
+    """A study with descents of twice as many steps of GPT-2's features, whose changes `longer` gives, and its view."""
+    config = make_config()
+    for name in ("gpt2_plain", "gpt2_patches"):
+        octave = config["descents"]["plain"]["octaves"][0]
+        octaves = [octave | {"steps": 2 * octave["steps"]}]
+        config["runs"][f"{name}_longer"] = config["runs"][name] | {"seeds": [*SEEDS, 7], "octaves": octaves}
+    study = make_study(config)
+
+    def made(run, *key):
+        return (longer if "longer" in run.name else change)(run, *key)
+
+    return view_of(make_cells(study, made), study=study)
+
+
+@pytest.mark.parametrize("name", ["much_is_unchanged", "start_matters_more_plain", "own_share_falls"])
+def test_a_claim_of_features_depends_on_the_length_of_the_descent(name):
+    claim, main = CLAIMS[name], view_of(make_cells())
+    flat = with_longer(lambda run, *key: np.ones(121))
+    depends, others = dependence(claim, flat, HOLDS)
+    assert depends == ["descent"] and others["descent"]["60 steps"] == FAILS
+    depends, others = dependence(claim, with_longer(change), HOLDS)
+    assert depends == [] and others["descent"]["60 steps"] == HOLDS
+    # Runs of another length do not count in the main way: neither their changes nor their seeds.
+    for one, other in zip(claim.measure(flat), claim.measure(main), strict=True):
+        np.testing.assert_array_equal(one.values, other.values)
+        np.testing.assert_array_equal(one.draws, other.draws)
+    assert not set(dependence(claim, main, HOLDS)[1].get("descent", {})) & {"60 steps"}
+
+
 def test_the_share_of_unchanged_patches_depends_on_what_counts_as_unchanged():
     claim = CLAIMS["much_is_unchanged"]
 
