@@ -1,6 +1,6 @@
 # Figures: one rule a kind, all made by the loop below from the table of kinds.
 from lmrep.provenance import file_sha256
-from lmrep.study.words import figure_regime, regime_words, regimes_text
+from lmrep.study.words import figure_regime, regime_words, regimes_text, start_text
 
 
 def figures_of(target):
@@ -36,6 +36,7 @@ def figure_settings(wildcards):
             "runs": [run.name for run in runs],  # in order: the keys below are sorted
             "labels": {run.name: run.probe.label for run in runs},
             "weights": {run.name: run.weights for run in runs},
+            "starts": {run.name: start_text(run.descent.start) for run in runs},
             "layers": {run.name: figure.layers.get(run.name, run.layers) for run in runs},
             "image": figure.image,
             "panels": figure.panels,

@@ -12,10 +12,12 @@ BOUND = "\N{GREATER-THAN OR EQUAL TO}"
 
 
 def headings(shown: Shown) -> dict[str, str]:
-    """The name of each run, in order: its label, with "trained" or "untrained" where the runs differ in that."""
-    kinds = {run: shown.weights.get(run, "") for run in shown.labels}
-    told = len(set(kinds.values())) > 1
-    return {run: ", ".join(filter(None, (label, kinds[run] if told else ""))) for run, label in shown.labels.items()}
+    """The name of each run, in order: its label, with its weights and its start where the runs differ in these."""
+    told = [
+        words for words in ({run: kind.get(run, "") for run in shown.labels} for kind in (shown.weights, shown.starts))
+        if len(set(words.values())) > 1
+    ]  # fmt: skip
+    return {run: ", ".join(filter(None, (label, *(words[run] for words in told)))) for run, label in shown.labels.items()}
 
 
 def is_bound(row: Row) -> bool:

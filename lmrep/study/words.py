@@ -1,4 +1,4 @@
-"""The regime of probes in words, for figures and captions."""
+"""The regime of probes and the start of descents in words, for figures, captions and verdicts."""
 
 from collections.abc import Iterable
 
@@ -35,6 +35,12 @@ def regime_words(probe: Probe) -> tuple[str, ...]:
     if probe.causal == "never":
         words.append("no causal mask")
     return tuple(words)
+
+
+def start_text(start: tuple[str, float, float]) -> str:
+    """The start of a descent, as `Descent` has it: "start of mean 0.7", "start from 0.5 to 0.6"."""
+    kind, first, second = start
+    return f"start of mean {first:g}" if kind == "normal" else f"start from {first:g} to {second:g}"
 
 
 def regimes_text(probes: Iterable[Probe]) -> str:

@@ -32,7 +32,7 @@ def searches(study: Study, probe: Probe, weights: str = "trained") -> list[str]:
 def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
     """Every other way to ask a model: what differs (a key of OTHERWISE), its name, and the view.
 
-    Photographs have several searches; features are maximised in more steps, and neurons with jitter too.
+    Photographs have several searches; neurons are maximised with jitter too.
     """
     study, probe, panels = view.study, view.probe, claim.panels
     for search in searches(study, probe, claim.weights) if panels == "images" else []:
@@ -40,8 +40,8 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
             yield "descent", "the article's descent" if search == ARTICLE else search, replace(view, search=search)
     if panels == "neurons":
         yield "descent", "with blur and jitter", replace(view, jittered=True)
-    for steps in view.other_lengths(panels, claim.weights):
-        yield "descent", f"{steps} steps", replace(view, steps=steps)
+    for name, other_view in view.other_descents(panels, claim.weights):
+        yield "descent", name, other_view
     for other in study.probes.values():
         same = (other.stack, other.masked) == (probe.stack, probe.masked)
         if same and not same_probe(other, probe):

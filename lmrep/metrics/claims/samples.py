@@ -1,6 +1,6 @@
 """The rows of a study's tables as arrays [panel, seed, block, ...], for one model and one way of asking it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from lmrep.metrics.claims.statistics import UNCHANGED, Array
 from lmrep.study.config import Study
 from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Probe, Run
+from lmrep.study.words import start_text
 
 SEARCHES = tuple(reversed(OPTIMISERS))  # of a match, the one that gets nearest to its goal first
 
@@ -47,8 +48,8 @@ def matched(first: Sample, second: Sample) -> tuple[Sample, Sample] | None:
 class View:
     """One model, asked one way: its probe, the search of its inversions, and whether its features have jitter.
 
-    `cells`: of each of READ, by run. `steps`: of the descents of features; 0: as many as the first run that fits.
-    `seeds`, `panels`, `blocks`: only these; none: all there are. `cutoff`: see `statistics.share_unchanged`.
+    `cells`: of each of READ, by run. `start`: of the descents, as `Descent` has it, and `steps`, of those of features;
+    none: those of the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all there are. `cutoff`: see `statistics.share_unchanged`.
     """
 
     study: Study
@@ -56,6 +57,7 @@ class View:
     probe: Probe
     search: str
     jittered: bool = False
+    start: tuple[str, float, float] | None = None
     steps: int = 0
     seeds: tuple[int, ...] = ()
     panels: tuple[str, ...] = ()
@@ -85,16 +87,22 @@ class View:
 
     def runs(self, panels: str, weights: str = "trained") -> list[Run]:
         """The runs of this model, asked this way."""
-        found = self._of_any_length(panels, weights)
-        steps = self.steps or next((run.descent.steps for run in found), 0)
-        return [run for run in found if run.matches or run.descent.steps == steps]
+        found = self._of_any_descent(panels, weights)
+        if not found:
+            return []
+        start, steps = self.start or found[0].descent.start, self.steps or found[0].descent.steps
+        return [run for run in found if run.descent.start == start and (run.matches or run.descent.steps == steps)]
 
-    def other_lengths(self, panels: str, weights: str = "trained") -> list[int]:
-        """How many steps the descents of features have in runs that differ from `runs` in nothing else."""
-        asked = self.runs(panels, weights)
-        return sorted({run.descent.steps for run in self._of_any_length(panels, weights) if run not in asked})
+    def other_descents(self, panels: str, weights: str = "trained") -> Iterator[tuple[str, "View"]]:
+        """The views with another start, and for features with other steps, in words too."""
+        asked, found = self.runs(panels, weights), self._of_any_descent(panels, weights)
+        for start in sorted({run.descent.start for run in found} - {run.descent.start for run in asked}):
+            yield start_text(start), replace(self, start=start)
+        steps = {run.descent.steps for run in found if not run.matches} - {run.descent.steps for run in asked}
+        for count in sorted(steps):
+            yield f"{count} steps", replace(self, steps=count)
 
-    def _of_any_length(self, panels: str, weights: str) -> list[Run]:
+    def _of_any_descent(self, panels: str, weights: str) -> list[Run]:
         return [
             run for run in self.study.runs.values()
             if (run.descent.optimiser == self.search if run.matches else is_jittered(run) == self.jittered)
