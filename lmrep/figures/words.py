@@ -13,11 +13,9 @@ BOUND = "\N{GREATER-THAN OR EQUAL TO}"
 
 def headings(shown: Shown) -> dict[str, str]:
     """The name of each run, in order: its label, with its weights and its start where the runs differ in these."""
-    told = [
-        words for words in ({run: kind.get(run, "") for run in shown.labels} for kind in (shown.weights, shown.starts))
-        if len(set(words.values())) > 1
-    ]  # fmt: skip
-    return {run: ", ".join(filter(None, (label, *(words[run] for words in told)))) for run, label in shown.labels.items()}
+    kinds = [{run: kind.get(run, "") for run in shown.labels} for kind in (shown.weights, shown.starts)]
+    told = [shown.labels, *(words for words in kinds if len(set(words.values())) > 1)]
+    return {run: ", ".join(filter(None, (words[run] for words in told))) for run in shown.labels}
 
 
 def is_bound(row: Row) -> bool:

@@ -90,8 +90,18 @@ def is_language(probe: Probe) -> bool:
     return not FAMILIES[probe.stack.family].stem
 
 
+def is_causal_language(probe: Probe) -> bool:
+    """Whether it is a model as GPT-2, of which the article says where images change."""
+    return is_language(probe) and probe.masked
+
+
 def is_vision(probe: Probe) -> bool:
     return not is_language(probe)
+
+
+def of_no_model(probe: Probe) -> bool:
+    """Of a control of ours, which judges no sentence of the article."""
+    return False
 
 
 def is_masked(probe: Probe) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from math import log
+from math import inf, log
 
 import numpy as np
 
@@ -12,11 +12,13 @@ from lmrep.metrics.claims.claim import (
     Parts,
     claim,
     difference,
+    is_causal_language,
     is_language,
     is_masked,
     is_not_masked,
     is_vision,
     map_sample,
+    of_no_model,
     other_model,
     over_blocks,
     same_probe,
@@ -36,12 +38,13 @@ from lmrep.metrics.claims.verdicts import Measured, Rule, measure, measure_means
 
 NEURON, PATCH, END = "Spatial Learning, one neuron", "Spatial Learning, one patch", "Conclusion"
 ORDER = log(1.05)  # of the top row's change over the bottom row's
+WHOLE, CORRELATION = (0.0, 1.0), (-1.0, 1.0)  # of a share; of a correlation, or of the difference of two shares
 
 
 @claim(
     "Patterns form from the first patches to the last.", NEURON,
-    ("importance", "features"), Rule("the rank correlation", "at most", -0.2, "every"),
-    panels="neurons", about=is_language,
+    ("importance", "features"), Rule("the rank correlation", "at most", -0.2, "every", span=CORRELATION),
+    panels="neurons", about=is_causal_language,
 )  # fmt: skip
 def patterns_begin_first(view: View) -> Parts:
     """Spearman's rank correlation of a patch's change with its number, when one neuron of all patches is maximised."""
@@ -50,8 +53,8 @@ def patterns_begin_first(view: View) -> Parts:
 
 @claim(
     "Much of the input stays unchanged in early layers.", NEURON, ("features", "importance"),
-    Rule("the share of unchanged patches", "above", 0.25, "early"),
-    panels="neurons", about=is_language, cutoffs=CUTOFFS,
+    Rule("the share of unchanged patches", "above", 0.25, "early", span=WHOLE),
+    panels="neurons", about=is_causal_language, cutoffs=CUTOFFS,
 )  # fmt: skip
 def much_is_unchanged(view: View) -> Parts:
     """The share of patches that change by less than a tenth of the image's largest change, one neuron maximised."""
@@ -60,8 +63,8 @@ def much_is_unchanged(view: View) -> Parts:
 
 @claim(
     "More of the input stays unchanged in early layers than in deep ones.", NEURON, ("features", "importance"),
-    Rule("the share of unchanged patches changes", "at most", -SHARE, "change"),
-    panels="neurons", about=is_language, cutoffs=CUTOFFS,
+    Rule("the share of unchanged patches changes", "at most", -SHARE, "change", span=WHOLE),
+    panels="neurons", about=is_causal_language, cutoffs=CUTOFFS,
 )  # fmt: skip
 def unchanged_early(view: View) -> Parts:
     """The share of patches that change by less than a tenth of the image's largest change: last block minus first."""
@@ -74,19 +77,20 @@ def unchanged_early(view: View) -> Parts:
     ("importance",),
     Rule("the AIC of a straight line minus that of a curved fall", "above", 10, "every"),
     panels="neurons",
-    about=is_language,
+    about=is_causal_language,
 )
 def falls_not_along_a_line(view: View) -> Parts:
     """How much better an exponential or a power law fits the mean change by patch than a straight line: the AIC of the
-    line minus the lower AIC of the two. Above 10, the line has essentially no support (Burnham and Anderson 2002). The
-    article's f' is one of these lines: n times for the first of n patches, once for the last."""
+    line minus the lower AIC of the two. Above 10 is by convention no support for the line (Burnham and Anderson 2002),
+    but AIC takes patches for independent, and neighbours are alike: read it as an order of curves. The article's f' is
+    one of these lines: n times for the first of n patches, once for the last."""
     return [measure_means(view.changes("neurons"), curvature)]
 
 
 @claim(
     "Early layers focus on the first tokens, deeper layers more broadly.", NEURON, ("importance", "features"),
-    Rule("the effective share of patches changes", "above", SHARE, "change"),
-    panels="neurons", about=is_language,
+    Rule("the effective share of patches changes", "above", SHARE, "change", span=WHOLE),
+    panels="neurons", about=is_causal_language,
 )  # fmt: skip
 def deeper_is_broader(view: View) -> Parts:
     """The effective number of patches that change (the exponential of the entropy of the change), as a share of all,
@@ -96,8 +100,8 @@ def deeper_is_broader(view: View) -> Parts:
 
 @claim(
     "Without blur and jitter, the start of the input matters even more.", NEURON, ("features", "importance"),
-    Rule("the centre of mass with jitter minus that without", "above", SHARE, "mean"),
-    panels="neurons", about=is_language,
+    Rule("the centre of mass with jitter minus that without", "above", SHARE, "mean", span=CORRELATION),
+    panels="neurons", about=is_causal_language,
 )  # fmt: skip
 def start_matters_more_plain(view: View) -> Parts:
     """Where the change lies on average in the order of patches, 0 for the first and 1 for the last, when one neuron is
@@ -141,7 +145,7 @@ def largest_after(changes: Array, patch: int) -> Array:
     return np.full(changes.shape[:-1], np.nan) if last else changes[..., patch + 1 :].max(axis=-1)
 
 
-STANDS_OUT = Rule("the patch's own share over that of an average patch", "above", 2, "mean", gate=True)
+STANDS_OUT = Rule("the patch's own share over that of an average patch", "above", 2, "mean", gate=True, span=(0, inf))
 
 
 def stands_out(view: View) -> Measured | None:
@@ -150,21 +154,19 @@ def stands_out(view: View) -> Measured | None:
 
 
 @claim(
-    "The image of one patch changes at that patch and before it, never after it: tokens see only earlier ones.", PATCH,
-    ("features",), STANDS_OUT, Rule("the largest change after the patch", "at most", 0, "every"),
-    Rule("the share before the patch", "above", SHARE, "mean"), asked_of=is_masked,
-    panels="patches",
+    "The image of one patch never changes after that patch: tokens see only earlier ones.", PATCH,
+    ("features",), STANDS_OUT, Rule("the largest change after the patch", "at most", 0, "every", span=(0, inf)),
+    asked_of=is_masked, panels="patches",
 )  # fmt: skip
 def patch_reaches_back_only(view: View) -> Parts:
-    """The largest change of any patch after the maximised one, as the root mean square of its pixel values; and the
-    share of the squared change that lies before it."""
-    return [stands_out(view), measure(patch_parts(view, largest_after)), measure(patch_parts(view, before_share))]
+    """The largest change of any patch after the maximised one, as the root mean square of its pixel values."""
+    return [stands_out(view), measure(patch_parts(view, largest_after))]
 
 
 @claim(
     "Without a mask, the image of one patch changes on both sides of it (our control).", PATCH,
-    ("features",), STANDS_OUT, Rule("the share before the patch", "above", SHARE, "mean"),
-    Rule("the share after the patch", "above", SHARE, "mean"), asked_of=is_not_masked,
+    ("features",), STANDS_OUT, Rule("the share before the patch", "above", SHARE, "mean", span=WHOLE),
+    Rule("the share after the patch", "above", SHARE, "mean", span=WHOLE), asked_of=is_not_masked, about=of_no_model,
     panels="patches",
 )  # fmt: skip
 def patch_reaches_both_sides(view: View) -> Parts:
@@ -174,7 +176,7 @@ def patch_reaches_both_sides(view: View) -> Parts:
 
 @claim(
     "All layers focus not only on the patch itself but also on earlier ones.", PATCH, ("features",), STANDS_OUT,
-    Rule("the share before the patch", "above", SHARE, "every"), asked_of=is_masked,
+    Rule("the share before the patch", "above", SHARE, "every", span=WHOLE), asked_of=is_masked,
     panels="patches",
 )  # fmt: skip
 def patch_looks_back(view: View) -> Parts:
@@ -184,8 +186,8 @@ def patch_looks_back(view: View) -> Parts:
 
 @claim(
     "The deeper the layer, the less the patch itself counts.", PATCH, ("features",),
-    Rule("the patch's own share changes", "at most", -SHARE, "change"),
-    panels="patches", about=is_language,
+    Rule("the patch's own share changes", "at most", -SHARE, "change", span=WHOLE),
+    panels="patches", about=is_causal_language,
 )  # fmt: skip
 def own_share_falls(view: View) -> Parts:
     """The share of the squared change that lies in the maximised patch: last block minus first."""
@@ -194,8 +196,8 @@ def own_share_falls(view: View) -> Parts:
 
 @claim(
     "Deeper layers of a patch look more broadly.", PATCH, ("features",),
-    Rule("the effective share of patches changes", "above", SHARE, "change"),
-    panels="patches", about=is_language,
+    Rule("the effective share of patches changes", "above", SHARE, "change", span=WHOLE),
+    panels="patches", about=is_causal_language,
 )  # fmt: skip
 def deeper_patch_is_broader(view: View) -> Parts:
     """The effective number of patches that change (the exponential of the entropy of the change), as a share of all,
@@ -205,7 +207,8 @@ def deeper_patch_is_broader(view: View) -> Parts:
 
 @claim(
     "Patches of a language model focus on more than themselves, more than those of a vision transformer.",
-    END, ("features",), Rule("the own share minus the vision transformer's", "at most", -SHARE, "mean"),
+    END, ("features",),
+    Rule("the own share minus the vision transformer's", "at most", -SHARE, "mean", span=CORRELATION),
     asked_of=is_language, against=is_vision, panels="patches",
 )  # fmt: skip
 def language_is_less_self_attentive(view: View) -> Parts:

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 from functools import partial
+from math import inf
 
 import numpy as np
 
+from lmrep.metrics.candidates import COUNT
 from lmrep.metrics.claims.claim import (
     SSIM,
     Parts,
@@ -25,6 +27,7 @@ from lmrep.study.kinds import ARTICLE
 
 PLACE, END = "Image Reconstruction", "Conclusion"
 FIRST = 1.5  # the mean rank of candidates that are first, or nearly so
+RANKS, SIMILAR = (1, COUNT), (-1.0, 1.0)  # of candidates; of SSIM
 # The error of noise is of high frequency too.
 ABOVE_FLOORS = Rule("SSIM above the better floor", "above", SSIM, "early", gate=True)
 
@@ -81,9 +84,9 @@ def rank(values: Array, sign: int) -> Array:
 
 @claim(
     "Early layers of the language model still give recognisable images.", PLACE, ("inversion", "reconstructions"),
-    Rule("the rank by SSIM with the start noise", "above", FIRST, "early", gate=True),
-    Rule("the rank by SSIM", "at most", FIRST, "every_early"),
-    Rule("the rank by output distance", "at most", FIRST, "every_early"), asked_of=is_language,
+    Rule("the rank by SSIM with the start noise", "above", FIRST, "early", gate=True, span=RANKS),
+    Rule("the rank by SSIM", "at most", FIRST, "every_early", span=RANKS),
+    Rule("the rank by output distance", "at most", FIRST, "every_early", span=RANKS), asked_of=is_language,
     panels="images",
 )  # fmt: skip
 def early_is_recognisable(view: View) -> Parts:
@@ -96,7 +99,7 @@ def early_is_recognisable(view: View) -> Parts:
 
 @claim(
     "A language model keeps most of the input across a whole block.", END, ("accuracy", "inversion"),
-    Rule("the share of the possible SSIM above grey", "above", 0.5, "first"), asked_of=is_language,
+    Rule("the share of the possible SSIM above grey", "above", 0.5, "first", span=(-inf, 1.0)), asked_of=is_language,
     panels="images",
 )  # fmt: skip
 def one_block_keeps_most(view: View) -> Parts:
@@ -137,7 +140,8 @@ def first_rows_are_worst(view: View) -> Parts:
 @claim(
     "The errors of re-created images are of high frequency.", PLACE, ("inversion", "reconstructions"),
     ABOVE_FLOORS,
-    Rule("the share of the error's power at high frequencies", "above", 0.5, "early"), asked_of=is_language,
+    Rule("the share of the error's power at high frequencies", "above", 0.5, "early", span=(0.0, 1.0)),
+    asked_of=is_language,
     panels="images",
 )  # fmt: skip
 def errors_are_of_high_frequency(view: View) -> Parts:
@@ -148,7 +152,7 @@ def errors_are_of_high_frequency(view: View) -> Parts:
 
 @claim(
     "The deeper the layer, the less of the image it holds.", PLACE, ("accuracy", "inversion"),
-    Rule("SSIM changes", "at most", -SSIM, "change"),
+    Rule("SSIM changes", "at most", -SSIM, "change", span=SIMILAR),
     panels="images",
 )  # fmt: skip
 def deeper_holds_less(view: View) -> Parts:
@@ -159,7 +163,7 @@ def deeper_holds_less(view: View) -> Parts:
 @claim(
     "The deeper the layer of an untrained model, the less of the image it holds (of vision models in the article).",
     "Introduction", ("accuracy",),
-    Rule("SSIM of untrained blocks changes", "at most", -SSIM, "change"),
+    Rule("SSIM of untrained blocks changes", "at most", -SSIM, "change", span=SIMILAR),
     panels="images", weights="untrained",
 )  # fmt: skip
 def untrained_deeper_holds_less(view: View) -> Parts:

@@ -124,11 +124,11 @@ def entry(claim: Claim, view: View, figure: str) -> Entry:
     parts = [_part(rule, part, view.depth) for rule, part in zip(claim.rules, measured, strict=True)]
     shown = deciding(parts, verdict)
     other = claim.against and other_model(view, claim.against, claim.panels, claim.one_size)
-    own = next(part for rule, part in zip(claim.rules, measured, strict=True) if not rule.gate)
+    own = next((rule, part) for rule, part in zip(claim.rules, measured, strict=True) if not rule.gate)
     return {
         "claim": claim.name, "sentence": claim.sentence, "place": claim.place, "study": view.study.name,
         "model": model, "contrast": not claim.about(view.probe), "against": other.probe.label if other else "",
-        "statistic": claim.statistic, "rule": [str(rule) for rule in claim.rules], **_by_block(own, model),
+        "statistic": claim.statistic, "rule": [str(rule) for rule in claim.rules], **_by_block(*own, model),
         **{key: parts[shown][key] for key in ("number", "interval", "block", "panels", "seeds")}, "decided_by": shown,
         "parts": parts, "run": run_of(claim, view, figure),
         "verdict": verdict, "reason": reason(claim, view, measured, verdict), "depends_on": depends, "others": others,
@@ -153,18 +153,18 @@ def _part(rule: Rule, part: Measured | None, depth: int) -> Entry:
     one = rule.decisive(part, depth) if part else None
     if one is None:
         return found | {"number": None, "interval": None, "block": None, "panels": 0, "seeds": 0}
-    (low,), (high,) = one.bounds()
+    (low,), (high,) = rule.bounds(one, joined=True)
     interval = [rounded(low), rounded(high)] if isfinite(low) else None
     block = one.blocks[0] if rule.where.startswith("every") else None
     counts = {"panels": int(one.panels[0]), "seeds": int(one.seeds[0])}
     return found | {"number": rounded(one.values[0]), "interval": interval, "block": block} | counts
 
 
-def _by_block(part: Measured | None, model: str) -> Entry:
+def _by_block(rule: Rule, part: Measured | None, model: str) -> Entry:
     """The value and interval of each block, of the first rule that is no gate."""
     if part is None:
         return {"values": {model: {}}, "intervals": {model: {}}}
-    low, high = part.bounds()
+    low, high = rule.bounds(part)
     return {
         "values": {model: {str(block): rounded(value) for block, value in zip(part.blocks, part.values, strict=True)}},
         "intervals": {

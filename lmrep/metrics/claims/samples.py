@@ -49,7 +49,8 @@ class View:
     """One model, asked one way: its probe, the search of its inversions, and whether its features have jitter.
 
     `cells`: of each of READ, by run. `start`: of the descents, as `Descent` has it, and `steps`, of those of features;
-    none: those of the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all there are. `cutoff`: see `statistics.share_unchanged`.
+    none: those of the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all there are. `cutoff`: see
+    `statistics.share_unchanged`.
     """
 
     study: Study

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 
@@ -92,7 +92,8 @@ class Rule:
     """When one part of a claim holds: its interval lies above a threshold, or not above it.
 
     It fails if the interval lies on the other side, and is open if the threshold is inside or nothing was measured.
-    `gate`: a condition without which the claim is open.
+    `gate`: a condition without which the claim is open. `span`: the lowest and the highest value that a block can have;
+    an interval of few images may go beyond it.
     """
 
     what: str
@@ -100,9 +101,18 @@ class Rule:
     threshold: float
     where: str  # a key of WHERE
     gate: bool = False
+    span: tuple[float, float] = (-inf, inf)
 
     def __str__(self) -> str:
         return f"{self.what} {WHERE[self.where]}: {self.side} {self.threshold:.3g}"
+
+    def bounds(self, measured: Measured, joined: bool = False) -> tuple[Array, Array]:
+        """The intervals of values within `span`. `joined`: the values are what the rule looks at, maybe a change."""
+        least, most = self.span
+        if joined and self.where == "change":
+            least, most = least - most, most - least
+        low, high = measured.bounds()
+        return np.clip(low, least, most), np.clip(high, least, most)
 
     def verdicts(self, measured: Measured) -> list[str]:
         """Of each value by itself."""

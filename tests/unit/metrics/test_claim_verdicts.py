@@ -242,34 +242,67 @@ def test_a_claim_of_features_depends_on_blur_and_jitter():
     assert dependence(CLAIMS["much_is_unchanged"], view, HOLDS)[0] == ["descent"]
 
 
-def with_longer(longer):
-    """A study with descents of twice as many steps of GPT-2's features, whose changes `longer` gives, and its view."""
+def with_another(names, own, ordinary, table):
+    """The view of a study that has runs once more, with keys of their own and one seed more.
+
+    `ordinary`: a function that makes the values of all other runs in a table. Returns a function of that of the new ones.
+    """
     config = make_config()
-    for name in ("gpt2_plain", "gpt2_patches"):
-        octave = config["descents"]["plain"]["octaves"][0]
-        octaves = [octave | {"steps": 2 * octave["steps"]}]
-        config["runs"][f"{name}_longer"] = config["runs"][name] | {"seeds": [*SEEDS, 7], "octaves": octaves}
+    for name in names:
+        config["runs"][f"{name}_another"] = config["runs"][name] | {"seeds": [*SEEDS, 7]} | own
     study = make_study(config)
 
-    def made(run, *key):
-        return (longer if "longer" in run.name else change)(run, *key)
+    def view(another):
+        def made(run, *key):
+            return (another if run.name.endswith("another") else ordinary)(run, *key)
 
-    return view_of(make_cells(study, made), study=study)
+        return view_of(make_cells(study, **{table: made}), study=study)
+
+    return view
+
+
+def unlike_the_others(claim, view, main, way):
+    """Asserts that runs of another descent do not count in the main way: neither their values nor their seeds."""
+    for one, other in zip(claim.measure(view), claim.measure(main), strict=True):
+        np.testing.assert_array_equal(one.values, other.values)
+        np.testing.assert_array_equal(one.draws, other.draws)
+    assert way not in dependence(claim, main, HOLDS)[1].get("descent", {})
 
 
 @pytest.mark.parametrize("name", ["much_is_unchanged", "start_matters_more_plain", "own_share_falls"])
 def test_a_claim_of_features_depends_on_the_length_of_the_descent(name):
-    claim, main = CLAIMS[name], view_of(make_cells())
-    flat = with_longer(lambda run, *key: np.ones(121))
+    claim, octaves = CLAIMS[name], [{"size": 66, "steps": 60, "rate": [0.167, 0.0167]}]
+    longer = with_another(["gpt2_plain", "gpt2_patches"], {"octaves": octaves}, change, "change")
+    flat = longer(lambda run, *key: np.ones(121))
     depends, others = dependence(claim, flat, HOLDS)
     assert depends == ["descent"] and others["descent"]["60 steps"] == FAILS
-    depends, others = dependence(claim, with_longer(change), HOLDS)
+    depends, others = dependence(claim, longer(change), HOLDS)
     assert depends == [] and others["descent"]["60 steps"] == HOLDS
-    # Runs of another length do not count in the main way: neither their changes nor their seeds.
-    for one, other in zip(claim.measure(flat), claim.measure(main), strict=True):
-        np.testing.assert_array_equal(one.values, other.values)
-        np.testing.assert_array_equal(one.draws, other.draws)
-    assert not set(dependence(claim, main, HOLDS)[1].get("descent", {})) & {"60 steps"}
+    unlike_the_others(claim, flat, view_of(make_cells()), "60 steps")
+
+
+def test_a_claim_of_photographs_depends_on_the_start():
+    claim = CLAIMS["deeper_holds_less"]
+    another = with_another(["gpt2_inverted"], {"start": {"normal": [0.3, 0.05]}}, accuracy, "accuracy")
+    rising = another(lambda run, panel, seed, block: accuracy(run, panel, seed, block) | {"ssim": 0.5 + block / 20})
+    depends, others = dependence(claim, rising, HOLDS)
+    assert depends == ["descent"] and others["descent"]["start of mean 0.3"] == FAILS
+    assert dependence(claim, another(accuracy), HOLDS)[0] == []
+    unlike_the_others(claim, rising, view_of(make_cells()), "start of mean 0.3")
+
+
+@pytest.mark.parametrize("where", ["every", "mean", "change"])
+def test_an_interval_stays_within_what_is_possible(where):
+    rule = Rule("x", "above", 0, where, span=(0.0, 1.0))
+    wild = measure(sample(0.2, 0.9, 0.5, 0.9, panels=3, seeds=1, spread=0.3))
+    low, high = rule.bounds(wild.joined(where, 12), joined=True)
+    free = wild.joined(where, 12).bounds()
+    least = -1 if where == "change" else 0
+    assert free[0].min() < least or free[1].max() > 1  # it would go beyond it
+    assert (low >= least).all() and (high <= 1).all()
+    np.testing.assert_array_equal(low, np.clip(free[0], least, 1))
+    low, high = rule.bounds(wild)  # block by block
+    assert (low >= 0).all() and (high <= 1).all()
 
 
 def test_the_share_of_unchanged_patches_depends_on_what_counts_as_unchanged():
