@@ -7,6 +7,7 @@ that a build uses. The same settings and seed on the same machine give the same 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,11 @@ class LoadedProbe:
     exact: Probe  # in float32
     quick: Probe  # in `precision`; `exact` itself where that is float32
 
+    @cached_property
+    def packed(self) -> Probe:
+        """`exact` as a build has it in float32: a line search is exact whatever the probe's precision."""
+        return self.exact if self.quick is self.exact else self.exact.in_precision(torch.float32)
+
     def __repr__(self) -> str:
         stem, stack = self.spec.stem, self.spec.stack
         shape = f"{stem.size} px, {stem.patches} patches, {stack.depth} blocks of width {stack.width}"
@@ -66,9 +72,8 @@ class LoadedProbe:
         Raises InputError for images of another shape and for a layer that is not there.
         """
         wanted, depth, size = as_tuple(layers), self.spec.stack.depth, self.spec.stem.size
-        for layer in wanted or (-1,):
-            if not 0 <= layer <= depth:
-                raise InputError(f"layers: '{self.spec.name}' has 0 (the stem) to {depth}, not {list(wanted)}")
+        if not (wanted and all(0 <= layer <= depth for layer in wanted)):
+            raise InputError(f"layers: '{self.spec.name}' has 0 (the stem) to {depth}, not {list(wanted)}")
         if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
             raise InputError(f"images: expected the shape [image, 3, {size}, {size}], found {list(images.shape)}")
         with settled(self.study.threads):
@@ -83,7 +88,7 @@ def as_tuple(numbers: Numbers) -> tuple[int, ...]:
 
 @contextmanager
 def settled(threads: int) -> Iterator[None]:
-    """torch as a build sets it, for the same bytes; afterwards, as it was."""
+    """torch as a build sets it, for the same bytes. Its threads and modes, not its environment, are restored."""
     filling: Any = torch.utils.deterministic  # it makes its attribute at runtime, where no type checker sees it
     before = torch.get_num_threads(), torch.get_deterministic_debug_mode(), filling.fill_uninitialized_memory
     settle(threads)
@@ -105,7 +110,7 @@ def load_probe(
     products: float32, bfloat16 or auto (bfloat16 if the device has it).
     Raises InputError for an unknown probe, device or precision, and for weights that are not as the config says.
     """
-    spec = pick("probes", study.probes, name, "load_probe")
+    spec, seed = pick("probes", study.probes, name, "load_probe"), index(seed)
     if not 0 <= seed < SEEDS:
         raise InputError(f"seed: expected a number from 0 to {SEEDS - 1}, not {seed}")
     for key, value, known in (("device", device, DEVICES), ("precision", precision, PRECISIONS)):
@@ -153,7 +158,7 @@ def maximise(
     starts; `baseline` [panel, 3, height, width], what resizing and blur alone make of a start; `loss` [layer, step];
     `rates` [layer], if the descent has a `first_step`; and facts.
     Raises InputError for a layer, neuron or patch that is not there, and for a descent that diverges; MachineError
-    if the card is out of memory.
+    if the card is full.
     """
     given = [(name, panel) for name, panel in (("neuron", neuron), ("patch", patch)) if panel is not None]
     if len(given) != 1:
@@ -212,14 +217,12 @@ def make_run(
     if steps is not None:
         chosen = replace(chosen, octaves=tuple(replace(octave, steps=index(steps)) for octave in chosen.octaves))
     if rate is not None:
-        ends: Any = (rate, rate) if isinstance(rate, int | float) else tuple(rate)
+        ends: Any = tuple((np.full(2, rate) if np.ndim(rate) == 0 else np.asarray(rate)).tolist())
         chosen = replace(chosen, octaves=tuple(replace(octave, rate=ends) for octave in chosen.octaves), first_step=0.0)
-    layers = tuple(sorted(set(as_tuple(layer))))
+    layers, own = tuple(sorted(set(as_tuple(layer)))), (probe.seed, probe.precision, runs[0].memory)
     if not (layers and panels and all(octave.steps > 0 for octave in chosen.octaves)):
         raise InputError(f"{name}: expected at least one layer, one panel and one step")
-    run = Run(
-        name, objective, probe.spec, probe.weights, layers, panels, chosen, probe.seed, probe.precision, runs[0].memory
-    )
+    run = Run(name, objective, probe.spec, probe.weights, layers, panels, chosen, *own)
     try:
         check_run(run, map(str, panels))
     except InputError as error:
@@ -232,8 +235,8 @@ def run_descent(probe: LoadedProbe, run: Run, targets: Array | None, report: Tel
     with settled(probe.study.threads):
         plan = make_plan(run, probe.device)
         try:
-            quick = probe.exact if plan.precision == torch.float32 else probe.quick  # a line search is always exact
-            found = perform_with(probe.exact, quick, run, targets, plan, Watch(whole_steps(report)))
+            pair = (probe.packed,) * 2 if plan.precision == torch.float32 else (probe.exact, probe.quick)
+            found = perform_with(*pair, run, targets, plan, Watch(whole_steps(report)))
         except FloatingPointError as error:
             raise InputError(f"{run.name}: {error}") from None
         except torch.OutOfMemoryError as error:

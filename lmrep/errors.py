@@ -9,7 +9,7 @@ class InputError(ValueError):
 
 
 class MachineError(InputError):
-    """What this machine lacks and another may have: the same job may end well there."""
+    """This machine lacks something. The same job may succeed on another one."""
 
 
 def one_line(error: Exception) -> str:

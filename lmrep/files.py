@@ -7,7 +7,7 @@ import errno
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
@@ -84,7 +84,8 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike], facts: dict[st
             save_file(tensors, part, metadata={"lmrep": json.dumps(facts, sort_keys=True)})  # no copy of the arrays
         except SafetensorError as error:
             raise OSError(errno.EIO, one_line(error)) from error
-        part.chmod(rights)  # it would be its owner's alone, which is no use on a cluster's shared disk
+        with suppress(FileNotFoundError):  # another process has just written `path` and cleaned up
+            part.chmod(rights)  # it would be its owner's alone, which is no use on a cluster's shared disk
 
 
 def read_arrays(path: Path | str) -> ArrayFile:

@@ -39,10 +39,15 @@ def announce():
 
 
 def forget_states():
-    """Removes the saved states, and the shards of another jobs_per_run, of the runs that are finished."""
+    """Removes the saved states, and the shards of another jobs_per_run, of the runs that are finished.
+
+    Shards newer than their run are those of a later build, which was interrupted: its run file is of older settings.
+    """
     for name in study.runs:
-        if Path(run_path(name)).exists():
-            forget_state(Path(run_path(name)))
-            shutil.rmtree(Path(shard_path(name, 1)).parent, ignore_errors=True)
+        run, folder = Path(run_path(name)), Path(shard_path(name, 1)).parent
+        if run.exists():
+            forget_state(run)
+            if all(part.stat().st_mtime <= run.stat().st_mtime for part in folder.glob("*")):
+                shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):  # not empty: some runs are not finished
         Path(shard_path("", 1)).parent.rmdir()

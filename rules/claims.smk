@@ -12,6 +12,8 @@ localrules:
 
 CANDIDATE_RUNS = candidate_runs(study)
 # What of a config the verdicts and their page name or depend on.
+# Docstrings say what each claim measures, and the digest of code leaves docstrings out.
+STATISTICS = file_digests("lmrep/metrics/claims/*.py")
 CLAIM_KEYS = ("study", "seed", "weights", "images", "probes", "descents", "runs", "figures")
 
 
@@ -73,6 +75,7 @@ rule judge_claims:
         study=as_param({key: config[key] for key in CLAIM_KEYS}, in_order=True),
         regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
         optimisers=OPTIMISERS,
+        statistics=STATISTICS,
         code=code_digest(
             "lmrep.metrics.claims.judge",
             "lmrep.metrics.claims.page",
@@ -107,6 +110,7 @@ rule document_claims:
         runtime=10,
     params:
         optimisers=OPTIMISERS,
+        statistics=STATISTICS,
         code=code_digest("lmrep.metrics.claims.page", script="scripts/document_claims.py"),
     message:
         "Writing the rules of all claims, and the verdicts of all judged studies"

@@ -14,7 +14,7 @@ from lmrep.study.schema import check_schema
 from lmrep.study.cost import shards as make_shards
 from lmrep.study.spec import identity
 from lmrep.workflow.contents import image_code, image_content, weights_content
-from lmrep.workflow.digest import as_param, code_digest, one_of
+from lmrep.workflow.digest import as_param, code_digest, file_digests, one_of
 from lmrep.workflow.session import import_this_checkout
 
 import_this_checkout()

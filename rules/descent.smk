@@ -93,8 +93,12 @@ use rule optimise_run as optimise_shard with:
         f"{BENCHMARKS}/optimise_shard/{{run}}/{{shard}}.tsv"
     wildcard_constraints:
         run=one_of(name for name, parts in shards.items() if len(parts) > 1),
+    params:
+        identity=run_identity,
+        code=run_code,
+        layers=lambda wildcards: as_param(job_run(wildcards).layers),  # another jobs_per_run deals them anew
     message:
-        "Optimising the images of {wildcards.run}, job {wildcards.shard} of its layers"
+        "Optimising the images of {wildcards.run}, share {wildcards.shard} of its layers"
 
 
 # Its params are those of optimise_run, so that another jobs_per_run reruns nothing.

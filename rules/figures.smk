@@ -1,5 +1,4 @@
 # Figures: one rule a kind, all made by the loop below from the table of kinds.
-from lmrep.provenance import file_sha256
 from lmrep.study.words import figure_regime, regime_words, regimes_text, start_text
 
 
@@ -88,9 +87,6 @@ for kind, entry in kinds.FIGURES.items():
             "../scripts/draw_figure.py"
 
 
-PAGE = [Path(workflow.basedir, "figures/explorer", file) for file in ("page.html.j2", "explorer.css", "explorer.js")]
-
-
 # One page without network to look through all pictures of a study, with its claims.
 rule draw_explorer:
     input:
@@ -112,7 +108,7 @@ rule draw_explorer:
     params:
         study=as_param({key: config[key] for key in CLAIM_KEYS}, in_order=True),
         regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
-        page=as_param({path.name: file_sha256(path) for path in PAGE}),
+        page=file_digests("figures/explorer/*"),
         optimisers=OPTIMISERS,
         code=code_digest("lmrep.figures.explorer.page", script="scripts/draw_explorer.py"),
     message:

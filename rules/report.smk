@@ -86,16 +86,20 @@ rule crate:
         rules.deposit_study.output,
 
 
-def drawn_figures(wildcards):
-    """The small copies of all figures in this folder, of every study."""
-    return sorted(map(str, Path("results").glob("*/web/*.jpg"))) or refuse(
-        "expected figures; build the target figures first"
-    )
+def drawn_studies(wildcards):
+    """What the gallery shows of every study in this folder: small copies of its figures, its config, its verdicts."""
+    drawn = sorted(Path("results").glob("*/web/*.jpg")) or refuse("expected figures; build the target figures first")
+    studies = sorted({path.parents[1] for path in drawn})
+    for study in studies:
+        if not (study / "study.json").exists():
+            refuse(f"{study / 'study.json'}: no such file; build the target figures of that study first")
+    kept = [study / name for study in studies for name in ("study.json", "claims.json")]
+    return [str(path) for path in [*drawn, *kept] if path.exists()]
 
 
 rule document_gallery:
     input:
-        drawn_figures,
+        drawn_studies,
     output:
         page="docs/gallery.md",
         pictures=directory("figures/gallery/studies"),
@@ -109,6 +113,8 @@ rule document_gallery:
         mem_mb=500,
         runtime=10,
     params:
+        statistics=STATISTICS,
+        captions=file_digests("figures/captions/*.rst"),
         code=code_digest("lmrep.figures.gallery", script="scripts/document_gallery.py"),
     message:
         "Writing the gallery of all studies"

@@ -14,7 +14,7 @@ from lmrep.workflow.job import job_log
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:
     page, folder, studies = Path(snakemake.output.page), Path(snakemake.output.pictures), []
-    for results in sorted({Path(path).parents[1] for path in snakemake.input}):
+    for results in sorted({Path(path).parent for path in snakemake.input if Path(path).name == "study.json"}):
         study = make_study(json.loads((results / "study.json").read_text()))
         kept, claims = folder / study.name, results / "claims.json"
         kept.mkdir(parents=True)

@@ -19,4 +19,4 @@ with job_log(snakemake.log[0]) as log:
     except ValueError as error:
         raise InputError(f"{snakemake.output[0]}: {error}") from None
     save_figure(drawn, Path(snakemake.output[0]))
-    print(f"left out, for a page is too narrow: {', '.join(left_out) or 'nothing'}", file=log)
+    print(f"left out, since the page is too narrow: {', '.join(left_out) or 'nothing'}", file=log)

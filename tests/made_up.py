@@ -137,4 +137,4 @@ def view_of(cells: Any, probe: str = "gpt2", study: Study = STUDY, **changes: An
 
 def verdict(name: str, view: View) -> str:
     claim = CLAIMS[name]
-    return decide(claim.rules, list(claim.measure(view)), view.depth)
+    return decide(claim.rules, list(claim.parts(view)), view.depth)

@@ -29,7 +29,7 @@ def stream_of(device: torch.device) -> "torch.cuda.Stream":
 
 
 def memory(tensor: Tensor) -> int:
-    """What tells memory apart: a view has that of its base."""
+    """The address of a tensor's storage, which a view shares with its base."""
     return tensor.untyped_storage().data_ptr()
 
 
@@ -43,7 +43,7 @@ def apart(state: State) -> State:
 
 
 def kept(tensor: Tensor, old: Container[int]) -> Tensor:
-    """The tensor, in memory of its own if it is in that of `old` arrays."""
+    """A copy of the tensor if it shares storage with one of `old`, else the tensor itself."""
     return tensor.clone() if memory(tensor) in old else tensor
 
 
@@ -93,7 +93,7 @@ class GraphedStep:
             with torch.cuda.graph(graph, stream=stream_of(crop.device)):
                 results = self.take(crop, rate, step)
                 new = {name: self.optimiser.state[name] for name in state}
-                # A result or an array may be an old one's values: those are copied before any is overwritten.
+                # A result may share storage with an old array: it is copied before that array is overwritten.
                 old = {memory(tensor) for tensor in state.values()}
                 crop_after, losses = (kept(tensor, old) for tensor in results)
                 moved = {name: kept(tensor, old) for name, tensor in new.items() if tensor is not state[name]}

@@ -43,8 +43,8 @@ def distance(outputs: Tensor, targets: Tensor) -> Tensor:
 def match(targets: Tensor, norm: str = "l1") -> Objective:
     """The distance to `targets`, the outputs [panel, token, width] of the photographs at this block.
 
-    norm: "l1", the article's, or "l2", the squared distance relative to the target's squares. It is smooth, as L-BFGS
-    expects it.
+    norm: "l1", the article's, or "l2", the squared distance divided by the target's sum of squares: it is smooth, as
+    L-BFGS needs.
     """
     if norm == "l1":
         return lambda outputs: distance(outputs, targets)

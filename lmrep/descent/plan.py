@@ -16,7 +16,7 @@ from lmrep.study.spec import BFLOAT16_FLAGS, CPU_GROUP, Run
 GPU_SHARE = 0.5  # of the card's whole memory; the free memory differs from day to day, and with it the bytes
 MEGABYTE = 10**6
 HEAD = 64  # width of a head, where the model's own config says how many there are
-LIBRARY = 2.0  # times what our block keeps, for one of transformers: measured 1.0 to 1.3 in SmolLM2 and MiniLM
+LIBRARY = 2.0  # a block of transformers counts as this many of ours; measured: 1.0 to 1.3 in SmolLM2 and MiniLM
 SPARE = 0.1  # share of the tokens of a group that its panels may not need
 
 
@@ -109,7 +109,8 @@ def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: to
 def counted_history(run: Run, device: torch.device) -> int:
     """The bytes of `Descent.history_bytes` if they count against the budget: on a card, with memory: auto.
 
-    A host has room beside the budget (`workflow.schedule` reserves it), and a number says what the way back may keep.
+    On a CPU they are outside the budget, and `workflow.schedule` reserves memory for them. A number in `memory` limits
+    only what the backward half may keep.
     """
     return run.descent.history_bytes if device.type == "cuda" and run.memory == "auto" else 0
 
@@ -151,7 +152,7 @@ def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
 
 
 def make_plan(run: Run, device: torch.device) -> Plan:
-    """The groups of a run. One leaves out the tokens that none of its panels needs."""
+    """The groups of a run. Each computes only the tokens that some panel of it needs."""
     precision = pick_precision(run.asked_precision, device)
     shared: list[tuple[slice, int | None]] = [(slice(0, len(run.panels)), None)]
     if tokens := run.tokens_needed:

@@ -30,7 +30,7 @@ NAME_LINE, SMALL_LINE = 0.17, 0.12  # in, a line of each
 BLOCK = 0.5  # in, left of the pictures of a block, for its number
 NUMBER, NOTE = 0.35, 0.2  # in, the height of a block's number and of the note below it
 NEXT = 0.09  # in, between two blocks
-LARGE, ROOMY = 2 / 3, 0.6  # of the largest side of pictures, and in: either is as good where it takes fewer lines
+LARGE, ROOMY = 2 / 3, 0.6  # of the largest side, and in: pictures that are large enough, so fewer lines win
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ DETAILS = Detail(True, True, True), Detail(False, True, True), Detail(False, Tru
 
 @dataclass(frozen=True)
 class Cell:
-    """What one model's verdict on one sentence looks like: its lines of text, and of what size each is.
+    """How one model's verdict on one sentence is shown: its number, and the small print below it.
 
     `contrast`: the sentence is not about the model.
     """

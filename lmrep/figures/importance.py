@@ -34,7 +34,7 @@ STYLES: tuple[Any, ...] = (
     (0, (1, 1)),
     (0, (5, 1, 1, 1)),
 )  # shades alone hardly tell neighbouring blocks apart
-NESTED = (6.5, 4.6, 2.8)  # pt, of the markers of lines that lie on one another: the later ones fit into the earlier
+NESTED = (6.5, 4.6, 2.8)  # pt, sizes of markers, largest first: lines that overlap stay visible
 
 
 def importance_curve(rows: Sequence[Row]) -> Curve:

@@ -93,7 +93,7 @@ def tick_blocks(axes: Axes, layers: Sequence[int]) -> None:
 
 
 def scale_ratios(axes: Axes, values: Sequence[float]) -> None:
-    """A logarithmic scale up, with plain numbers, that shows all of `values` and 1. Ratios below 0 or none: ignored."""
+    """A logarithmic scale up, with plain numbers, that shows all of `values` and 1. Values of 0 or less are ignored."""
     found = [value for value in values if value > 0] + [1.0]
     low, high = min(found) / 1.1, max(found) * 1.1
     axes.set_yscale("log")

@@ -1,4 +1,4 @@
-"""Run files, tables and traces as the study says they are: what is edited, cut short or of another run is refused.
+"""Reads run files, tables and traces, and refuses any that were edited, cut short, or belong to another run.
 
 A figure drawn from half a table looks like any other, so nothing is measured or drawn before it is whole.
 """
@@ -99,7 +99,11 @@ def read_inputs(found: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]
     }
 
 
-OF_CLAIM = {"claim", "model", "verdict", "number", "interval", "block", "decided_by", "contrast", "depends_on"}
+OF_CLAIM = {
+    "claim", "sentence", "place", "study", "model", "contrast", "against", "statistic", "rule", "values", "intervals",
+    "number", "interval", "block", "panels", "seeds", "decided_by", "parts", "run", "verdict", "reason", "depends_on",
+    "others", "figure",
+}  # fmt: skip
 
 
 def read_claims(path: Path) -> list[dict[str, Any]]:

@@ -16,8 +16,9 @@ article's models: width = 3 x patch^2 for the GPT-2 and the base ViT, 4/3 of tha
 for all. They are for studying this project's method on a laptop, not for language or vision.
 
 `snakemake --cores all train_miniature` trains them again by `recipe.yaml` and writes this card. Another machine may
-round differently; then the hashes of the files change, and `miniature.yaml` needs the new ones. The photographs do not
-include the target images of the miniature study (`chelsea` and the drawn Tesla coil).
+round differently; then the hashes of the files change, and `miniature.yaml` needs the new ones. The figures'
+targets, `chelsea` and the drawn Tesla coil, are not among the training photographs. Four further targets of the
+evidence are: `astronaut`, `camera`, `coffee` and `rocket`.
 Weights: MIT, like the project. Photographs: from scikit-image, under the licences that it names.
 """
 

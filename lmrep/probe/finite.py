@@ -5,7 +5,7 @@ from torch import Tensor
 
 from lmrep.errors import InputError
 
-# By the names of torch and of safetensors. Smaller and whole numbers need scales that a file of plain weights lacks.
+# By the names of torch and of safetensors. Integer and 8-bit types need scales, which a file of plain weights lacks.
 FLOATS = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 

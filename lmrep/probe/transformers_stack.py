@@ -41,7 +41,7 @@ class Passed:
     outputs: list[Any] = field(default_factory=list)
     order: list[int] = field(default_factory=list)  # of the blocks that were called
     used: set[str] = field(default_factory=set)  # modules
-    tables: dict[str, Tensor] = field(default_factory=dict)  # what embeddings besides the tokens' gave, by their names
+    tables: dict[str, Tensor] = field(default_factory=dict)  # outputs of the other tables, by module name
 
 
 class Enough(Exception):

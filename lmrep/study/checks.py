@@ -54,14 +54,14 @@ def check_labels(study: Study) -> None:
 
 
 def check_descent(run: Run) -> None:
-    """What a config's schema and `config.make_descent` check too: a notebook makes descents of its own."""
+    """Repeats checks of the schema and of `config.make_descent`: a notebook builds descents without them."""
     key, descent = f"runs.{run.name}", run.descent
     if descent.optimiser not in OPTIMISERS:
         raise InputError(f"{key}.optimiser: expected one of {', '.join(OPTIMISERS)}, not '{descent.optimiser}'")
     if descent.distance not in NORMS:
         raise InputError(f"{key}.distance: expected one of {', '.join(NORMS)}, not '{descent.distance}'")
-    if descent.start[0] not in STARTS:
-        raise InputError(f"{key}.start: expected one of {', '.join(STARTS)}, not '{descent.start[0]}'")
+    if len(descent.start) != 3 or descent.start[0] not in STARTS:
+        raise InputError(f"{key}.start: expected one of {', '.join(STARTS)} and two numbers, not {descent.start}")
     if not descent.scale > 0:
         raise InputError(f"{key}.scale: expected a number above 0, not {descent.scale}")
     if not descent.octaves:
@@ -124,6 +124,7 @@ def check_run(run: Run, images: Iterable[str]) -> None:
     check_panels(run, images)
     if not all(map(isfinite, numbers([identity(run.descent), run.memory]))):
         raise InputError(f"{key}: expected finite numbers in its descent and memory")
+    check_descent(run)
     kind, first, second = run.descent.start
     if second < (first if kind == "uniform" else 0):
         wanted = "the lower bound first" if kind == "uniform" else "a standard deviation of 0 or more"
@@ -131,7 +132,6 @@ def check_run(run: Run, images: Iterable[str]) -> None:
     if run.matches and run.probe.stem.size < SSIM_WINDOW:
         size = run.probe.stem.size
         raise InputError(f"{key}: SSIM needs images of at least {SSIM_WINDOW} px, its probe's have {size}")
-    check_descent(run)
     check_octaves(run)
     check_size(run)
 
@@ -185,11 +185,11 @@ def check_figure(figure: Figure, study: Study) -> None:
     if kind.mixes and {run.objective for run in runs} != set(kind.mixes):
         raise InputError(f"{key}.runs: a {figure.kind} is drawn from {' and '.join(kind.mixes)} runs, expected both")
     if kind.runs in ("one", "several") and any(run.panel_seeds for run in runs):
-        raise InputError(f"{key}.runs: {figure.kind} shows one seed, expected a run without seeds")
+        raise InputError(f"{key}.runs: a figure of the kind {figure.kind} shows one seed, expected a run without seeds")
     if kind.runs == "several" and len(runs) < 2:
-        raise InputError(f"{key}.runs: {figure.kind} is drawn from two runs or more, not {len(runs)}")
+        raise InputError(f"{key}.runs: a figure of the kind {figure.kind} shows two runs or more, not {len(runs)}")
     if kind.runs == "one" and len(runs) != 1:
-        raise InputError(f"{key}.runs: {figure.kind} are drawn from one run, not {len(runs)}")
+        raise InputError(f"{key}.runs: a figure of the kind {figure.kind} shows one run, not {len(runs)}")
     if kind.runs == "one_probe" and len({run.probe.name for run in runs}) != 1:
         raise InputError(f"{key}.runs: a {figure.kind} is of one probe, expected runs on the same one")
     check_room(figure, runs)

@@ -7,7 +7,7 @@ from math import ceil
 from lmrep.study.spec import Run
 
 SECONDS_OF_STEP = {"cpu": 0.01, "cuda": 0.001}  # of a step without its blocks, if it is one group
-HISTORY = 220  # operations that take as long as one pixel of one remembered move does in a step: it is read from memory
+HISTORY = 220  # operations that take as long as reading one pixel of one remembered move from memory
 
 
 @dataclass(frozen=True)

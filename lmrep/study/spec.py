@@ -115,8 +115,8 @@ class Descent:
     optimiser: str = ARTICLE  # a key of kinds.OPTIMISERS
     distance: str = "l1"  # of a match, to the photograph's output: "l1" or "l2" (squared)
     history: int = 40  # moves that lbfgs remembers
-    # RMS change of a layer's pixels in the first step, over all panels; the rates of octaves are then parts of that of
-    # the first step. 0: they are what they say.
+    # RMS change of a layer's pixels in the first step, over all panels. The octaves' rates are then relative to the one
+    # that gives it. 0: they are absolute.
     first_step: float = 0.0
 
     @property

@@ -14,6 +14,8 @@ from lmrep.study.spec import Run
 from lmrep.workflow import forecast
 from lmrep.workflow.gpus import gpu_names
 
+LONG = 1800  # s: a build that takes longer names the one that takes minutes
+
 
 def to_download(pins: Iterable[Pin], images: Iterable[Image]) -> dict[str, str]:
     """The URLs of the hub and of images to download from, each with the name of what it gives."""
@@ -55,7 +57,7 @@ def announcement(
         found = forecast.begin(study.name, forecast.forecast(study, runs, gpus, cores, cards))
         takes = f"will take about {forecast.duration(found.seconds())} here"
         takes += ", by the speed of earlier ones" if found.known else ", a guess that the first run corrects"
-        device = f"on the CPU, {cores} cores"
+        device = f"on the CPU, {cores} core{'s' * (cores != 1)}"
     else:
         forecast.forget(study.name)
         takes = f"would take about {forecast.duration(forecast.one_by_one(study, runs))} one after the other"
@@ -63,7 +65,7 @@ def announcement(
     if here and gpus:
         several = f"on {found.slots} of {len(gpus)} GPUs, such as {gpus[0]}"
         device = f"on {gpus[0]}" if found.slots == 1 else several
-    elif here and study.name != "miniature":
+    elif here and study.name != "miniature" and found.seconds() > LONG:
         takes += f"; without a GPU, the miniature study takes minutes: {MINIATURE_COMMAND}"
     to_make = len({run.name for run in runs.values()})
     lines = [f"study {study.name}, {device}: {to_make} of {len(study.runs)} runs to make"]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from lmrep.provenance import file_sha256
 from lmrep.workflow.source import Import, read_source
 
 ROOT = Path(__file__).parents[2]
@@ -104,6 +105,12 @@ def code_digest(*modules: str, script: str = "") -> str:
     if f"{PACKAGE}.figures.page" in modules_behind(*modules):
         digest.update((ROOT / STYLE).read_bytes())
     return digest.hexdigest()[:16]
+
+
+def file_digests(*patterns: str) -> str:
+    """A param of the content of files of the checkout, such as "figures/captions/*.rst"."""
+    paths = [path for pattern in patterns for path in sorted(ROOT.glob(pattern))]
+    return as_param({str(path.relative_to(ROOT)): file_sha256(path) for path in paths})
 
 
 def one_of(names: Iterable[str]) -> str:

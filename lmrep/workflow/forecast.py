@@ -72,7 +72,7 @@ class Forecast:
     measured: dict[str, float] = field(default_factory=dict)  # of this build, by output
 
     def factor(self, precision: str) -> float:
-        """Measured seconds over the config's estimate; of any precision, where none of this one was measured."""
+        """Measured over estimated seconds for a precision; for any precision if this one was not measured."""
         for name in (precision, ""):
             alike = {path: part for path, part in self.parts.items() if name in ("", part.precision)}
             found = [(alike[path].seconds, factor) for path, factor in self.measured.items() if path in alike]
@@ -142,10 +142,7 @@ def read(study: str) -> Forecast | None:
 
 
 def write(study: str, found: Forecast) -> None:
-    with (
-        suppress(OSError),
-        replacing(forecast_path(study)) as part,
-    ):  # a folder that cannot be written: no estimate
+    with suppress(OSError), replacing(forecast_path(study)) as part:  # no estimate in a folder that is read-only
         part.write_text(json.dumps(asdict(found), indent=1))
 
 

@@ -116,6 +116,24 @@ def test_of_two_builds_in_one_folder_the_second_says_so_in_one_line(tmp_path):
     assert "Nothing to be done" in checkout.miniature(target).stdout
 
 
+def test_shards_outlive_other_builds_and_are_not_taken_for_those_of_another_number_of_jobs(tmp_path):
+    target, shards = f"{RUNS}/gpt2_match.safetensors", "results/miniature/shards/gpt2_match"
+    checkout = Checkout(tmp_path / "lmrep")
+    checkout.edit("miniature.yaml", lambda config: shorten(config, 5))
+    assert checkout.miniature(target).returncode == 0
+    # Of other settings, a build makes one shard of two. The finished run is of the old ones until they are merged.
+    checkout.edit("miniature.yaml", lambda config: shorten(config, 7) or config.update(jobs_per_run=2))
+    assert checkout.miniature(f"{shards}/1.safetensors").returncode == 0
+    assert checkout.miniature(f"{RUNS}/gpt2_neurons.safetensors", "--notemp").returncode == 0
+    assert (checkout / shards / "1.safetensors").exists() and (checkout / target).exists()
+    # The first shard of three has other layers.
+    checkout.edit("miniature.yaml", lambda config: config.update(jobs_per_run=3))
+    done = checkout.miniature(target)
+    assert done.returncode == 0 and done.stdout.count(" of its layers\n") == 3, done.stdout[-4000:]
+    assert read_arrays(checkout / target)["loss"].shape[1] == 7
+    assert not (checkout / "results/miniature/shards/gpt2_match").exists()
+
+
 def test_a_run_of_several_jobs_is_the_run_of_one(tmp_path):
     target, files = f"{RUNS}/gpt2_match.safetensors", []
     for jobs in (1, 3):

@@ -44,9 +44,8 @@ def webp(pictures: Pixels, side: int, quality: int) -> str:
 def curve(losses: Sequence[float]) -> list[tuple[int, float | None]]:
     """The steps and losses of a curve, at most POINTS of them, more of the early ones, where it falls."""
     last = len(losses) - 1
-    steps = (
-        sorted({round(step) for step in np.geomspace(1, last + 1, POINTS) - 1}) if last > POINTS else range(last + 1)
-    )
+    few = len(losses) <= POINTS
+    steps = range(last + 1) if few else sorted({round(step) for step in np.geomspace(1, last + 1, POINTS) - 1})
     return [(step, rounded(losses[step], DIGITS)) for step in steps]
 
 

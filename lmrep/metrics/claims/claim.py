@@ -14,7 +14,7 @@ from lmrep.study.spec import Probe
 Parts = Sequence[Measured | None]
 SSIM = 0.02  # of two SSIM: a smaller difference is none
 SHARE = 0.01  # of two shares, likewise
-Ask = TypeVar("Ask", bound=Callable[[View], Parts])
+Ask = TypeVar("Ask", bound=Callable[..., Parts])
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,10 @@ class Claim:
     """A sentence of the article, in our words.
 
     `asked_of`: the probes that it makes sense for; `about`: those that the article speaks of, the others are there for
-    contrast. `against`: what the model is compared with, the widest other model that fits. `weights`: of the blocks
-    that it is about, "trained" or "untrained". `cutoffs`: others to ask it with (see `View`).
-    `one_size`: it compares numbers that depend on the size of images.
+    contrast. `against`: what the model is compared with, the widest other model that fits; its view, or None without
+    one, is then the second argument of `measure`. `weights`: of the blocks that it is about, "trained" or "untrained";
+    `reads`: of all the blocks that it measures. `cutoffs`: others to ask it with (see `View`). `one_size`: it compares
+    numbers that depend on the size of images. `jitters`: it asks with jitter and without by itself.
     """
 
     name: str
@@ -39,12 +40,29 @@ class Claim:
     weights: str
     cutoffs: tuple[float, ...]
     one_size: bool
-    measure: Callable[[View], Parts]
+    jitters: bool
+    reads: tuple[str, ...]
+    measure: Callable[..., Parts]
 
     @property
     def statistic(self) -> str:
         """Its definition, in one line."""
         return " ".join((self.measure.__doc__ or "").split())
+
+    def other(self, view: View) -> View | None:
+        """The widest other model that this claim compares a model with, asked the same way; None without one."""
+        study, panels = view.study, self.panels
+        others = [
+            replace(view, probe=probe) for probe in (main_probes(study) if self.against else [])
+            if self.against and self.against(probe) and probe.stack != view.probe.stack
+            and (probe.stem.size == view.probe.stem.size or not self.one_size)
+        ]  # fmt: skip
+        found = [other for other in others if other.asked_blocks(panels)]
+        return max(found, key=lambda other: other.probe.stack.width, default=None)
+
+    def parts(self, view: View) -> Parts:
+        """What each rule looks at, of one model asked one way; None where no run of the study measures it."""
+        return self.measure(view, self.other(view)) if self.against else self.measure(view)
 
 
 ENTERED: dict[str, Claim] = {}  # `table` has them all
@@ -62,8 +80,10 @@ def claim(
     weights: str = "trained",
     cutoffs: tuple[float, ...] = (),
     one_size: bool = False,
+    jitters: bool = False,
+    reads: tuple[str, ...] = (),
 ) -> Callable[[Ask], Ask]:
-    """Makes a function a claim, under its own name."""
+    """Makes a function a claim, under its own name. `reads`: by default, `weights` alone."""
 
     def enter(function: Ask) -> Ask:
         ENTERED[function.__name__] = Claim(
@@ -79,6 +99,8 @@ def claim(
             weights,
             cutoffs,
             one_size,
+            jitters,
+            reads or (weights,),
             function,
         )
         return function
@@ -131,19 +153,6 @@ def has_runs(study: Study, probe: Probe, panels: str) -> bool:
     """Whether a study has runs of a model's trained blocks with such panels."""
     runs = [run for run in study.runs.values() if run.probe == probe and run.weights == "trained"]
     return any(OBJECTIVES[run.objective].panels == panels for run in runs)
-
-
-def other_model(view: View, wanted: Callable[[Probe], bool], panels: str, one_size: bool = False) -> View | None:
-    """The widest other model that fits and has runs with such panels, asked the same way; None without one.
-
-    `one_size`: its images must be as large.
-    """
-    others = [
-        probe for probe in main_probes(view.study)
-        if wanted(probe) and probe.stack != view.probe.stack and replace(view, probe=probe).asked_blocks(panels)
-        and (probe.stem.size == view.probe.stem.size or not one_size)
-    ]  # fmt: skip
-    return replace(view, probe=max(others, key=lambda probe: probe.stack.width)) if others else None
 
 
 def map_sample(sample: Sample | None, statistic: Callable[[Array], Array]) -> Measured | None:

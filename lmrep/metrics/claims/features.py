@@ -19,7 +19,6 @@ from lmrep.metrics.claims.claim import (
     is_vision,
     map_sample,
     of_no_model,
-    other_model,
     over_blocks,
     same_probe,
 )  # fmt: skip
@@ -101,7 +100,7 @@ def deeper_is_broader(view: View) -> Parts:
 @claim(
     "Without blur and jitter, the start of the input matters even more.", NEURON, ("features", "importance"),
     Rule("the centre of mass with jitter minus that without", "above", SHARE, "mean", span=CORRELATION),
-    panels="neurons", about=is_causal_language,
+    panels="neurons", about=is_causal_language, jitters=True,
 )  # fmt: skip
 def start_matters_more_plain(view: View) -> Parts:
     """Where the change lies on average in the order of patches, 0 for the first and 1 for the last, when one neuron is
@@ -211,14 +210,13 @@ def deeper_patch_is_broader(view: View) -> Parts:
     Rule("the own share minus the vision transformer's", "at most", -SHARE, "mean", span=CORRELATION),
     asked_of=is_language, against=is_vision, panels="patches",
 )  # fmt: skip
-def language_is_less_self_attentive(view: View) -> Parts:
+def language_is_less_self_attentive(view: View, other: View | None) -> Parts:
     """The share of the squared change that lies in the maximised patch, mean over blocks: the model's minus that of the
     widest vision transformer of the study."""
 
     def mean_share(one: View) -> Sample | None:
         return over_blocks(patch_parts(one, own_share), one.depth)
 
-    other = other_model(view, is_vision, "patches")
     return [measure(difference(mean_share(view), mean_share(other) if other else None))]
 
 
@@ -228,15 +226,14 @@ def language_is_less_self_attentive(view: View) -> Parts:
     Rule("ln(top row / bottom row) without the mask", "at most", ORDER, "every"),
     Rule("ln(top row / bottom row) of fresh blocks with the mask", "above", ORDER, "every"),
     Rule("ln(top row / bottom row) of a model without a mask", "at most", ORDER, "every"),
-    asked_of=is_masked, against=is_not_masked, panels="neurons",
+    asked_of=is_masked, against=is_not_masked, panels="neurons", reads=("trained", "untrained"),
 )  # fmt: skip
-def order_is_the_masks(view: View) -> Parts:
+def order_is_the_masks(view: View, other: View | None) -> Parts:
     """The natural logarithm of the change of the top row of patches over that of the bottom row, one neuron maximised:
     of the model, of its weights without the mask, of fresh blocks with the mask, and of another model without one. At
     0.0488, which is ln 1.05, the top row changes 5% more."""
     wanted = replace(view.probe, causal="never")
     bare = next((probe for probe in view.study.probes.values() if same_probe(probe, wanted)), None)
-    other = other_model(view, is_not_masked, "neurons")
     samples = [
         view.changes("neurons"),
         replace(view, probe=bare).changes("neurons") if bare else None,

@@ -17,7 +17,6 @@ from lmrep.metrics.claims.claim import (
     is_not_masked,
     is_vision,
     map_sample,
-    other_model,
     over_blocks,
 )  # fmt: skip
 from lmrep.metrics.claims.samples import Sample, View, matched
@@ -51,7 +50,7 @@ def unfinished(view: View, weights: str = "trained") -> Sample | None:
     ("accuracy", "inversion"), Rule("SSIM of the vision transformer minus the model's", "above", SSIM, "mean"),
     asked_of=is_language, against=is_vision, panels="images", one_size=True,
 )  # fmt: skip
-def early_holds_less_than_vision(view: View) -> Parts:
+def early_holds_less_than_vision(view: View, other: View | None) -> Parts:
     """SSIM with the photograph, mean over the first quarter of the blocks: the widest vision transformer's minus the
     model's. Only of images of one size. The two may have stems of other widths, as in the article."""
 
@@ -61,7 +60,6 @@ def early_holds_less_than_vision(view: View) -> Parts:
     def rise(one: View) -> Sample | None:
         return over_blocks(unfinished(one), one.depth, early=True)
 
-    other = other_model(view, is_vision, "images", one_size=True)
     gap = difference(early(other) if other else None, early(view))
     return [measure(gap, alike(rise(view), gap), alike(rise(other) if other else None, gap))]
 
@@ -125,7 +123,7 @@ def first_rows(values: Array) -> Array:
     Rule("the same minus that of a model without a mask", "above", SSIM, "mean"),
     asked_of=is_masked, against=is_not_masked, panels="images",
 )  # fmt: skip
-def first_rows_are_worst(view: View) -> Parts:
+def first_rows_are_worst(view: View, other: View | None) -> Parts:
     """SSIM of the other rows of patches minus that of the top quarter of the rows; and this minus the same of another
     model without a mask, since some photographs are harder at the top. Means over blocks."""
 
@@ -133,7 +131,6 @@ def first_rows_are_worst(view: View) -> Parts:
         rows = one.rows()
         return over_blocks(rows and rows.map(first_rows), one.depth)
 
-    other = other_model(view, is_not_masked, "images")
     return [map_sample(view.rows(), first_rows), measure(difference(gap(view), gap(other) if other else None))]
 
 
@@ -175,7 +172,7 @@ def untrained_deeper_holds_less(view: View) -> Parts:
     "Trained layers hold less of the image than untrained ones (a question of the article).",
     "Introduction", ("accuracy",),
     Rule("SSIM of untrained blocks minus that of trained ones", "above", SSIM, "mean"),
-    panels="images",
+    panels="images", reads=("trained", "untrained"),
 )  # fmt: skip
 def trained_holds_less(view: View) -> Parts:
     """SSIM of the image re-created from freshly initialised blocks minus that from the trained ones, block by block."""

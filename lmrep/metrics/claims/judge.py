@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lmrep.metrics.claims.cells import Cells
-from lmrep.metrics.claims.claim import Claim, has_runs, main_probes, other_model, same_probe
+from lmrep.metrics.claims.claim import Claim, has_runs, main_probes, same_probe
 from lmrep.metrics.claims.samples import SEARCHES, View
 from lmrep.metrics.claims.statistics import FEWEST, rounded
 from lmrep.metrics.claims.table import CLAIMS
@@ -38,7 +38,7 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
     for search in searches(study, probe, claim.weights) if panels == "images" else []:
         if search != view.search:
             yield "descent", "the article's descent" if search == ARTICLE else search, replace(view, search=search)
-    if panels == "neurons":
+    if panels == "neurons" and not claim.jitters:
         yield "descent", "with blur and jitter", replace(view, jittered=True)
     for name, other_view in view.other_descents(panels, claim.weights):
         yield "descent", name, other_view
@@ -57,7 +57,7 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
 
 
 def _bare(probe: Probe) -> tuple[Any, ...]:
-    """What of a stem is no matter of its regime."""
+    """The parts of a stem that do not belong to its regime."""
     stem = probe.stem
     return stem.kind, stem.weights, stem.options, stem.size, stem.patch
 
@@ -74,7 +74,7 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     # Many other ways share the same blocks.
     main = cache(lambda blocks: verdict_at(claim, view, blocks) if leaves_out(claim, view, blocks) else verdict)
     for what, name, other in ways(view, claim):
-        measured = claim.measure(other)
+        measured = claim.parts(other)
         if any(part is None for part in measured):
             continue
         if too_few(measured):
@@ -100,30 +100,28 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
 
 def common_blocks(claim: Claim, view: View, other: View) -> tuple[int, ...]:
     """The blocks that two ways to ask a model both have."""
-    weights = {"trained", claim.weights}
-    return tuple(
-        sorted(set.intersection(*(way.asked_blocks(claim.panels, w) for way in (view, other) for w in weights)))
-    )
+    asked = [way.asked_blocks(claim.panels, weights) for way in (view, other) for weights in claim.reads]
+    return tuple(sorted(set.intersection(*asked)))
 
 
 def leaves_out(claim: Claim, view: View, blocks: tuple[int, ...]) -> bool:
-    """Whether a claim may measure more of a view than some blocks; True whenever there is a second model in it."""
-    asked = (view.asked_blocks(claim.panels, weights) for weights in ("trained", "untrained"))
+    """Whether a claim may use other blocks than `blocks`. Always True if it compares with a second model."""
+    asked = (view.asked_blocks(claim.panels, weights) for weights in claim.reads)
     return claim.against is not None or not set().union(*asked) <= {*blocks}
 
 
 def verdict_at(claim: Claim, view: View, blocks: tuple[int, ...]) -> str:
-    return decide(claim.rules, list(claim.measure(replace(view, blocks=blocks))), view.depth)
+    return decide(claim.rules, list(claim.parts(replace(view, blocks=blocks))), view.depth)
 
 
 def entry(claim: Claim, view: View, figure: str) -> Entry:
     """One row of claims.json: a claim and a model."""
-    measured, model = list(claim.measure(view)), view.probe.label
+    measured, model = list(claim.parts(view)), view.probe.label
     verdict = decide(claim.rules, measured, view.depth)
     depends, others = dependence(claim, view, verdict)
     parts = [_part(rule, part, view.depth) for rule, part in zip(claim.rules, measured, strict=True)]
     shown = deciding(parts, verdict)
-    other = claim.against and other_model(view, claim.against, claim.panels, claim.one_size)
+    other = claim.other(view)
     own = next((rule, part) for rule, part in zip(claim.rules, measured, strict=True) if not rule.gate)
     return {
         "claim": claim.name, "sentence": claim.sentence, "place": claim.place, "study": view.study.name,

@@ -38,10 +38,10 @@ def models_of(claims: Claims) -> list[str]:
 
 
 def of_all_studies(studies: Mapping[str, Claims], most: int) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """The entries of several studies, by name, as of one: models are called by their study too.
+    """The entries of several studies, by name, as one list; each model's name then includes its study.
 
-    Studies with fewer models come first. Those that would make more than `most` models are left out, and are returned
-    by name.
+    Studies with fewer models come first. Those that would make more than `most` models are left out and returned by
+    name.
     """
     found: list[Mapping[str, Any]] = []
     left_out = []

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from disk import almost_full
 from PIL import Image
+from safetensors.numpy import save_file
 
-from lmrep.files import replacing, write_arrays
+from lmrep.files import read_arrays, replacing, write_arrays
 
 
 class Killed(Exception):
@@ -38,6 +39,19 @@ def test_two_writers_of_one_file_both_succeed(tmp_path):
     assert path.read_text() == "quick" and list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "never written"):
         pass
+
+
+def test_a_write_survives_the_cleanup_of_another_writer(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+
+    def save_and_lose(arrays, part, metadata):
+        save_file(arrays, part, metadata)
+        monkeypatch.undo()
+        write_arrays(path, {"x": np.ones(3)}, {})  # it removes what it takes for the rest of a killed process
+
+    monkeypatch.setattr("lmrep.files.save_file", save_and_lose)
+    write_arrays(path, {"x": np.zeros(3)}, {})
+    assert read_arrays(path)["x"].tolist() == [1.0, 1.0, 1.0] and list(tmp_path.iterdir()) == [path]
 
 
 def save_picture(path):

@@ -67,7 +67,7 @@ def study(config):
 
 @pytest.fixture(scope="module")
 def probe(study):
-    return lmrep.load_probe(study, "tiny", seed=7)
+    return lmrep.load_probe(study, "tiny", seed=np.int64(7))
 
 
 def blocks(text: str) -> list[tuple[str, str]]:
@@ -137,6 +137,18 @@ def test_the_results_are_those_of_a_build(study, probe, tiny_files, name):
 
 
 @pytest.mark.models
+@pytest.mark.parametrize("precision", ["auto", "bfloat16"])
+def test_a_line_search_has_a_builds_bytes_whatever_the_probes_precision(study, tiny_files, precision):
+    descent = lmrep.Descent(("normal", 0.7, 0.05), (lmrep.Octave(16, 9),), optimiser="lbfgs", distance="l2")
+    run = replace(study.runs["match"], descent=descent, precision=precision)
+    probe = lmrep.load_probe(study, "tiny", seed=7, precision=precision)
+    images = {panel: lmrep.load_image(study, panel, probe) for panel in run.panels}
+    found = lmrep.recreate(probe, images, run.layers, descent=descent)
+    expected = perform(run, tiny_files[0], np.stack(list(images.values())), make_plan(run, CPU))
+    np.testing.assert_array_equal(found["images"], expected["images"])
+
+
+@pytest.mark.models
 def test_a_probe_behind_a_basis_reads_the_file_of_its_stack_only(config):
     raw = json.loads(config.read_text())
     raw["probes"]["tiny"]["stem"] = {"basis": "random", "patch": 4, "size": 16}
@@ -165,6 +177,10 @@ def test_steps_rate_and_descent_are_taken(study, probe):
     short = lmrep.maximise(probe, steps=2, rate=0.01, **args)
     assert short["loss"].shape == (1, 2) and reports == [1, 2]
     assert short.facts["settings"]["descent"]["octaves"][0]["rate"] == [0.01, 0.01]
+    for rate in (np.float64(0.01), np.array([0.01, 0.01])):
+        again = lmrep.maximise(probe, steps=2, rate=rate, layer=1, neuron=3)
+        np.testing.assert_array_equal(again["images"], short["images"])
+        assert json.dumps(again.facts) == json.dumps(short.facts)
     octave = lmrep.Octave(16, 2, (0.01, 0.01))
     own = lmrep.maximise(probe, descent=replace(study.runs["neurons"].descent, octaves=(octave,)), **args)
     np.testing.assert_array_equal(own["images"], short["images"])
@@ -207,6 +223,12 @@ def test_bad_input_gets_one_line(study, probe, tmp_path):
         ),
         r"recreate.optimiser: expected one of gradient, adam, lbfgs": lambda: lmrep.recreate(
             probe, image, 1, descent=replace(inverted, optimiser="LBFGS")
+        ),
+        r"recreate.start: expected one of normal, uniform and two numbers": lambda: lmrep.recreate(
+            probe, image, 1, descent=replace(inverted, start=("uniform", 0.5))
+        ),
+        r"recreate.start: expected one of normal, uniform and": lambda: lmrep.recreate(
+            probe, image, 1, descent=replace(inverted, start=("gauss", 0.5, -1))
         ),
         r"recreate.history: expected 1 or more": lambda: lmrep.recreate(
             probe, image, 1, descent=replace(inverted, history=0)

@@ -245,7 +245,7 @@ def test_a_claim_of_features_depends_on_blur_and_jitter():
 def with_another(names, own, ordinary, table):
     """The view of a study that has runs once more, with keys of their own and one seed more.
 
-    `ordinary`: a function that makes the values of all other runs in a table. Returns a function of that of the new ones.
+    `ordinary`: makes the values of all other runs in a table. Returns a function of what makes those of the new ones.
     """
     config = make_config()
     for name in names:
@@ -263,7 +263,7 @@ def with_another(names, own, ordinary, table):
 
 def unlike_the_others(claim, view, main, way):
     """Asserts that runs of another descent do not count in the main way: neither their values nor their seeds."""
-    for one, other in zip(claim.measure(view), claim.measure(main), strict=True):
+    for one, other in zip(claim.parts(view), claim.parts(main), strict=True):
         np.testing.assert_array_equal(one.values, other.values)
         np.testing.assert_array_equal(one.draws, other.draws)
     assert way not in dependence(claim, main, HOLDS)[1].get("descent", {})
