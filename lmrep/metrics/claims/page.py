@@ -1,5 +1,6 @@
 """The claims as pages of Markdown: one of a study with all its numbers, and one of the rules and of all studies."""
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from textwrap import fill
@@ -44,6 +45,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def points(lines: Sequence[str]) -> str:
     """A list of Markdown, with lines no longer than LINE."""
     return "\n".join(fill(line, LINE, initial_indent="- ", subsequent_indent="  ") for line in lines)
+
+
+def wrapped(text: str) -> str:
+    """Markdown whose paragraphs and points have lines no longer than LINE; headings stay as they are."""
+    found = []
+    for block in re.split(r"\n(?=- |\n)", text):
+        lead, words = block[: len(block) - len(block.lstrip("\n"))], " ".join(block.split())
+        if not words.startswith("#"):
+            indent = "  " if words.startswith("- ") else ""
+            words = fill(words, LINE, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+        found.append(lead + words)
+    return "\n".join(found)
 
 
 def command(study: str) -> str:
@@ -165,7 +178,8 @@ def document(studies: Mapping[str, Sequence[Entry]]) -> str:
     studies: by name, the entries of claims.json. Entries of claims that are no longer in the table are left out.
     """
     where = points([f"{words} ({MEANING[key]})" if key in MEANING else words for key, words in WHERE.items()])
-    parts = ["# Claims", VERDICTS.strip().format(where=where, **claim_numbers()), "## The sentences and their rules"]
+    parts = ["# Claims", wrapped(VERDICTS.strip().format(where=where, **claim_numbers()))]
+    parts.append("## The sentences and their rules")
     for place, names in places(list(claim_numbers())):
         parts.append(f"### {place}")
         parts += [f"**{sentence(name)}**\n\n{points([CLAIMS[name].statistic, *rules(name)])}" for name in names]

@@ -105,6 +105,8 @@ def test_a_strip_has_its_pictures_side_by_side():
 def test_curves_and_numbers_are_short():
     assert curve([3.0, 2.0, 1.0]) == [(0, 3.0), (1, 2.0), (2, 1.0)]
     long = curve(list(np.linspace(5, 1, 1000)))
+    assert [len(curve([1.0] * count)) for count in (POINTS - 1, POINTS)] == [POINTS - 1, POINTS]
+    assert len(curve([1.0] * (POINTS + 1))) <= POINTS
     assert len(long) <= POINTS and long[0] == (0, 5.0) and long[-1] == (999, 1.0)
     assert rounded(0.123456, 4) == 0.1235 and rounded(float("inf")) is None
 

@@ -4,9 +4,11 @@ import json
 
 import pytest
 from entries import entries
+from made_up import STUDY, make_cells
 
 from lmrep.errors import InputError
-from lmrep.metrics.reading import read_claims, read_inputs
+from lmrep.metrics.claims.judge import judge
+from lmrep.metrics.reading import OF_CLAIM, read_claims, read_inputs
 
 ENTRIES = entries(("A",))
 
@@ -28,6 +30,16 @@ def test_another_file_is_refused_in_one_line(tmp_path, content):
         read_claims(path)
     line = str(error.value)
     assert line.startswith(f"{path}: expected") and line.endswith("and build again") and "\n" not in line
+
+
+def test_entries_have_the_keys_that_are_read(tmp_path):
+    """A file of an older version lacks some, and the pages would end in a KeyError."""
+    judged = judge(STUDY, make_cells())
+    assert judged and all(entry.keys() == OF_CLAIM for entry in judged)
+    for key in OF_CLAIM:
+        (tmp_path / "claims.json").write_text(json.dumps([{name: judged[0][name] for name in OF_CLAIM - {key}}]))
+        with pytest.raises(InputError, match="as this version writes them"):
+            read_claims(tmp_path / "claims.json")
 
 
 def test_a_missing_file_is_named(tmp_path):

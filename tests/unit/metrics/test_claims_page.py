@@ -5,7 +5,7 @@ import re
 import pytest
 from entries import entries, entry
 
-from lmrep.metrics.claims.page import claims_page, document, short_verdict, table
+from lmrep.metrics.claims.page import LINE, claims_page, document, short_verdict, table, wrapped
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import WHERE
 from lmrep.metrics.claims.words import PLACES, claim_numbers, interval_text, number_of, number_text
@@ -140,6 +140,14 @@ def test_the_document_has_every_rule_and_every_study():
 def test_the_document_leaves_out_claims_of_an_older_build():
     old = entry(FIRST) | {"claim": "gone", "sentence": "It is gone."}
     assert "It is gone" not in document({"laptop": [old, *entries()]})
+
+
+def test_paragraphs_and_points_are_wrapped_and_links_stay_whole():
+    link = "[a](methods.md#the-miniature-models)"
+    found = wrapped(f"## A heading\n\nOne\nparagraph.\n\n- a point {'x ' * 50}{link} and\n  more\n- b\n\nEnd.")
+    assert found.startswith("## A heading\n\nOne paragraph.\n\n- a point x") and link in found
+    assert "\n  " in found and found.endswith(" and more\n- b\n\nEnd.")
+    assert max(map(len, found.splitlines())) <= LINE
 
 
 def test_lines_outside_tables_are_short():
