@@ -40,9 +40,9 @@ class Line(NamedTuple):
 
 
 def scale_ssim(axes: Axes, rows: Sequence[Row]) -> None:
-    """From 0, or from the lowest value or floor if it is below 0, to 1."""
+    """From 0, or from the lowest value or floor if it is below 0, to just above 1, so that markers at 1 stay inside."""
     lowest = min(row[column] for row in rows for column in ("ssim", *FLOORS))
-    axes.set_ylim(min(0.0, np.floor(lowest * 10) / 10), 1.0)
+    axes.set_ylim(min(0.0, np.floor(lowest * 10) / 10), 1.05)
     axes.set_yticks(np.arange(0, 1.01, 0.2))
 
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from math import ceil, isqrt, nan
+from math import ceil, isnan, isqrt, nan
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib import colormaps
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from lmrep.figures.curves import DASHES, FLOOR, Look
-from lmrep.figures.page import styled
+from lmrep.figures.page import GREY, styled
 from lmrep.figures.panels import (
     MARKERS,
     add_legend,
@@ -34,6 +36,7 @@ STYLES: tuple[Any, ...] = (
     (0, (1, 1)),
     (0, (5, 1, 1, 1)),
 )  # shades alone hardly tell neighbouring blocks apart
+BARS = 0.6  # blocks: how far apart the bars of the first and the last run stand
 NESTED = (6.5, 4.6, 2.8)  # pt, sizes of markers, largest first: lines that overlap stay visible
 
 
@@ -117,13 +120,36 @@ def read_ratios(rows: Sequence[Row], name: str) -> dict[int, float]:
     return {layer: RATIOS[name](importance_curve(chosen)) for layer, chosen in sorted(blocks.items())}
 
 
-def draw_ratios(axes: Axes, runs: Mapping[str, Sequence[Row]], looks: Mapping[str, Look], name: str) -> None:
-    """One of RATIOS against block, a line a run, with a grey line at 1 and a logarithmic scale."""
+def read_quartiles(rows: Sequence[Row], name: str) -> dict[int, tuple[float, float]]:
+    """The quartiles of one of RATIOS over the single images of each block; blocks of fewer than 3 are left out."""
+    images: dict[int, dict[tuple[int, int], list[Row]]] = {}
+    for row in rows:
+        images.setdefault(row["layer"], {}).setdefault((row["panel"], row["seed"]), []).append(row)
+    found: dict[int, tuple[float, float]] = {}
+    for layer, own in sorted(images.items()):
+        ratios = [RATIOS[name](importance_curve(chosen)) for chosen in own.values()]
+        if len(ratios) >= 3 and not any(map(isnan, ratios)):
+            low, high = np.percentile(ratios, [25, 75])
+            found[layer] = float(low), float(high)
+    return found
+
+
+def draw_ratios(axes: Axes, runs: Mapping[str, Sequence[Row]], looks: Mapping[str, Look], name: str) -> list[Artist]:
+    """One of RATIOS against block, a line a run, with a grey line at 1 and a logarithmic scale.
+
+    A bar beside each point spans the quartiles of its single images. Returns its entry in a legend, if there are bars.
+    """
     axes.axhline(1, color=FLOOR, linewidth=2.5, alpha=0.5, zorder=1, label="1")
     values: list[float] = []
-    for run, rows in runs.items():
-        ratios = read_ratios(rows, name)
+    for index, (run, rows) in enumerate(runs.items()):
+        ratios, quartiles = read_ratios(rows, name), read_quartiles(rows, name)
         look = looks[run]
+        if quartiles:
+            aside = (index + 0.5) / len(runs) - 0.5  # bars of several runs stand side by side
+            places = [layer + BARS * aside for layer in quartiles]
+            low, high = zip(*quartiles.values(), strict=True)
+            axes.vlines(places, low, high, color=look.colour, linewidth=0.8, alpha=0.7, zorder=1.5)
+            values += [*low, *high]
         width, size = look.sizes
         axes.plot(
             list(ratios), list(ratios.values()), color=look.colour, marker=look.marker, linestyle=look.dashes,
@@ -131,6 +157,8 @@ def draw_ratios(axes: Axes, runs: Mapping[str, Sequence[Row]], looks: Mapping[st
         )  # fmt: skip
         values += ratios.values()
     scale_ratios(axes, values)
+    key = Line2D([], [], color=GREY, linewidth=0.8, label="bar: the middle half of the images")
+    return [key] if axes.collections else []
 
 
 @styled
@@ -152,9 +180,9 @@ def draw_causality(shown: Shown) -> Figure:
         looks[run] = Look(f"C{number % 7}", MARKERS[number % len(MARKERS)], dashes, sizes)
     figure, panels = make_panels(len(RATIOS), 2.1, shown, sharey=False)
     for axes, name in zip(panels, RATIOS, strict=True):
-        draw_ratios(axes, runs, looks, name)
+        bars = draw_ratios(axes, runs, looks, name)
         axes.set_title(name.capitalize())
     tick_blocks(panels[0], sorted({row["layer"] for rows in runs.values() for row in rows}))
     name_scales(panels, "block", "ratio (1: no order)")
-    add_legend(figure, [looks[run].key(names[run]) for run in runs])
+    add_legend(figure, [*(looks[run].key(names[run]) for run in runs), *bars])
     return figure

@@ -57,11 +57,12 @@ def draw_regime(shown: Shown) -> Figure:
         name_panel(axes, image.replace("_", " "), len(panels))
         axes.set_ylabel("SSIM with the target")
     ratio = next(iter(RATIOS))
-    draw_ratios(panels[-1], orders, looks, ratio)
+    bars = draw_ratios(panels[-1], orders, looks, ratio)
     name_panel(panels[-1], "Order of the change", len(panels))
     panels[-1].set_ylabel(ratio)
     for axes in panels:
         axes.set_xlabel("block")
     tick_blocks(panels[0], sorted({row["layer"] for table in (matches, orders) for r in table.values() for row in r}))
-    add_legend(figure, [*(styles[label].key(label) for label in labels), *method_keys(rows), *mark_keys(rows)])
+    keys = [styles[label].key(label) for label in labels]
+    add_legend(figure, [*keys, *method_keys(rows), *mark_keys(rows), *bars])
     return figure

@@ -33,7 +33,7 @@ def accuracy_rows(
 def patch_rows(runs=("a",), layers=(1, 4), panels=2, patches=9):
     random = np.random.default_rng(0)
     return [
-        {"run": run, "layer": layer, "panel": str(panel), "patch": patch, "change": random.uniform(0.1, 1)}
+        {"run": run, "layer": layer, "panel": str(panel), "seed": 0, "patch": patch, "change": random.uniform(0.1, 1)}
         for run in runs
         for layer in layers
         for panel in range(panels)

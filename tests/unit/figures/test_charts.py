@@ -26,7 +26,7 @@ def test_axes_are_an_image_with_one_scale():
     left, right = panels(figure)
     assert [axes.get_title("left") for axes in panels(figure)] == ["dog", "tesla coil"]
     assert left.get_shared_x_axes().joined(left, right) and left.get_shared_y_axes().joined(left, right)
-    assert left.get_ylim() == right.get_ylim() and left.get_ylim()[1] == 1
+    assert left.get_ylim() == right.get_ylim() and left.get_ylim()[1] == 1.05
     assert left.get_ylabel() == "SSIM with the target" and right.get_xlabel() == "block"
     assert figure.get_figwidth() == PAGE
     assert legend(figure) == ["GPT-2", "ViT-L/16", "trained", "untrained", METHOD]

@@ -6,10 +6,12 @@ from rows import assert_clear, legend, lines, panels, patch_rows
 
 from lmrep.figures.importance import (
     PREDICTION,
+    RATIOS,
     draw_causality,
     draw_importance,
     first_ratio,
     importance_curve,
+    read_quartiles,
     read_ratios,
     row_ratio,
 )
@@ -117,6 +119,22 @@ def test_causality_has_a_colour_a_label_and_dashes_for_untrained_blocks():
     sizes = [found[run].get_markersize() for run in RUNS]
     assert sizes == sorted(sizes, reverse=True)
     assert legend(causality(patch_rows(RUNS), weights={}))[0] == "GPT-2"
+
+
+def test_a_bar_spans_the_middle_half_of_the_single_images():
+    name = next(iter(RATIOS))
+    rows = patch_rows(panels=5)
+    images = [[row for row in rows if (row["panel"], row["layer"]) == (str(panel), 4)] for panel in range(5)]
+    ratios = [RATIOS[name](importance_curve(image)) for image in images]
+    assert read_quartiles(rows, name)[4] == pytest.approx(tuple(sorted(ratios)[1:4:2]))
+    assert read_quartiles(patch_rows(panels=2), name) == {}
+    figure = draw_causality(Shown("Bars", {"a": "A"}, {}, tables={"patches": rows}))
+    for axes, name in zip(panels(figure), RATIOS, strict=True):
+        (bars,) = axes.collections
+        found = {round(bar[0][0]): (bar[0][1], bar[1][1]) for bar in bars.get_segments()}
+        assert found == {layer: pytest.approx(ends) for layer, ends in read_quartiles(rows, name).items()}
+    assert legend(figure)[-1] == "bar: the middle half of the images"
+    assert not panels(draw_causality(Shown("None", {"a": "A"}, {}, tables={"patches": patch_rows()})))[0].collections
 
 
 def test_rows_that_did_not_change_leave_a_gap():

@@ -42,7 +42,7 @@ def make_shown(title, label):
         for layer in (1, 2)
     ]
     patches = [
-        {"run": run, "layer": 1, "panel": "0", "patch": patch, "change": 0.5 + patch / 9}
+        {"run": run, "layer": 1, "panel": "0", "seed": 0, "patch": patch, "change": 0.5 + patch / 9}
         for run in ("run", "neurons")
         for patch in range(4)
     ]
