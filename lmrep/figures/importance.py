@@ -36,7 +36,7 @@ STYLES: tuple[Any, ...] = (
     (0, (1, 1)),
     (0, (5, 1, 1, 1)),
 )  # shades alone hardly tell neighbouring blocks apart
-BARS = 0.6  # blocks: how far apart the bars of the first and the last run stand
+BARS = 0.015  # of the range of blocks, between the bars of two runs
 NESTED = (6.5, 4.6, 2.8)  # pt, sizes of markers, largest first: lines that overlap stay visible
 
 
@@ -141,12 +141,13 @@ def draw_ratios(axes: Axes, runs: Mapping[str, Sequence[Row]], looks: Mapping[st
     """
     axes.axhline(1, color=FLOOR, linewidth=2.5, alpha=0.5, zorder=1, label="1")
     values: list[float] = []
+    layers = {row["layer"] for rows in runs.values() for row in rows}
+    apart = BARS * (max(layers) - min(layers))
     for index, (run, rows) in enumerate(runs.items()):
         ratios, quartiles = read_ratios(rows, name), read_quartiles(rows, name)
         look = looks[run]
         if quartiles:
-            aside = (index + 0.5) / len(runs) - 0.5  # bars of several runs stand side by side
-            places = [layer + BARS * aside for layer in quartiles]
+            places = [layer + apart * (index - (len(runs) - 1) / 2) for layer in quartiles]
             low, high = zip(*quartiles.values(), strict=True)
             axes.vlines(places, low, high, color=look.colour, linewidth=0.8, alpha=0.7, zorder=1.5)
             values += [*low, *high]

@@ -224,10 +224,10 @@ def test_bad_input_gets_one_line(study, probe, tmp_path):
         r"recreate.optimiser: expected one of gradient, adam, lbfgs": lambda: lmrep.recreate(
             probe, image, 1, descent=replace(inverted, optimiser="LBFGS")
         ),
-        r"recreate.start: expected one of normal, uniform and two numbers": lambda: lmrep.recreate(
+        r"recreate.start: expected one of uniform, normal and two numbers": lambda: lmrep.recreate(
             probe, image, 1, descent=replace(inverted, start=("uniform", 0.5))
         ),
-        r"recreate.start: expected one of normal, uniform and": lambda: lmrep.recreate(
+        r"recreate.start: expected one of uniform, normal and": lambda: lmrep.recreate(
             probe, image, 1, descent=replace(inverted, start=("gauss", 0.5, -1))
         ),
         r"recreate.history: expected 1 or more": lambda: lmrep.recreate(
