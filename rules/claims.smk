@@ -11,9 +11,9 @@ localrules:
 
 
 CANDIDATE_RUNS = candidate_runs(study)
-# What of a config the verdicts and their page name or depend on.
 # Docstrings say what each claim measures, and the digest of code leaves docstrings out.
 STATISTICS = file_digests("lmrep/metrics/claims/*.py")
+# What of a config the verdicts and their page name or depend on.
 CLAIM_KEYS = ("study", "seed", "weights", "images", "probes", "descents", "runs", "figures")
 
 

@@ -1,7 +1,7 @@
 """Charts of where in the image the change went, patch by patch and as ratios of rows."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import cycle, pairwise
 from math import ceil, isnan, isqrt, nan
 from typing import Any
 
@@ -37,6 +37,7 @@ STYLES: tuple[Any, ...] = (
     (0, (5, 1, 1, 1)),
 )  # shades alone hardly tell neighbouring blocks apart
 BARS = 0.015  # of the range of blocks, between the bars of two runs
+ASIDE = 0.7  # of the way between two blocks, for the bars of all runs
 NESTED = (6.5, 4.6, 2.8)  # pt, sizes of markers, largest first: lines that overlap stay visible
 
 
@@ -128,8 +129,9 @@ def read_quartiles(rows: Sequence[Row], name: str) -> dict[int, tuple[float, flo
     found: dict[int, tuple[float, float]] = {}
     for layer, own in sorted(images.items()):
         ratios = [RATIOS[name](importance_curve(chosen)) for chosen in own.values()]
-        if len(ratios) >= 3 and not any(map(isnan, ratios)):
-            low, high = np.percentile(ratios, [25, 75])
+        there = [ratio for ratio in ratios if not isnan(ratio)]
+        if len(there) >= 3:
+            low, high = np.percentile(there, [25, 75])
             found[layer] = float(low), float(high)
     return found
 
@@ -137,12 +139,14 @@ def read_quartiles(rows: Sequence[Row], name: str) -> dict[int, tuple[float, flo
 def draw_ratios(axes: Axes, runs: Mapping[str, Sequence[Row]], looks: Mapping[str, Look], name: str) -> list[Artist]:
     """One of RATIOS against block, a line a run, with a grey line at 1 and a logarithmic scale.
 
-    A bar beside each point spans the quartiles of its single images. Returns its entry in a legend, if there are bars.
+    A bar at each point, or beside it where there are several runs, spans the quartiles of its single images. Returns
+    its entry in a legend, if there are bars.
     """
     axes.axhline(1, color=FLOOR, linewidth=2.5, alpha=0.5, zorder=1, label="1")
     values: list[float] = []
-    layers = {row["layer"] for rows in runs.values() for row in rows}
-    apart = BARS * (max(layers) - min(layers))
+    layers = sorted({row["layer"] for rows in runs.values() for row in rows})
+    nearest = min((after - before for before, after in pairwise(layers)), default=1)
+    apart = min(BARS * (layers[-1] - layers[0]), nearest * ASIDE / len(runs))
     for index, (run, rows) in enumerate(runs.items()):
         ratios, quartiles = read_ratios(rows, name), read_quartiles(rows, name)
         look = looks[run]

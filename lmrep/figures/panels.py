@@ -98,8 +98,9 @@ def scale_ratios(axes: Axes, values: Sequence[float]) -> None:
     low, high = min(found) / 1.1, max(found) * 1.1
     axes.set_yscale("log")
     near = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.6, 1.8, 2, 2.5)
-    fine, wide = (0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 15, 20), (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
-    coarse = tuple(10.0**power for power in range(-4, 5))
+    fine = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 4, 6, 10, 15, 20)
+    wide = tuple(step * 10.0**power for power in range(-3, 3) for step in (1, 2, 5))
+    coarse = tuple(10.0**power for power in range(-6, 7))
     spread = high / low
     steps = near if spread < 3 else fine if spread < 20 else wide if spread < 500 else coarse
     axes.yaxis.set_major_locator(FixedLocator([step for step in steps if low <= step <= high]))

@@ -17,8 +17,8 @@ for all. They are for studying this project's method on a laptop, not for langua
 
 `snakemake --cores all train_miniature` trains them again by `recipe.yaml` and writes this card. Another machine may
 round differently; then the hashes of the files change, and `miniature.yaml` needs the new ones. The figures'
-targets, `chelsea` and the drawn Tesla coil, are not among the training photographs. Four further targets of the
-evidence are: `astronaut`, `camera`, `coffee` and `rocket`.
+targets, `chelsea` and the drawn Tesla coil, are not among the training photographs. Four other
+targets, used only in `evidence`, are: `astronaut`, `camera`, `coffee` and `rocket`.
 Weights: MIT, like the project. Photographs: from scikit-image, under the licences that it names.
 """
 

@@ -38,9 +38,9 @@ def regime_words(probe: Probe) -> tuple[str, ...]:
 
 
 def start_text(start: tuple[str, float, float]) -> str:
-    """The start of a descent, as `Descent` has it: "start of mean 0.7", "start from 0.5 to 0.6"."""
+    """The start of a descent, as `Descent` has it: "start of 0.7 ± 0.05", "start from 0.5 to 0.6"."""
     kind, first, second = start
-    return f"start of mean {first:g}" if kind == "normal" else f"start from {first:g} to {second:g}"
+    return f"start of {first:g} ± {second:g}" if kind == "normal" else f"start from {first:g} to {second:g}"
 
 
 def regimes_text(probes: Iterable[Probe]) -> str:

@@ -256,7 +256,7 @@ def make_up(run: Run, files: dict[str, Path], photographs: dict[str, Path], fits
 
 
 def test_the_pages_of_the_article_are_small(folder, hub, monkeypatch, capsys):
-    """The report, and in it the explorer, of all 4612 pictures: the descents are left out, all else is built."""
+    """The report, and in it the explorer, of all pictures: the descents are left out, all else is built."""
     checkout = Checkout(folder / "lmrep")
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("HF_HOME", str(folder / "hf"))

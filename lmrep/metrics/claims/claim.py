@@ -49,16 +49,21 @@ class Claim:
         """Its definition, in one line."""
         return " ".join((self.measure.__doc__ or "").split())
 
-    def other(self, view: View) -> View | None:
-        """The widest other model that this claim compares a model with, asked the same way; None without one."""
-        study, panels = view.study, self.panels
-        others = [
-            replace(view, probe=probe) for probe in (main_probes(study) if self.against else [])
+    def widest(self, view: View) -> Probe | None:
+        """The widest other model that this claim compares a model with and that is asked the same way."""
+        found = [
+            probe for probe in (main_probes(view.study) if self.against else [])
             if self.against and self.against(probe) and probe.stack != view.probe.stack
             and (probe.stem.size == view.probe.stem.size or not self.one_size)
+            and replace(view, probe=probe).asked_blocks(self.panels)
         ]  # fmt: skip
-        found = [other for other in others if other.asked_blocks(panels)]
-        return max(found, key=lambda other: other.probe.stack.width, default=None)
+        return max(found, key=lambda probe: probe.stack.width, default=None)
+
+    def other(self, view: View) -> View | None:
+        """The model that a model is compared with, asked the same way; None if it is not."""
+        probe = view.against or self.widest(view)
+        other = replace(view, probe=probe, blocks=view.against_blocks) if probe else None
+        return other if other and other.asked_blocks(self.panels) else None
 
     def parts(self, view: View) -> Parts:
         """What each rule looks at, of one model asked one way; None where no run of the study measures it."""

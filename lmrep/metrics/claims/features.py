@@ -105,7 +105,7 @@ def deeper_is_broader(view: View) -> Parts:
 def start_matters_more_plain(view: View) -> Parts:
     """Where the change lies on average in the order of patches, 0 for the first and 1 for the last, when one neuron is
     maximised: with blur and jitter minus without."""
-    ways = [replace(view, jittered=True, steps=0).changes("neurons"), replace(view, jittered=False).changes("neurons")]
+    ways = [replace(view, jittered=jittered).changes("neurons") for jittered in (True, False)]
     return [measure(difference(*(sample and sample.map(centre_of_mass) for sample in ways)))]
 
 

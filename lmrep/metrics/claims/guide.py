@@ -53,12 +53,12 @@ choose them. This page is written from that code and from `results/*/claims.json
   leave a sentence open, and not decide it. The article's own descent is read as it is, as the article did. Ranks,
   SSIM by row and frequencies of errors are taken as the search left them, converged or not.
 - The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
-  by the best search that the study has: {BEST}. Of runs that differ in their start, or in the steps of features, it is
-  the first one of the config.
+  by the best search that the study has: {BEST}. Of the runs that fit, those count that have the start, and for features
+  the number of steps, of the first one in the config.
 - A verdict **depends on** the descent, the regime, the stem or the cutoff (of unchanged patches) if another one gives a
-  different verdict on the blocks that both have; on the seed or the image, if one of them alone gives the opposite
-  verdict. Blur and jitter, more steps, and a darker start each count as another descent. No star does not mean
-  robust: the line above the table says how many verdicts were judged another way.
+  different verdict on the images and blocks that both have; on the seed or the image, if one of them alone gives the
+  opposite verdict. Blur and jitter, another number of steps, and another start each count as another descent. No star
+  does not mean robust: the line above the table says how many verdicts were judged another way.
 - **The regimes of the laptop study** were chosen by how well `chelsea` was re-created from trained blocks
   ([regime](../benchmarks/regime.md)), and `chelsea` is one of its four photographs.
 - **Many questions** are asked at once, and no interval is corrected for that. One verdict in twenty may be chance: take

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -40,8 +39,8 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
             yield "descent", "the article's descent" if search == ARTICLE else search, replace(view, search=search)
     if panels == "neurons" and not claim.jitters:
         yield "descent", "with blur and jitter", replace(view, jittered=True)
-    for name, other_view in view.other_descents(panels, claim.weights):
-        yield "descent", name, other_view
+    if not claim.jitters:  # it would compare descents of other lengths
+        yield from (("descent", name, other) for name, other in view.other_descents(panels, claim.weights))
     for other in study.probes.values():
         same = (other.stack, other.masked) == (probe.stack, probe.masked)
         if same and not same_probe(other, probe):
@@ -65,32 +64,29 @@ def _bare(probe: Probe) -> tuple[Any, ...]:
 def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry]:
     """What a verdict depends on, and the other verdicts by what differs and its name.
 
-    It depends on the descent, the regime, the stem or the cutoff if another one gives another verdict of the blocks
-    that both have.
+    It depends on the descent, the regime, the stem or the cutoff if another one gives another verdict of the blocks,
+    panels and seeds that both have.
     It depends on the seed or the image if one of them alone gives the opposite verdict: alone they leave more open.
     """
+    view = replace(view, against=claim.widest(view))  # the same model in every way
     found: Entry = {}
     depends = []
-    # Many other ways share the same blocks.
-    main = cache(lambda blocks: verdict_at(claim, view, blocks) if leaves_out(claim, view, blocks) else verdict)
     for what, name, other in ways(view, claim):
-        measured = claim.parts(other)
-        if any(part is None for part in measured):
+        both = None if what in PARTS else in_common(claim, view, other)
+        measured = claim.parts(both[1] if both else other)
+        if (not both and what not in PARTS) or any(part is None for part in measured):
             continue
         if too_few(measured):
             found.setdefault(what, {})[name] = TOO_FEW
             continue
-        own = decide(claim.rules, list(measured), view.depth)
-        if what in PARTS:
-            differs = {own, verdict} == {HOLDS, FAILS}
-        else:
-            blocks = common_blocks(claim, view, other)
-            here, own = main(blocks), verdict_at(claim, other, blocks) if leaves_out(claim, other, blocks) else own
-            differs = bool(blocks) and here != own
-            if here != verdict:
-                name += f", at blocks {', '.join(map(str, blocks))}, where the main way {here}"
+        own, here = decide(claim.rules, list(measured), view.depth), verdict
+        if both:
+            here = decide(claim.rules, list(claim.parts(both[0])), view.depth)
+        if both and here != verdict:
+            blocks = ", ".join(map(str, both[0].blocks))
+            name += f", at blocks {blocks} of the same images, where the main way {here}"
         found.setdefault(what, {})[name] = own
-        if differs:
+        if own != here if both else {own, verdict} == {HOLDS, FAILS}:
             depends.append(what)
     for what in PARTS:
         if {HOLDS, FAILS} <= set(found.get(what, {}).values()):
@@ -98,20 +94,27 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     return list(dict.fromkeys(depends)), found
 
 
+def in_common(claim: Claim, view: View, other: View) -> tuple[View, View] | None:
+    """Two ways to ask a model, cut to the blocks, panels and seeds that both have: else they differ by these alone.
+
+    None if they have none in common.
+    """
+    blocks = common_blocks(claim, view, other)
+    images = [way.asked_images(claim.panels, weights) for way in (view, other) for weights in claim.reads]
+    panels, seeds = (tuple(sorted(set.intersection(*sets))) for sets in zip(*images, strict=True))
+    if not (blocks and panels and seeds):
+        return None
+    one, two = (replace(way, blocks=blocks, panels=panels, seeds=seeds) for way in (view, other))
+    first, second = claim.other(view), claim.other(other)
+    if first and second:
+        one, two = (replace(way, against_blocks=common_blocks(claim, first, second)) for way in (one, two))
+    return one, two
+
+
 def common_blocks(claim: Claim, view: View, other: View) -> tuple[int, ...]:
     """The blocks that two ways to ask a model both have."""
     asked = [way.asked_blocks(claim.panels, weights) for way in (view, other) for weights in claim.reads]
     return tuple(sorted(set.intersection(*asked)))
-
-
-def leaves_out(claim: Claim, view: View, blocks: tuple[int, ...]) -> bool:
-    """Whether a claim may use other blocks than `blocks`. Always True if it compares with a second model."""
-    asked = (view.asked_blocks(claim.panels, weights) for weights in claim.reads)
-    return claim.against is not None or not set().union(*asked) <= {*blocks}
-
-
-def verdict_at(claim: Claim, view: View, blocks: tuple[int, ...]) -> str:
-    return decide(claim.rules, list(claim.parts(replace(view, blocks=blocks))), view.depth)
 
 
 def entry(claim: Claim, view: View, figure: str) -> Entry:

@@ -12,6 +12,7 @@ from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Probe, Run
 from lmrep.study.words import start_text
 
+Start = tuple[str, float, float]
 SEARCHES = tuple(reversed(OPTIMISERS))  # of a match, the one that gets nearest to its goal first
 
 
@@ -49,8 +50,9 @@ class View:
     """One model, asked one way: its probe, the search of its inversions, and whether its features have jitter.
 
     `cells`: of each of READ, by run. `start`: of the descents, as `Descent` has it, and `steps`, of those of features;
-    none: those of the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all there are. `cutoff`: see
-    `statistics.share_unchanged`.
+    none: those of the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all there are. `against`: the
+    model that it is compared with (none: `Claim.widest`), and `against_blocks`, like `blocks`, of that one. `cutoff`:
+    see `statistics.share_unchanged`.
     """
 
     study: Study
@@ -58,11 +60,13 @@ class View:
     probe: Probe
     search: str
     jittered: bool = False
-    start: tuple[str, float, float] | None = None
+    start: Start | None = None
     steps: int = 0
     seeds: tuple[int, ...] = ()
     panels: tuple[str, ...] = ()
     blocks: tuple[int, ...] = ()
+    against: Probe | None = None
+    against_blocks: tuple[int, ...] = ()
     cutoff: float = UNCHANGED
 
     @property
@@ -88,20 +92,19 @@ class View:
 
     def runs(self, panels: str, weights: str = "trained") -> list[Run]:
         """The runs of this model, asked this way."""
-        found = self._of_any_descent(panels, weights)
-        if not found:
-            return []
-        start, steps = self.start or found[0].descent.start, self.steps or found[0].descent.steps
-        return [run for run in found if run.descent.start == start and (run.matches or run.descent.steps == steps)]
+        found = [
+            run for run in self._of_any_descent(panels, weights) if self.start in (None, run.descent.start)
+            and self.steps in (0, run.descent.steps)
+        ]  # fmt: skip
+        return [run for run in found if start_and_steps(run) == start_and_steps(found[0])]
 
     def other_descents(self, panels: str, weights: str = "trained") -> Iterator[tuple[str, "View"]]:
-        """The views with another start, and for features with other steps, in words too."""
-        asked, found = self.runs(panels, weights), self._of_any_descent(panels, weights)
-        for start in sorted({run.descent.start for run in found} - {run.descent.start for run in asked}):
-            yield start_text(start), replace(self, start=start)
-        steps = {run.descent.steps for run in found if not run.matches} - {run.descent.steps for run in asked}
-        for count in sorted(steps):
-            yield f"{count} steps", replace(self, steps=count)
+        """The views with another start, or for features with other steps, and what differs in words."""
+        found = [start_and_steps(run) for run in self._of_any_descent(panels, weights)]
+        asked = [start_and_steps(run) for run in self.runs(panels, weights)][:1]
+        for start, steps in sorted({*found} - {*asked}):
+            words = [start_text(start)] * (start != asked[0][0]) + [f"{steps} steps"] * (steps != asked[0][1])
+            yield ", ".join(words), replace(self, start=start, steps=steps)
 
     def _of_any_descent(self, panels: str, weights: str) -> list[Run]:
         return [
@@ -113,6 +116,11 @@ class View:
     def asked_blocks(self, panels: str, weights: str = "trained") -> set[int]:
         """The blocks that the runs of this model's weights have, asked this way."""
         return {block for run in self.runs(panels, weights) for block in run.layers if block}
+
+    def asked_images(self, panels: str, weights: str = "trained") -> tuple[set[str], set[int]]:
+        """The panels and the seeds that these runs have."""
+        runs = self.runs(panels, weights)
+        return {str(panel) for run in runs for panel in run.panels}, {seed for run in runs for seed in run.start_seeds}
 
     def _sample(self, table: str, column: str, panels: str, weights: str) -> Sample | None:
         """None without a run, and never the stem. Of two runs with the same panel, seed and block the first counts."""
@@ -134,6 +142,11 @@ class View:
             at = names.index(cell.panel), seeds.index(cell.seed), blocks.index(cell.block)
             values[at][: len(found[cell])] = found[cell]
         return Sample(tuple(names), tuple(seeds), tuple(blocks), values)
+
+
+def start_and_steps(run: Run) -> tuple[Start, int]:
+    """What runs of one view have in common. A search has as many passes as it needs: 0 for a match."""
+    return run.descent.start, 0 if run.matches else run.descent.steps
 
 
 def is_jittered(run: Run) -> bool:

@@ -134,6 +134,18 @@ def test_a_bar_spans_the_middle_half_of_the_single_images():
         found = {round(bar[0][0]): (bar[0][1], bar[1][1]) for bar in bars.get_segments()}
         assert found == {layer: pytest.approx(ends) for layer, ends in read_quartiles(rows, name).items()}
     assert legend(figure)[-1] == "bar: the middle half of the images"
+    several = {run: run for run in RUNS}
+    rows = patch_rows(RUNS, layers=(1, 2, 9), panels=3)
+    axes = panels(draw_causality(Shown("Bars", several, {}, tables={"patches": rows})))[0]
+    places = [bar[0][0] for bars in axes.collections for bar in bars.get_segments()]
+    assert len(places) == len(set(places)) == len(RUNS) * 3
+    assert all(min(abs(place - layer) for layer in (1, 2, 9)) < 0.5 for place in places)
+    assert axes.get_xlim()[0] <= min(places) and max(places) <= axes.get_xlim()[1]
+    rows = [
+        row | {"change": 0.0} if (row["panel"], row["patch"] > 5) == ("0", True) else row
+        for row in patch_rows(panels=4)
+    ]
+    assert read_quartiles(rows, next(iter(RATIOS))).keys() == {1, 4}  # one image without a ratio leaves three
     assert not panels(draw_causality(Shown("None", {"a": "A"}, {}, tables={"patches": patch_rows()})))[0].collections
 
 

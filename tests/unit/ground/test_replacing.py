@@ -47,7 +47,7 @@ def test_a_write_survives_the_cleanup_of_another_writer(tmp_path, monkeypatch):
     def save_and_lose(arrays, part, metadata):
         save_file(arrays, part, metadata)
         monkeypatch.undo()
-        write_arrays(path, {"x": np.ones(3)}, {})  # it removes what it takes for the rest of a killed process
+        write_arrays(path, {"x": np.ones(3)}, {})  # it removes what looks like a leftover of a killed process
 
     monkeypatch.setattr("lmrep.files.save_file", save_and_lose)
     write_arrays(path, {"x": np.zeros(3)}, {})
