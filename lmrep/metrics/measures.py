@@ -150,6 +150,17 @@ def flip(image: Array, target: Array) -> float:
     return float(np.mean(errors, dtype=np.float64))
 
 
+def correlation(image: Array, target: Array) -> float:
+    """Pearson's correlation of the values of two images [3, height, width], clipped to [0, 1]; in [-1, 1].
+
+    Over all pixels and channels. Another brightness or contrast of a whole image does not change it. 0 if one is flat.
+    """
+    one, other = (np.clip(pixels, 0, 1).astype(np.float64) for pixels in (image, target))
+    one, other = one - one.mean(), other - other.mean()
+    power = float(np.sqrt((one**2).sum() * (other**2).sum()))
+    return float(np.clip((one * other).sum() / power, -1, 1)) if power > 1e-9 else 0.0
+
+
 def high_frequency_error(image: Array, target: Array) -> float:
     """The share of the error's power above half the Nyquist frequency, for images [3, height, width]; in [0, 1].
 

@@ -172,6 +172,7 @@ METRICS = {
         unbounded=True,  # of an output that noise does not move
     ),
     "flip": Metric("lmrep.metrics.measures:flip"),
+    "correlation": Metric("lmrep.metrics.measures:correlation"),
     "high_frequency_error": Metric("lmrep.metrics.measures:high_frequency_error"),
     "ssim_earlier": Metric("lmrep.metrics.measures:ssim", ("earlier", "target")),
     "ssim_start": Metric("lmrep.metrics.measures:ssim", ("initial", "target")),

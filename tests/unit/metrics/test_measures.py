@@ -12,6 +12,7 @@ from lmrep.metrics import measures
 from lmrep.metrics.measures import (
     best_grey,
     converged,
+    correlation,
     flip,
     high_frequency_error,
     largest_changes,
@@ -222,6 +223,26 @@ def test_the_high_share_adds_powers_and_counts_the_mean():
 def test_white_noise_has_the_share_of_the_plane_outside_a_disc():
     noise = 0.5 + RNG.normal(0, 0.05, (3, 200, 200))
     assert high_frequency_error(noise, np.full_like(noise, 0.5)) == pytest.approx(1 - np.pi / 16, abs=0.01)
+
+
+def test_the_correlation_is_numpys_of_clipped_images(pair):
+    image, target = pair
+    expected = np.corrcoef(np.clip(image, 0, 1).ravel(), np.clip(target, 0, 1).ravel())[0, 1]
+    assert correlation(image, target) == pytest.approx(expected, abs=1e-6)
+
+
+def test_brightness_and_contrast_do_not_change_the_correlation():
+    target = RNG.random((3, 20, 20))
+    for image, expected in ((0.2 + 0.1 * target, 1), (0.9 - 0.3 * target, -1), (target, 1)):
+        assert correlation(image, target) == pytest.approx(expected)
+    assert ssim(0.2 + 0.1 * target, target) < 0.5
+
+
+@pytest.mark.parametrize("flat", [0.0, 0.3, 2.0])
+def test_a_flat_image_has_no_correlation(flat):
+    target = RNG.random((3, 20, 20), dtype=np.float32)
+    grey = np.full_like(target, flat)
+    assert correlation(grey, target) == correlation(target, grey) == correlation(grey, grey) == 0
 
 
 def test_the_high_share_is_zero_without_an_error_after_clipping(pair):

@@ -5,12 +5,12 @@ import pytest
 
 from lmrep.errors import InputError
 from lmrep.files import ArrayFile
-from lmrep.metrics.measures import best_grey, flip, high_frequency_error, psnr, ssim, ssim_by_row
+from lmrep.metrics.measures import best_grey, correlation, flip, high_frequency_error, psnr, ssim, ssim_by_row
 from lmrep.metrics.tables import TABLES, accuracy, order, patch_rows, patches, reach
 from lmrep.metrics.tsv import Table, read_table, write_table
 
 RNG = np.random.default_rng(0)
-FLOATS = ["ssim", "psnr", "output_distance_ratio", "flip", "high_frequency_error"]
+FLOATS = ["ssim", "psnr", "output_distance_ratio", "flip", "correlation", "high_frequency_error"]
 FLOORS = ["ssim_earlier", "ssim_start", "ssim_grey", "ssim_shifted"]
 
 
@@ -52,7 +52,8 @@ def test_metrics_and_floors_are_measured_on_their_own_images():
     run = make_run("match", ["cat", "coil"])
     row, target = list(accuracy(run))[3], run["targets"][1]
     image = run["images"][1, 1]
-    expected = [ssim(image, target), psnr(image, target), 0.5, flip(image, target), high_frequency_error(image, target)]
+    expected = [ssim(image, target), psnr(image, target), 0.5, flip(image, target), correlation(image, target)]
+    expected += [high_frequency_error(image, target)]
     expected += [ssim(run[name][1, 1], target) for name in ("earlier", "initial")]
     expected += [best_grey(target)[1], ssim(run["shifted"][1], target)]
     assert [row[name] for name in FLOATS + FLOORS] == expected
