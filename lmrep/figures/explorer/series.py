@@ -18,7 +18,7 @@ from lmrep.study.config import Study
 from lmrep.study.kinds import OBJECTIVES, OPTIMISERS, PANELS
 from lmrep.study.spec import Probe, Run
 
-LOOKS = {1500: (144, 50), 10**9: (88, 35)}  # px and WebP's quality of pictures, by how many: the article has 4863
+LOOKS = {1500: (144, 50), 10**9: (88, 30)}  # px and WebP's quality of pictures, by how many: the article has 4863
 POINTS = 50  # of a loss curve, at most
 DIGITS = 4
 QUESTIONS = {"neurons": "one neuron of all patches", "patches": "all neurons of one patch", "images": "a photograph"}

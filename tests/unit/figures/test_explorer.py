@@ -113,7 +113,7 @@ def test_curves_and_numbers_are_short():
 
 def test_pages_of_many_pictures_have_smaller_ones():
     laptop, article = (make_study(yaml.safe_load((ROOT / f"{name}.yaml").read_text())) for name in ("laptop", "config"))
-    assert (picture_look(laptop), picture_look(article)) == ((144, 50), (88, 35))
+    assert (picture_look(laptop), picture_look(article)) == ((144, 50), (88, 30))
 
 
 def test_panels_are_called_as_in_the_figures():
