@@ -118,7 +118,7 @@ def is_language(probe: Probe) -> bool:
 
 
 def is_causal_language(probe: Probe) -> bool:
-    """Whether it is a model as GPT-2, of which the article says where images change."""
+    """Whether it is a language model with a mask, as GPT-2 is: the article says of such where images change."""
     return is_language(probe) and probe.masked
 
 
