@@ -41,7 +41,8 @@ from torch import Tensor
 
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.descend import input_gradient
-from lmrep.descent.groups import distances, make_objectives, shift_noise
+from lmrep.descent.groups import make_objectives
+from lmrep.descent.match import distances, shift_noise
 from lmrep.descent.plan import make_plan, settle
 from lmrep.descent.priors import between, start_noise
 from lmrep.errors import InputError

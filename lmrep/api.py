@@ -28,7 +28,6 @@ from lmrep.probe.probe import load_probe as build_probe
 from lmrep.progress import ignore, whole_steps
 from lmrep.study.checks import check_run
 from lmrep.study.config import pick
-from lmrep.study.kinds import FAMILIES
 from lmrep.study.spec import Descent, Run
 from lmrep.study.spec import Probe as ProbeSpec
 
@@ -118,8 +117,7 @@ def load_probe(
             raise InputError(f"{key}: expected one of {', '.join(known)}, not '{value}'")
     there = pick_device(device)
     number_type = pick_precision(precision, there)
-    reads = trained or spec.reads_embeddings or FAMILIES[spec.stack.family].own_config
-    files = {each.name: weight_file(study, each) for each in (spec.stem.weights, spec.stack if reads else None) if each}
+    files = {each.name: weight_file(study, each) for each in spec.weight_roles(trained).values()}
     with settled(study.threads):
         exact = build_probe(spec, files, spec.stack.depth, there, seed, trained)
         quick = exact.in_precision(number_type)

@@ -48,7 +48,8 @@ def check_finite(losses: Tensor, first: int) -> None:
     """
     for step, mean in enumerate(losses.mean(dim=(1, 2)).tolist(), start=first):
         if not isfinite(mean):
-            raise FloatingPointError(f"the loss is {mean} at step {step}: a lower rate or scale is needed")
+            advice = "a lower rate or scale is needed" if step else "before any change: see start, weights, precision"
+            raise FloatingPointError(f"the loss is {mean} at step {step}: {advice}")
 
 
 @dataclass(frozen=True)

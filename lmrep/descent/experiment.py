@@ -11,7 +11,8 @@ import torch
 
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.checkpoint import UNWATCHED, Watch
-from lmrep.descent.groups import DISTANCE_ARRAYS, descend_in_groups
+from lmrep.descent.groups import descend_in_groups
+from lmrep.descent.match import DISTANCE_ARRAYS
 from lmrep.descent.optimisers import Optimiser
 from lmrep.descent.plan import Plan
 from lmrep.descent.priors import baseline, start_noise

@@ -44,9 +44,11 @@ def match(targets: Tensor, norm: str = "l1") -> Objective:
     """The distance to `targets`, the outputs [panel, token, width] of the photographs at this block.
 
     norm: "l1", the article's, or "l2", the squared distance divided by the target's sum of squares: it is smooth, as
-    L-BFGS needs.
+    L-BFGS needs. Raises FloatingPointError for "l2" if a photograph's output is zero.
     """
     if norm == "l1":
         return lambda outputs: distance(outputs, targets)
     squares = (targets**2).sum(dim=(1, 2))
+    if not squares.all():
+        raise FloatingPointError("the output of a photograph is zero, and distance: l2 divides by its square")
     return lambda outputs: ((outputs - targets) ** 2).sum(dim=(1, 2)) / squares

@@ -138,13 +138,10 @@ def load_probe(
     """The probe with its first `depth` blocks: trained, or fresh from `seed`.
 
     The stem is always the trained one, so that trained and untrained stacks see the same tokens; so are embeddings.
-    `files`: the file or folder of each weights, by name: of the stem, unless it is a basis, and of the stack. Fresh
-    blocks need the latter only if `spec.reads_embeddings` or if it says what the model is.
+    `files`: the file or folder of each of `spec.weight_roles(trained)`, by the names of the weights.
     Raises InputError if a file does not hold what the config says.
     """
-    stem = files[spec.stem.weights.name] if spec.stem.weights else None
-    made: Stem = load(STEMS[spec.stem.kind].function)(spec.stem, stem)
-    needed = trained or spec.reads_embeddings
-    stack = files[spec.stack.name] if needed else files.get(spec.stack.name)
-    found: Stack = load(FAMILIES[spec.stack.family].function)(spec, stack, trained, depth, seed)
+    paths = {role: files[weights.name] for role, weights in spec.weight_roles(trained).items()}
+    made: Stem = load(STEMS[spec.stem.kind].function)(spec.stem, paths.get("stem"))
+    found: Stack = load(FAMILIES[spec.stack.family].function)(spec, paths.get("stack"), trained, depth, seed)
     return Probe(spec, made, found.blocks, **added(spec, made, found)).to(device)

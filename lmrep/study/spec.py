@@ -95,6 +95,12 @@ class Probe:
         """Whether it needs token or position embeddings of its stack's model."""
         return self.stem.first_token == "bos" or self.scale != "as_is" or self.stack_position
 
+    def weight_roles(self, trained: bool) -> dict[str, Weights]:
+        """The weights that it reads, as stem or stack. A basis needs none, an untrained stack at most its config."""
+        reads = trained or self.reads_embeddings or FAMILIES[self.stack.family].own_config
+        roles = {"stem": self.stem.weights, "stack": self.stack if reads else None}
+        return {role: weights for role, weights in roles.items() if weights}
+
 
 @dataclass(frozen=True)
 class Octave:
@@ -194,11 +200,8 @@ class Run:
 
     @property
     def weight_roles(self) -> dict[str, Weights]:
-        """The weights that it reads, as stem or stack. A basis needs none, an untrained stack at most its config."""
-        reads = self.weights == "trained" or self.probe.reads_embeddings
-        reads |= FAMILIES[self.probe.stack.family].own_config
-        roles = {"stem": self.probe.stem.weights, "stack": self.probe.stack if reads else None}
-        return {role: weights for role, weights in roles.items() if weights}
+        """The weights that it reads, as stem or stack."""
+        return self.probe.weight_roles(self.weights == "trained")
 
     @property
     def weight_files(self) -> tuple[Weights, ...]:

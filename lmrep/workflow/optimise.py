@@ -1,7 +1,8 @@
 """The job of one run: read its inputs, descend with checkpoints on the device at hand, write its file."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -28,6 +29,14 @@ from lmrep.workflow.gpus import own_card
 from lmrep.workflow.job import tell
 
 
+def load_photographs(study: Study, run: Run, images: Sequence[Path]) -> npt.NDArray[np.float32] | None:
+    """The photographs of a match [panel, 3, size, size] in [0, 1], from one file a panel; None for other runs."""
+    if not run.matches:
+        return None
+    fits = [study.images[str(panel)].fit for panel in run.panels]
+    return np.stack([load_target(path, run.probe.stem.size, fit) for path, fit in zip(images, fits, strict=True)])
+
+
 def lost_shares(run: Run, photographs: npt.NDArray[np.float32] | None) -> dict[str, float]:
     """The share of each photograph's power that a basis narrower than a patch loses; none if nothing is lost."""
     stem = run.probe.stem
@@ -49,6 +58,34 @@ def deeper_files(run: Run, weights: Mapping[str, Path]) -> dict[str, int]:
     return {stack.name: found} if found > stack.depth else {}
 
 
+def remarks(run: Run, weights: Mapping[str, Path], photographs: npt.NDArray[np.float32] | None) -> Iterator[str]:
+    """What a reader of the log should know of a run's inputs."""
+    for name, share in lost_shares(run, photographs).items():
+        yield f"{run.name}: the stem keeps the lowest frequencies and loses {share:.1%} of {name}'s power"
+    for name, found in deeper_files(run, weights).items():
+        yield f"weights.{name}: its file has {found} blocks, the config's depth takes the first {run.probe.stack.depth}"
+
+
+@contextmanager
+def watched(study: Study, run: Run, output: Path, checkpoint: Checkpoint, log: TextIO) -> Iterator[Watch]:
+    """Follows a run on the terminal and in its log, and corrects the build's estimate by its measured speed."""
+    steps = run.descent.steps
+
+    def measured(seconds: float) -> None:
+        whole = correct(study.name, output, seconds * steps)
+        if whole is not None:
+            tell(log, f"by the measured speed of {run.name}, all runs of this build take about {duration(whole)}")
+
+    stopwatch = Stopwatch(measured)
+    with progress(run.name, steps, sys.stderr, log, taken=checkpoint.step) as show:
+
+        def report(taken: float, loss: float | None) -> None:
+            show(taken, loss)
+            stopwatch(taken, loss)
+
+        yield Watch(report, checkpoint)
+
+
 def optimise(
     study: Study,
     run: Run,
@@ -66,37 +103,18 @@ def optimise(
     """
     settle(study.threads)  # not the threads that Snakemake grants: --cores caps those
     with own_card(pick_device(study.device), partial(tell, log)) as device:
-        fits = [study.images[str(panel)].fit for panel in run.panels] if run.matches else []
-        size = run.probe.stem.size
-        targets = [load_target(path, size, fit) for path, fit in zip(images, fits, strict=True)]
-        photographs = np.stack(targets) if targets else None
-        for name, share in lost_shares(run, photographs).items():
-            tell(log, f"{run.name}: the stem keeps the lowest frequencies and loses {share:.1%} of {name}'s power")
-        for name, found in deeper_files(run, weights).items():
-            told = "the config's depth takes the first"
-            tell(log, f"weights.{name}: its file has {found} blocks, {told} {run.probe.stack.depth}")
+        photographs = load_photographs(study, run, images)
+        for line in remarks(run, weights, photographs):
+            tell(log, line)
         plan = make_plan(run, device)
         facts = describe(run, weights, plan)
         context = conditions(run, facts, plan, photographs, code)
         checkpoint = Checkpoint(state_path(output), study.checkpoint, context, state_arrays(run), partial(tell, log))
         if checkpoint.put_back(output):
             return
-        steps = run.descent.steps
-
-        def measured(seconds: float) -> None:
-            whole = correct(study.name, output, seconds * steps)
-            if whole is not None:
-                tell(log, f"by the measured speed of {run.name}, all runs of this build take about {duration(whole)}")
-
-        stopwatch = Stopwatch(measured)
         try:
-            with progress(run.name, steps, sys.stderr, log, taken=checkpoint.step) as show:
-
-                def report(taken: float, loss: float | None) -> None:
-                    show(taken, loss)
-                    stopwatch(taken, loss)
-
-                arrays = perform(run, weights, photographs, plan, Watch(report, checkpoint))
+            with watched(study, run, output, checkpoint, log) as watch:
+                arrays = perform(run, weights, photographs, plan, watch)
         except FloatingPointError as error:
             raise InputError(f"runs.{run.name}: {error}") from None
         except torch.OutOfMemoryError as error:

@@ -29,7 +29,7 @@ from skimage import data
 from test_article import zip_of
 
 from lmrep.descent.experiment import describe
-from lmrep.descent.groups import shift_noise
+from lmrep.descent.match import shift_noise
 from lmrep.descent.plan import make_plan
 from lmrep.descent.priors import baseline, resize, start_noise
 from lmrep.files import ArrayFile, write_arrays

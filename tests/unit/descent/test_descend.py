@@ -62,6 +62,13 @@ def test_objectives_are_the_sums_that_they_say():
     assert objectives.match(outputs.flip(0))(outputs).tolist() == [225.0, 225.0]
 
 
+def test_a_photograph_whose_output_is_zero_is_refused_by_the_squared_distance():
+    targets = torch.stack([torch.ones(5, 3), torch.zeros(5, 3)])
+    assert objectives.match(targets)(torch.ones(2, 5, 3)).tolist() == [0.0, 15.0]
+    with pytest.raises(FloatingPointError, match="the output of a photograph is zero"):
+        objectives.match(targets, "l2")
+
+
 def test_steps_are_those_written_out_by_hand(gpt2_probe):
     descent = Descent(("uniform", 0.5, 0.6), (Octave(16, 2, (0.1, 0.05), (1.5, 0.5)),), scale=2.0, constant=200.0)
     image = start_noise(descent.start, 16, 0, "neuron 3")
