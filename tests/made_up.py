@@ -107,6 +107,11 @@ def candidates(run: Run, panel: str, seed: int, block: int) -> dict[str, Array]:
     return {"ssim": ssim, "ssim_start": start, "output_distance": distance}
 
 
+def correlated(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Correlations like SSIM, where a test does not say others."""
+    return {name.replace("ssim", "correlation"): found[name] for name in found if name != "ssim_grey"} | {**found}
+
+
 def make_cells(
     study: Study = STUDY, change: Make = change, accuracy: Make = accuracy, rows: Make = rows,
     candidates: Make = candidates,
@@ -120,9 +125,11 @@ def make_cells(
         if not run.matches:
             tables["patches"] = lambda *key: {"change": np.asarray(change(*key), float)}
         else:
-            tables["accuracy"] = lambda *key: {name: np.array([value]) for name, value in accuracy(*key).items()}
+            tables["accuracy"] = lambda *key: {
+                name: np.array([value]) for name, value in correlated(accuracy(*key)).items()
+            }
             tables["rows"] = lambda *key: {"ssim": np.asarray(rows(*key), float)}
-            tables["candidates"] = lambda *key: candidates(*key)
+            tables["candidates"] = lambda *key: correlated(candidates(*key))
         for table, make in tables.items():
             found[table][run.name] = {Cell(*key): make(run, *key) for key in keys}
     return found

@@ -112,7 +112,7 @@ class Build:
             for line in lines:
                 row = dict(zip(names, line, strict=True))
                 key = row["run"], Cell(row["image"], int(row["seed"]), int(row["layer"]))
-                for column in ("ssim", "ssim_start", "output_distance"):
+                for column in ("ssim", "ssim_start", "correlation", "correlation_start", "output_distance"):
                     found.setdefault(key, {}).setdefault(column, []).append(float(row[column]))
         return found
 

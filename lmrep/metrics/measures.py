@@ -155,10 +155,16 @@ def correlation(image: Array, target: Array) -> float:
 
     Over all pixels and channels. Another brightness or contrast of a whole image does not change it. 0 if one is flat.
     """
-    one, other = (np.clip(pixels, 0, 1).astype(np.float64) for pixels in (image, target))
-    one, other = one - one.mean(), other - other.mean()
-    power = float(np.sqrt((one**2).sum() * (other**2).sum()))
-    return float(np.clip((one * other).sum() / power, -1, 1)) if power > 1e-9 else 0.0
+    return float(correlation_of_pairs(image[None], target[None])[0, 0])
+
+
+def correlation_of_pairs(images: Array, targets: Array) -> Map:
+    """`correlation` [image, target] of each of images with each of targets, both [picture, 3, height, width]."""
+    flat = (np.clip(pixels, 0, 1).astype(np.float64).reshape(len(pixels), -1) for pixels in (images, targets))
+    one, other = (values - values.mean(axis=1, keepdims=True) for values in flat)
+    power = np.sqrt(np.outer((one**2).sum(axis=1), (other**2).sum(axis=1)))
+    found: Map = np.divide(one @ other.T, power, out=np.zeros_like(power), where=power > 1e-9)
+    return np.clip(found, -1, 1)
 
 
 def high_frequency_error(image: Array, target: Array) -> float:

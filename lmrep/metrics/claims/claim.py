@@ -24,8 +24,9 @@ class Claim:
     `asked_of`: the probes that it makes sense for; `about`: those that the article speaks of, the others are there for
     contrast. `against`: what the model is compared with, the widest other model that fits; its view, or None without
     one, is then the second argument of `measure`. `weights`: of the blocks that it is about, "trained" or "untrained";
-    `reads`: of all the blocks that it measures. `cutoffs`: others to ask it with (see `View`). `one_size`: it compares
-    numbers that depend on the size of images. `jitters`: it asks with jitter and without by itself.
+    `reads`: of all the blocks that it measures. `cutoffs`, `likenesses`: others to ask it with (see `View`).
+    `one_size`: it compares numbers that depend on the size of images. `jitters`: it asks with jitter and without by
+    itself.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Claim:
     against: Callable[[Probe], bool] | None
     weights: str
     cutoffs: tuple[float, ...]
+    likenesses: tuple[str, ...]
     one_size: bool
     jitters: bool
     reads: tuple[str, ...]
@@ -84,6 +86,7 @@ def claim(
     against: Callable[[Probe], bool] | None = None,
     weights: str = "trained",
     cutoffs: tuple[float, ...] = (),
+    likenesses: tuple[str, ...] = (),
     one_size: bool = False,
     jitters: bool = False,
     reads: tuple[str, ...] = (),
@@ -103,6 +106,7 @@ def claim(
             against,
             weights,
             cutoffs,
+            likenesses,
             one_size,
             jitters,
             reads or (weights,),

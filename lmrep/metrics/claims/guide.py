@@ -55,10 +55,12 @@ choose them. This page is written from that code and from `results/*/claims.json
 - The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
   by the best search that the study has: {BEST}. Of the runs that fit, those count that have the start, and for features
   the number of steps, of the first one in the config.
-- A verdict **depends on** the descent, the regime, the stem or the cutoff (of unchanged patches) if another one gives a
-  different verdict on the images and blocks that both have; on the seed or the image, if one of them alone gives the
-  opposite verdict. Blur and jitter, another number of steps, and another start each count as another descent. No star
-  does not mean robust: the line above the table says how many verdicts were judged another way.
+- A verdict **depends on** the descent, the regime, the stem, the cutoff (of unchanged patches) or the measure if
+  another one gives a different verdict on the images and blocks that both have; on the seed or the image, if one of
+  them alone gives the opposite verdict. Blur and jitter, another number of steps, and another start each count as
+  another descent. The other measure is the correlation of pixel values in place of SSIM, with the same thresholds: it
+  ignores brightness and contrast, and flat grey has 0. No star does not mean robust: the line above the table says how
+  many verdicts were judged another way.
 - **The regimes of the laptop study** were chosen by how well `chelsea` was re-created from trained blocks
   ([regime](../benchmarks/regime.md)), and `chelsea` is one of its four photographs.
 - **Many questions** are asked at once, and no interval is corrected for that. One verdict in twenty may be chance: take
@@ -92,6 +94,7 @@ The rules were written before most numbers were known, but not all of them staye
   five had failed for it, and two had held. Sentence {{patch_reaches_both_sides}}, a control of ours, counts for no
   model.
 - More photographs, since two had left open nearly all that was asked of re-created images.
+- Stars for another measure, since a darker start had shown that SSIM may follow the brightness of the start.
 
 Before that day, and without a record of the verdicts: what counts as a straight line in sentence
 {{falls_not_along_a_line}}, the blocks of sentence {{trained_holds_less}}, wider intervals, and the block that decides

@@ -48,6 +48,8 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
             yield what, other.label, replace(view, probe=other)
     for cutoff in claim.cutoffs:
         yield "cutoff", f"{cutoff:g} of the largest change", replace(view, cutoff=cutoff)
+    for likeness in claim.likenesses:
+        yield "measure", likeness, replace(view, likeness=likeness)
     runs = [run for run in study.runs.values() if run.probe == probe]
     for seed in sorted({seed for run in runs for seed in run.start_seeds}):
         yield "seed", f"seed {seed}", replace(view, seeds=(seed,))
@@ -64,8 +66,8 @@ def _bare(probe: Probe) -> tuple[Any, ...]:
 def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry]:
     """What a verdict depends on, and the other verdicts by what differs and its name.
 
-    It depends on the descent, the regime, the stem or the cutoff if another one gives another verdict of the blocks,
-    panels and seeds that both have.
+    It depends on the descent, the regime, the stem, the cutoff or the measure if another one gives another verdict of
+    the blocks, panels and seeds that both have.
     It depends on the seed or the image if one of them alone gives the opposite verdict: alone they leave more open.
     """
     view = replace(view, against=claim.widest(view))  # the same model in every way

@@ -14,6 +14,8 @@ from lmrep.study.words import start_text
 
 Start = tuple[str, float, float]
 SEARCHES = tuple(reversed(OPTIMISERS))  # of a match, the one that gets nearest to its goal first
+LIKENESS = "ssim"  # what says how alike two images are
+OTHER_LIKENESS = ("correlation",)  # in its place, that a verdict may depend on
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class View:
     `cells`: of each of READ, by run. `start`: of the descents, as `Descent` has it, and `steps`, of those of features;
     none: those of the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all there are. `against`: the
     model that it is compared with (none: `Claim.widest`), and `against_blocks`, like `blocks`, of that one. `cutoff`:
-    see `statistics.share_unchanged`.
+    see `statistics.share_unchanged`. `likeness`: the column of the tables that says how alike two images are.
     """
 
     study: Study
@@ -68,6 +70,7 @@ class View:
     against: Probe | None = None
     against_blocks: tuple[int, ...] = ()
     cutoff: float = UNCHANGED
+    likeness: str = LIKENESS
 
     @property
     def depth(self) -> int:
@@ -81,6 +84,18 @@ class View:
         """A column of the accuracy table [photograph, seed, block]."""
         found = self._sample("accuracy", column, "images", weights)
         return found and found.map(lambda values: values[..., 0])
+
+    def alike(self, weights: str = "trained", of: str = "") -> Sample | None:
+        """How alike the photograph and the re-created image are [photograph, seed, block].
+
+        `of`: "earlier", the image after three quarters of the passes, or "start", its start noise, in its place.
+        """
+        return self.accuracy("_".join(filter(None, (self.likeness, of))), weights)
+
+    def alike_grey(self) -> Sample | None:
+        """How alike the photograph and the best flat grey are. By their correlation not at all: 0."""
+        grey = self.accuracy("ssim_grey")
+        return grey if self.likeness == "ssim" else grey and grey.map(lambda values: 0 * values)
 
     def rows(self, weights: str = "trained") -> Sample | None:
         """SSIM by row of patches [photograph, seed, block, row]."""

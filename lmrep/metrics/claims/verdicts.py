@@ -26,6 +26,7 @@ OTHERWISE = {  # what a verdict may depend on, and how the other ways to ask are
     "regime": "in another regime",
     "stem": "behind another stem",
     "cutoff": "with another cutoff",
+    "measure": "by another measure",
     "seed": "by one seed alone",
     "image": "by one image alone",
 }

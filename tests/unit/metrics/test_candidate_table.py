@@ -7,7 +7,7 @@ from made_up import STUDY
 from lmrep.errors import InputError
 from lmrep.files import ArrayFile
 from lmrep.metrics.candidates import CANDIDATES, COUNT, candidate_rows, candidate_runs, read_candidates
-from lmrep.metrics.measures import ssim
+from lmrep.metrics.measures import correlation, ssim
 from lmrep.metrics.tsv import write_table
 
 RNG = np.random.default_rng(0)
@@ -34,6 +34,8 @@ def test_a_row_is_an_image_beside_a_candidate():
     row = rows[10]  # of the second panel, the second block, the second candidate
     assert row["ssim"] == pytest.approx(ssim(run["images"][1, 1], run["candidates"][1, 1]), abs=1e-6)
     assert row["ssim_start"] == pytest.approx(ssim(run["initial"][1, 1], run["candidates"][1, 1]), abs=1e-6)
+    assert row["correlation"] == pytest.approx(correlation(run["images"][1, 1], run["candidates"][1, 1]))
+    assert row["correlation_start"] == pytest.approx(correlation(run["initial"][1, 1], run["candidates"][1, 1]))
     assert row["output_distance"] == run["candidate_distance"][1, 1, 1]
     assert rows[0].keys() == CANDIDATES.columns.keys()
 
@@ -52,7 +54,7 @@ RUNS = candidate_runs(STUDY)["gpt2_mini"][:2]
 def whole_table():
     return [
         {"run": run.name, "seed": seed, "image": panel, "layer": layer, "candidate": number, "name": "x", "ssim": 0.5,
-         "ssim_start": 0.1, "output_distance": 2.0}
+         "ssim_start": 0.1, "correlation": 0.5, "correlation_start": 0.1, "output_distance": 2.0}
         for run in RUNS
         for panel, seed in zip(run.panels, run.start_seeds, strict=True)
         for layer in run.layers

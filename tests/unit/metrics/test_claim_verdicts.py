@@ -295,6 +295,44 @@ def test_a_claim_of_photographs_depends_on_the_start():
     unlike_the_others(claim, rising, view_of(make_cells()))
 
 
+def brightened(run, panel, seed, block):
+    """As SSIM has it, deeper blocks hold less; by the correlation, they have another brightness only."""
+    same = {"correlation": 0.9, "correlation_earlier": 0.9, "correlation_start": 0.0}
+    return accuracy(run, panel, seed, block) | same
+
+
+@pytest.mark.parametrize(
+    ("name", "main", "other"),
+    [
+        ("deeper_holds_less", HOLDS, FAILS),
+        ("untrained_deeper_holds_less", HOLDS, FAILS),
+        ("trained_holds_less", HOLDS, FAILS),
+        ("early_holds_less_than_vision", HOLDS, FAILS),
+        ("one_block_keeps_most", HOLDS, HOLDS),
+    ],
+)
+def test_a_claim_of_photographs_depends_on_the_measure(name, main, other):
+    view = view_of(make_cells(accuracy=brightened))
+    depends, others = dependence(CLAIMS[name], view, main)
+    assert others["measure"] == {"correlation": other} and ("measure" in depends) == (main != other)
+    assert "measure" not in dependence(CLAIMS[name], view_of(make_cells()), main)[0]
+
+
+def test_nothing_correlates_with_grey():
+    cells = make_cells(accuracy=lambda *key: brightened(*key) | {"ssim_grey": 0.8})
+    by_ssim, by_correlation = (replace(view_of(cells), likeness=name) for name in ("ssim", "correlation"))
+    assert (by_ssim.alike_grey().values == 0.8).all() and not by_correlation.alike_grey().values.any()
+    (kept,) = CLAIMS["one_block_keeps_most"].parts(by_correlation)
+    assert kept.values == pytest.approx(0.9)
+
+
+def test_claims_of_features_and_of_rows_have_one_measure():
+    asked = {name for name, claim in CLAIMS.items() if claim.likenesses}
+    assert {CLAIMS[name].panels for name in asked} == {"images"} and "first_rows_are_worst" not in asked
+    for name in CLAIMS.keys() - asked:
+        assert "measure" not in dependence(CLAIMS[name], view_of(make_cells()), HOLDS)[1]
+
+
 def test_runs_may_differ_in_start_and_steps_at_once():
     own = {"start": {"uniform": [0.2, 0.3]}, "octaves": [{"size": 66, "steps": 60, "rate": [0.167, 0.0167]}]}
     another = with_another(["gpt2_plain"], own, change, "change")
