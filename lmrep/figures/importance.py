@@ -12,6 +12,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from lmrep.figures.curves import DASHES, FLOOR, Look
 from lmrep.figures.page import GREY, styled
@@ -31,6 +32,9 @@ from lmrep.metrics.tsv import Row
 
 Curve = npt.NDArray[np.float64]
 PREDICTION = "article's linear\nf' = [3, 2, 1],\nscaled up"
+BAND, SHADE = "band: the middle\nhalf of the images", 0.18
+FEWEST = 3  # images that a band or a bar is made of
+LINES = 4  # a run, at most: more cannot be told apart
 STYLES: tuple[Any, ...] = (
     "-",
     (0, (1, 1)),
@@ -52,6 +56,29 @@ def importance_curve(rows: Sequence[Row]) -> Curve:
     return curve / curve.mean() if curve.mean() > 0 else curve
 
 
+def image_curves(rows: Sequence[Row]) -> list[Curve]:
+    """`importance_curve` of each single image of a block."""
+    images: dict[tuple[Any, Any], list[Row]] = {}
+    for row in rows:
+        images.setdefault((row["panel"], row["seed"]), []).append(row)
+    return [importance_curve(chosen) for chosen in images.values()]
+
+
+def by_block(rows: Sequence[Row]) -> dict[int, list[Row]]:
+    """The rows of each block of a run, in ascending order."""
+    found: dict[int, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["layer"], []).append(row)
+    return dict(sorted(found.items()))
+
+
+def some_blocks(rows: Sequence[Row]) -> list[int]:
+    """The blocks of a run that get a line: first, last and those evenly between, LINES at most."""
+    blocks = list(by_block(rows))
+    places = np.linspace(0, len(blocks) - 1, min(LINES, len(blocks))).round().astype(int)
+    return [blocks[place] for place in places]
+
+
 def linear_prediction(patches: int) -> Curve:
     """The article's f' = [n, n - 1, ..., 1] over n patches, scaled to mean 1."""
     return np.arange(patches, 0, -1) * 2 / (patches + 1)
@@ -61,21 +88,27 @@ def linear_prediction(patches: int) -> Curve:
 def draw_importance(shown: Shown) -> Figure:
     """Change against patch, a line a block and axes a run, beside the article's linear prediction.
 
-    Patches table: run, layer, panel, patch (from 0; drawn from 1), change. Each line is divided by its own mean, so
-    that blocks can be compared.
+    Patches table: run, layer, panel, seed, patch (from 0; drawn from 1), change. Each line is divided by its own mean,
+    so that blocks can be compared. Of many blocks, some are drawn: see `some_blocks`. A band spans the quartiles of
+    single images, where there are at least 3.
     """
     runs = rows_by_run(shown.tables["patches"], shown.labels)
-    layers = sorted({row["layer"] for chosen in runs.values() for row in chosen})
+    layers = sorted({layer for chosen in runs.values() for layer in some_blocks(chosen)})
     shades = colormaps["viridis"](np.linspace(0, 0.9, len(layers)))
+    looks = dict(zip(layers, zip(shades, cycle(STYLES), strict=False), strict=True))
     figure, panels = make_panels(len(runs), 2.2, shown)
     most = 0
     for axes, (run, rows) in zip(panels, runs.items(), strict=True):
-        for layer, shade, dashes in zip(layers, shades, cycle(STYLES), strict=False):
-            chosen = [row for row in rows if row["layer"] == layer]
-            if chosen:
-                curve = importance_curve(chosen)
-                look: dict[str, Any] = {"color": shade, "linestyle": dashes, "linewidth": 0.9}
-                axes.plot(np.arange(1, len(curve) + 1), curve, label=f"block {layer}", **look)
+        blocks = by_block(rows)
+        for layer in some_blocks(rows):
+            chosen, (shade, dashes) = blocks[layer], looks[layer]
+            curve, images = importance_curve(chosen), image_curves(chosen)
+            numbers = np.arange(1, len(curve) + 1)
+            if len(images) >= FEWEST:
+                low, high = np.percentile(images, [25, 75], axis=0)
+                axes.fill_between(numbers, low, high, color=shade, alpha=SHADE, linewidth=0)
+            look: dict[str, Any] = {"color": shade, "linestyle": dashes, "linewidth": 0.9}
+            axes.plot(numbers, curve, label=f"block {layer}", **look)
         patches = 1 + max(row["patch"] for row in rows)
         most = max(most, patches)
         prediction = linear_prediction(patches)
@@ -90,8 +123,11 @@ def draw_importance(shown: Shown) -> Figure:
         if side > 2:  # a tick at the start of every few rows of patches
             panels[0].set_xticks(np.arange(1, most + 1, side * ceil(side / 7)))
     name_scales(panels, across, "change relative to the block's mean")
-    named = {str(line.get_label()): line for axes in panels for line in axes.get_lines()}
+    named: dict[str, Artist] = {str(line.get_label()): line for axes in panels for line in axes.get_lines()}
     order = [f"block {layer}" for layer in layers] + [PREDICTION]
+    if any(axes.collections for axes in panels):
+        named[BAND] = Patch(color=GREY, alpha=SHADE, linewidth=0)
+        order.append(BAND)
     figure.legend(
         [named[name] for name in order], order, loc="outside right center", ncols=ceil(len(order) / 14),
         handlelength=2.2,
@@ -115,22 +151,15 @@ RATIOS = {"change of row 1 / last row": row_ratio, "change of patch 1 / mean": f
 
 def read_ratios(rows: Sequence[Row], name: str) -> dict[int, float]:
     """One of RATIOS for each block of a run, from its rows of the patches table."""
-    blocks: dict[int, list[Row]] = {}
-    for row in rows:
-        blocks.setdefault(row["layer"], []).append(row)
-    return {layer: RATIOS[name](importance_curve(chosen)) for layer, chosen in sorted(blocks.items())}
+    return {layer: RATIOS[name](importance_curve(chosen)) for layer, chosen in by_block(rows).items()}
 
 
 def read_quartiles(rows: Sequence[Row], name: str) -> dict[int, tuple[float, float]]:
-    """The quartiles of one of RATIOS over the single images of each block; blocks of fewer than 3 are left out."""
-    images: dict[int, dict[tuple[int, int], list[Row]]] = {}
-    for row in rows:
-        images.setdefault(row["layer"], {}).setdefault((row["panel"], row["seed"]), []).append(row)
+    """The quartiles of one of RATIOS over the single images of each block; blocks of fewer than FEWEST are left out."""
     found: dict[int, tuple[float, float]] = {}
-    for layer, own in sorted(images.items()):
-        ratios = [RATIOS[name](importance_curve(chosen)) for chosen in own.values()]
-        there = [ratio for ratio in ratios if not isnan(ratio)]
-        if len(there) >= 3:
+    for layer, chosen in by_block(rows).items():
+        there = [ratio for ratio in map(RATIOS[name], image_curves(chosen)) if not isnan(ratio)]
+        if len(there) >= FEWEST:
             low, high = np.percentile(there, [25, 75])
             found[layer] = float(low), float(high)
     return found

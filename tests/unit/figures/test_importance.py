@@ -5,6 +5,8 @@ import pytest
 from rows import assert_clear, legend, lines, panels, patch_rows
 
 from lmrep.figures.importance import (
+    BAND,
+    LINES,
     PREDICTION,
     RATIOS,
     draw_causality,
@@ -14,6 +16,7 @@ from lmrep.figures.importance import (
     read_quartiles,
     read_ratios,
     row_ratio,
+    some_blocks,
 )
 from lmrep.figures.shown import Shown
 
@@ -60,9 +63,37 @@ def test_importance_has_axes_a_run_and_a_clear_page(runs, layers):
     figure = importance(rows, {run: f"Run {run}" for run in runs}, "Where the input changes, " * 4)
     assert [axes.get_title("left") for axes in panels(figure)] == [f"Run {run}" for run in runs]
     colours = {tuple(line.get_color()) for line in panels(figure)[0].get_lines()[:-1]}
-    assert len(colours) == len(layers)
+    assert len(colours) == min(len(layers), LINES)
     assert list(panels(figure)[0].get_xticks())[:2] == [1, 29]  # where rows of 14 patches begin
     assert_clear(figure)
+
+
+def test_of_many_blocks_the_first_the_last_and_some_between_are_drawn():
+    assert some_blocks(patch_rows(layers=(5, 1, 3))) == [1, 3, 5]
+    assert some_blocks(patch_rows(layers=range(1, 13))) == [1, 5, 8, 12]
+    rows = patch_rows("a", range(1, 13)) + patch_rows("b", (2, 3))
+    figure = importance(rows, {"a": "Deep", "b": "Shallow"})
+    found = [[name for name in lines(axes) if name != PREDICTION] for axes in panels(figure)]
+    assert found == [[f"block {layer}" for layer in layers] for layers in ((1, 5, 8, 12), (2, 3))]
+    assert [name for name in legend(figure) if name != PREDICTION] == [f"block {n}" for n in (1, 2, 3, 5, 8, 12)]
+
+
+def test_a_band_spans_the_quartiles_of_images_where_there_are_three():
+    rows = patch_rows(layers=(4,))
+    assert BAND not in legend(importance(rows, {"a": "GPT-2"}))  # two images
+    more = rows + [row | {"seed": 1, "change": row["change"] * (2 + row["patch"])} for row in rows]
+    figure = importance(more, {"a": "GPT-2"})
+    assert legend(figure)[-1] == BAND
+    images = [
+        np.array([row["change"] for row in more if (row["panel"], row["seed"]) == key])
+        for key in sorted({(row["panel"], row["seed"]) for row in more})
+    ]
+    low, high = np.percentile([image / image.mean() for image in images], [25, 75], axis=0)
+    (band,) = panels(figure)[0].collections
+    corners = band.get_paths()[0].vertices
+    for patch in range(9):
+        heights = corners[corners[:, 0] == patch + 1, 1]
+        assert heights.min() == pytest.approx(low[patch]) and heights.max() == pytest.approx(high[patch])
 
 
 @pytest.mark.parametrize("name", ["GPT-2 with a long name", "A model with a name that takes more than a line " * 2])
