@@ -7,7 +7,7 @@ from math import ceil
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lmrep.figures.grids import Image, clip_note, clipped_share, outline_patch, panel_label
+from lmrep.figures.features import outline_patch, panel_label
 from lmrep.figures.layout import APART, GAP, LARGEST, SMALLEST
 from lmrep.figures.page import (
     GREY,
@@ -21,7 +21,7 @@ from lmrep.figures.page import (
     title_height,
 )
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import headings
+from lmrep.figures.words import Image, clip_note, headings
 from lmrep.metrics.tables import optimised_whole
 from lmrep.study.kinds import OBJECTIVES, PANELS
 
@@ -70,7 +70,7 @@ def read_column(shown: Shown, run: str, name: str, width: float) -> Column:
     said = [shown.regimes.get(run, ""), list_panels(kind, panels, facts["grid"])]
     blocks = shown.layers[run]
     pictures = [list(images[facts["layers"].index(block), : len(panels)]) for block in blocks]
-    notes = [fold(clip_note([clipped_share(image) for image in block]), BLOCK - 0.04, 6) for block in pictures]
+    notes = [fold(clip_note(block), BLOCK - 0.04, 6) for block in pictures]
     placed = kind == "patches" and optimised_whole(file)
     return Column(
         fold(name, width, NAME, "bold").splitlines(),

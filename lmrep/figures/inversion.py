@@ -7,7 +7,6 @@ from math import ceil
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lmrep.figures.grids import Image, clip_note, clipped_share, place_captioned
 from lmrep.figures.layout import BELOW, CAPTION, GAP, HEADING, LARGEST
 from lmrep.figures.page import (
     GREY,
@@ -21,8 +20,9 @@ from lmrep.figures.page import (
     text_width,
     title_height,
 )
+from lmrep.figures.reconstructions import place_captioned
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import first_rows, floors_text, headings, method_text, ssim_text
+from lmrep.figures.words import Image, clip_note, first_rows, floors_text, headings, method_text, ssim_text
 from lmrep.metrics.tsv import Row
 from lmrep.study.kinds import ARTICLE
 
@@ -81,7 +81,7 @@ def read_strip(shown: Shown, names: Sequence[str], rows: Mapping[tuple[str, str,
     return Strip(
         method_text(chosen.values()), pictures,
         {block: ssim_text(row) for block, row in chosen.items()},
-        {block: clip_note([clipped_share(image)]) for block, image in pictures.items()},
+        {block: clip_note([image]) for block, image in pictures.items()},
     )  # fmt: skip
 
 

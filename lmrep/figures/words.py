@@ -1,6 +1,9 @@
 """What figures say of a run and of its images: its name, SSIM, whether that is a lower bound, floors, the method."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from lmrep.figures.shown import Shown
 from lmrep.metrics.tsv import Row
@@ -9,6 +12,22 @@ from lmrep.study.kinds import OPTIMISERS
 # Columns of the accuracy table: what an image that holds nothing of the target, or the target itself, would have.
 FLOORS = {"ssim_start": "start noise", "ssim_grey": "flat grey", "ssim_shifted": "noisy target"}
 BOUND = "\N{GREATER-THAN OR EQUAL TO}"
+CLIPPED = 0.01  # a picture with a larger share of clipped pixels has a note
+Image = npt.NDArray[np.floating]
+
+
+def clipped_share(image: Image) -> float:
+    """The share of pixels of an image [3, h, w], in [0, 1], that have a channel below 0 or above 1."""
+    return float(((image < 0) | (image > 1)).any(axis=0).mean())
+
+
+def clip_note(pictures: Sequence[Image]) -> str:
+    """What to say of some pictures' clipped pixels: "12 % clipped", "3 to 17 % clipped", or nothing."""
+    shares = [clipped_share(picture) for picture in pictures]
+    if max(shares) <= CLIPPED:
+        return ""
+    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
+    return f"{low if low == high else f'{low} to {high}'} % clipped"
 
 
 def headings(shown: Shown) -> dict[str, str]:

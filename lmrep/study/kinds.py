@@ -184,14 +184,17 @@ METRICS = {
 
 FIGURES = {
     "features": Figure(
-        "lmrep.figures.grids:draw_features", ("runs",), objectives=("neuron", "patch"), runs="one"
+        "lmrep.figures.features:draw_features", ("runs",), objectives=("neuron", "patch"), runs="one"
+    ),
+    "changes": Figure(
+        "lmrep.figures.changes:draw_changes", ("runs",), objectives=("neuron", "patch"), runs="one"
     ),
     "beside": Figure(
         "lmrep.figures.beside:draw_beside", ("runs",), objectives=("neuron", "patch"), runs="several",
         keys=("layers", "panels"),
     ),
     "reconstructions": Figure(
-        "lmrep.figures.grids:draw_reconstructions", ("runs", "accuracy"), objectives=("match",),
+        "lmrep.figures.reconstructions:draw_reconstructions", ("runs", "accuracy"), objectives=("match",),
         keys=("image", "layers"), needs=("image",),
     ),
     "inversion": Figure(

@@ -154,7 +154,8 @@ def stands_out(view: View) -> Measured | None:
 
 @claim(
     "The image of one patch never changes after that patch: tokens see only earlier ones.", PATCH,
-    ("features",), STANDS_OUT, Rule("the largest change after the patch", "at most", 0, "every", span=(0, inf)),
+    ("changes", "features"), STANDS_OUT,
+    Rule("the largest change after the patch", "at most", 0, "every", span=(0, inf)),
     asked_of=is_masked, panels="patches",
 )  # fmt: skip
 def patch_reaches_back_only(view: View) -> Parts:
@@ -164,7 +165,7 @@ def patch_reaches_back_only(view: View) -> Parts:
 
 @claim(
     "Without a mask, the image of one patch changes on both sides of it (our control).", PATCH,
-    ("features",), STANDS_OUT, Rule("the share before the patch", "above", SHARE, "mean", span=WHOLE),
+    ("changes", "features"), STANDS_OUT, Rule("the share before the patch", "above", SHARE, "mean", span=WHOLE),
     Rule("the share after the patch", "above", SHARE, "mean", span=WHOLE), asked_of=is_not_masked, about=of_no_model,
     panels="patches",
 )  # fmt: skip
@@ -174,7 +175,8 @@ def patch_reaches_both_sides(view: View) -> Parts:
 
 
 @claim(
-    "All layers focus not only on the patch itself but also on earlier ones.", PATCH, ("features",), STANDS_OUT,
+    "All layers focus not only on the patch itself but also on earlier ones.", PATCH,
+    ("changes", "features"), STANDS_OUT,
     Rule("the share before the patch", "above", SHARE, "every", span=WHOLE), asked_of=is_masked,
     panels="patches",
 )  # fmt: skip
@@ -184,7 +186,7 @@ def patch_looks_back(view: View) -> Parts:
 
 
 @claim(
-    "The deeper the layer, the less the patch itself counts.", PATCH, ("features",),
+    "The deeper the layer, the less the patch itself counts.", PATCH, ("changes", "features"),
     Rule("the patch's own share changes", "at most", -SHARE, "change", span=WHOLE),
     panels="patches", about=is_causal_language,
 )  # fmt: skip
@@ -194,7 +196,7 @@ def own_share_falls(view: View) -> Parts:
 
 
 @claim(
-    "Deeper layers of a patch look more broadly.", PATCH, ("features",),
+    "Deeper layers of a patch look more broadly.", PATCH, ("changes", "features"),
     Rule("the effective share of patches changes", "above", SHARE, "change", span=WHOLE),
     panels="patches", about=is_causal_language,
 )  # fmt: skip
@@ -206,7 +208,7 @@ def deeper_patch_is_broader(view: View) -> Parts:
 
 @claim(
     "Patches of a language model focus on more than themselves, more than those of a vision transformer.",
-    END, ("features",),
+    END, ("changes", "features"),
     Rule("the own share minus the vision transformer's", "at most", -SHARE, "mean", span=CORRELATION),
     asked_of=is_language, against=is_vision, panels="patches",
 )  # fmt: skip

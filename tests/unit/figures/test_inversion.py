@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from legible import assert_legible, texts
+from pictures import match_run, shown
 from rows import GRADIENT, LBFGS, accuracy_row
-from test_grids import match_run, shown
 
-from lmrep.figures.grids import clip_note, clipped_share
 from lmrep.figures.inversion import draw_inversion
 from lmrep.figures.page import PAGE, TALLEST
 from lmrep.figures.shown import Shown
+from lmrep.figures.words import clip_note
 
 
 def study(depths, spread=0.1, weights="trained", names=("coil", "dog")):
@@ -54,7 +54,7 @@ def test_the_articles_descent_stands_above_the_other_with_the_target_at_the_left
     assert set(top[:3]) == {place(target)[1]} and top[3] > top[0] and len(set(top[3:])) == 1
     np.testing.assert_array_equal(left[:3], left[3:])
     assert place(target)[0] < left[0] < left[1] < left[2]
-    notes = [clip_note([clipped_share(runs[name]["images"][block, 1])]) for name in ("gpt2_match", "gpt2_inverted")
+    notes = [clip_note([runs[name]["images"][block, 1]]) for name in ("gpt2_match", "gpt2_inverted")
              for block in range(3)]  # fmt: skip
     assert all(notes)
     found = texts(figure)

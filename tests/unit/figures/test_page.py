@@ -9,13 +9,15 @@ from legible import assert_legible, texts
 from rows import LBFGS, accuracy_row
 
 from lmrep.figures.beside import draw_beside
+from lmrep.figures.changes import draw_changes
 from lmrep.figures.charts import draw_accuracy
 from lmrep.figures.claims import draw_claims
 from lmrep.figures.diagram import draw_diagram
-from lmrep.figures.grids import draw_features, draw_reconstructions
+from lmrep.figures.features import draw_features
 from lmrep.figures.importance import draw_causality, draw_importance
 from lmrep.figures.inversion import draw_inversion
 from lmrep.figures.page import PAGE, fold, save_figure, text_width
+from lmrep.figures.reconstructions import draw_reconstructions
 from lmrep.figures.regime import draw_regime
 from lmrep.figures.shown import Shown
 from lmrep.files import ArrayFile
@@ -46,7 +48,7 @@ def make_shown(title, label):
         for run in ("run", "neurons")
         for patch in range(4)
     ]
-    features = ArrayFile({"images": pictures}, facts)
+    features = ArrayFile({"images": pictures, "baseline": pictures[0]}, facts)
     match = ArrayFile(
         {"images": pictures, "targets": trace["image"][None]}, facts | {"objective": "match", "panels": ["dog"]}
     )
@@ -57,6 +59,7 @@ def make_shown(title, label):
     pair = ("run", "converged")
     return {
         draw_features: Shown(title, {"run": label}, {"run": [1, 2]}, runs={"run": features}, **common),
+        draw_changes: Shown(title, {"run": label}, {"run": [1, 2]}, runs={"run": features}, **common),
         draw_beside: Shown(
             title,
             dict.fromkeys(pair, label),

@@ -1,9 +1,11 @@
-"""Words on figures: an SSIM says whether it is a lower bound."""
+"""Words on figures: an SSIM says whether it is a lower bound, and a note says what is clipped."""
 
+import numpy as np
+import pytest
 from rows import LBFGS, accuracy_row
 
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import first_rows, floors_text, headings, method_text, ssim_text
+from lmrep.figures.words import clip_note, clipped_share, first_rows, floors_text, headings, method_text, ssim_text
 
 
 def test_runs_are_called_trained_or_untrained_only_where_they_differ():
@@ -34,3 +36,26 @@ def test_a_method_is_named_with_its_passes():
 def test_the_first_seed_comes_first():
     rows = [accuracy_row(ssim=0.5 + seed / 10, seed=seed) for seed in range(3)]
     assert first_rows(rows) == {("run", "dog", 1): rows[0]}
+
+
+def test_a_pixel_is_clipped_if_any_channel_is():
+    image = np.full((3, 2, 2), 0.5, np.float32)
+    assert clipped_share(image) == 0
+    image[:, 0, 0] = 0, 1, 0.5  # the ends themselves are not clipped
+    assert clipped_share(image) == 0
+    image[1, 0, 1] = 1.001
+    assert clipped_share(image) == 0.25
+    image[:, 1, 1] = -0.1
+    assert clipped_share(image) == 0.5
+
+
+@pytest.mark.parametrize(("shares", "note"), [
+    ([0.0], ""), ([0.01], ""), ([0.0101], "1 % clipped"), ([0.124], "12 % clipped"), ([1.0], "100 % clipped"),
+    ([0.0, 0.004], ""), ([0.03, 0.17, 0.05], "3 to 17 % clipped"), ([0.0, 0.2], "0 to 20 % clipped"),
+    ([0.201, 0.202], "20 % clipped"),
+])  # fmt: skip
+def test_the_note_says_what_share_is_clipped(shares, note):
+    pictures = np.full((len(shares), 3, 1, 10_000), 0.5)
+    for picture, share in zip(pictures, shares, strict=True):
+        picture[1, 0, : round(share * 10_000)] = 1.5
+    assert clip_note(pictures) == note

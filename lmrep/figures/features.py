@@ -1,25 +1,17 @@
-"""Pictures of pictures: optimised panels block by block, and re-created images beside their target."""
+"""Optimised panels block by block: the pictures, or anything else in their places."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lmrep.figures.layout import (
-    BELOW,
-    CAPTION,
-    GAP,
-    HEADING,
     Layout,
     Lines,
     fit_blocks,
-    fit_line,
-    row_height,
 )
 from lmrep.figures.page import (
     GREY,
@@ -34,7 +26,7 @@ from lmrep.figures.page import (
     title_height,
 )
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import first_rows, headings, ssim_text
+from lmrep.figures.words import Image, clip_note
 from lmrep.files import ArrayFile
 from lmrep.metrics.tables import optimised_whole
 from lmrep.study.kinds import OBJECTIVES
@@ -42,22 +34,7 @@ from lmrep.study.kinds import OBJECTIVES
 LABEL, NOTE = 0.115, 0.115  # in: the line above a panel, the line below it
 SUBTITLE = 0.12  # in, a line below the title
 READABLE = 0.3  # in, the side of the smallest panel that has a label of its own
-SSIM, SSIM_AND_NOTE = 0.17, 0.28  # in, the lines below a reconstruction
-CLIPPED = 0.01  # a picture with a larger share of clipped pixels has a note
-Image = npt.NDArray[np.floating]
-
-
-def clipped_share(image: Image) -> float:
-    """The share of pixels of an image [3, h, w], in [0, 1], that have a channel below 0 or above 1."""
-    return float(((image < 0) | (image > 1)).any(axis=0).mean())
-
-
-def clip_note(shares: Sequence[float]) -> str:
-    """What to say of one or more pictures' clipped pixels: "12 % clipped", "3 to 17 % clipped", or nothing."""
-    if max(shares) <= CLIPPED:
-        return ""
-    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
-    return f"{low if low == high else f'{low} to {high}'} % clipped"
+Place = Callable[[Axes, int, int, float, float, float], None]  # on axes: block, panel, its corner x and y, side (in)
 
 
 def panel_label(panels: str, panel: int, grid: int) -> str:
@@ -81,8 +58,8 @@ class Words:
     kind: str  # "neurons" or "patches"
     headings: list[str]  # [block]
     labels: list[str]  # [panel]
-    notes: list[list[str]]  # [block][panel], of clipped pixels
-    summaries: list[str]  # [block], of clipped pixels
+    notes: list[list[str]]  # [block][panel]
+    summaries: list[str]  # [block], in place of the notes
 
     def listing(self) -> str:
         """The probe and all panels, in one sentence."""
@@ -91,16 +68,16 @@ class Words:
         return f"{self.probe}. {named}{order}: {', '.join(self.labels)}"
 
 
-def read_words(probe: str, run: ArrayFile) -> Words:
+def read_words(probe: str, run: ArrayFile, note: Callable[[Sequence[Image]], str]) -> Words:
+    """`note`: what to say of one picture of the run, or of all of a block."""
     kind = OBJECTIVES[run.facts["objective"]].panels
-    shares = [[clipped_share(image) for image in block] for block in run["images"]]
     return Words(
         probe,
         kind,
         [f"Block {layer}" for layer in run.facts["layers"]],
         [panel_label(kind, panel, run.facts["grid"]) for panel in run.facts["panels"]],
-        [[clip_note([share]) for share in block] for block in shares],
-        [clip_note(block) for block in shares],
+        [[note([image]) for image in block] for block in run["images"]],
+        [note(block) for block in run["images"]],
     )
 
 
@@ -141,17 +118,40 @@ def draw_features(shown: Shown) -> Figure:
 
     Raises ValueError unless there is exactly one run.
     """
+    images = one_run(shown)["images"]
+
+    def place(axes: Axes, block: int, panel: int, x: float, y: float, size: float) -> None:
+        place_image(axes, images[block, panel], x, y, size, size)
+
+    figure, _ = draw_panels(shown, place, clip_note)
+    return figure
+
+
+def one_run(shown: Shown) -> ArrayFile:
+    """The run of a figure of one run. Raises ValueError where there is not exactly one."""
     if len(shown.runs) != 1:
-        raise ValueError(f"expected one run in a features figure, got {', '.join(shown.runs) or 'none'}")
-    ((name, run),) = shown.runs.items()
-    images, panels, grid = run["images"], run.facts["panels"], run.facts["grid"]
-    words = read_words(shown.labels[name], run)
+        raise ValueError(f"expected one run in a figure of features, got {', '.join(shown.runs) or 'none'}")
+    (run,) = shown.runs.values()
+    return run
+
+
+def draw_panels(
+    shown: Shown, place: Place, note: Callable[[Sequence[Image]], str], foot: float = 0.0
+) -> tuple[Figure, float]:
+    """The panels of one feature run, each placed by `place`, with their labels and outlines, block by block.
+
+    `note`: see `read_words`. `foot`: room below, in. Returns the figure, and how far down that room begins.
+    """
+    run = one_run(shown)
+    ((name, _),) = shown.runs.items()
+    panels, grid = run.facts["panels"], run.facts["grid"]
+    words = read_words(shown.labels[name], run, note)
     outlined = words.kind == "patches" and optimised_whole(run)
 
     top = title_height(shown) + 0.06
-    layout, subtitle = fit_words(words, top)
+    layout, subtitle = fit_words(words, top + foot)
     lines = subtitle.splitlines()
-    figure, axes = make_canvas(top + SUBTITLE * len(lines) + layout.height + MARGIN, shown)
+    figure, axes = make_canvas(top + SUBTITLE * len(lines) + layout.height + foot + MARGIN, shown)
     for index, line in enumerate(lines):
         axes.text(MARGIN, top - 0.04 + SUBTITLE * index, line, size=6.5, color=GREY, va="top")
     top += SUBTITLE * len(lines)
@@ -167,63 +167,13 @@ def draw_features(shown: Shown) -> Figure:
         for number, panel in enumerate(panels):
             right, down = layout.panel_corner(number)
             px, py, size = x + right, y + down, layout.size
-            place_image(axes, images[index, number], px, py, size, size)
+            place(axes, index, number, px, py, size)
             if layout.lines.label:
                 axes.text(px, py - 0.025, words.labels[number], size=6, color=GREY)
             if layout.lines.note:
-                note = words.notes[index][number]
-                axes.text(px + size, py + size + 0.022, note, size=6, color=GREY, ha="right", va="top")
+                axes.text(
+                    px + size, py + size + 0.022, words.notes[index][number], size=6, color=GREY, ha="right", va="top"
+                )
             if outlined:
                 outline_patch(axes, panel, grid, px, py, size)
-    return figure
-
-
-def place_captioned(
-    axes: Axes, image: Image, x: float, y: float, size: float, above: str, below: Sequence[str]
-) -> None:
-    """A picture with its top left corner at (x, y) in, one line of text above it and some below."""
-    axes.text(x + size / 2, y - 0.035, above, size=6.5, ha="center")
-    place_image(axes, image, x, y, size, size)
-    for index, line in enumerate(below):
-        down = y + size + 0.035 + 0.105 * index
-        axes.text(x + size / 2, down, line, size=6 if index else 6.5, color=GREY, ha="center", va="top")
-
-
-@styled
-def draw_reconstructions(shown: Shown) -> Figure:
-    """One image re-created from the outputs of blocks: its target, then a picture for each block, a row a run.
-
-    Runs come in the order of `shown.labels`, with the blocks of `shown.layers`; blocks that do not fit on one line go
-    below. Each run: `images` [layer, panel, 3, h, w], shown clipped to [0, 1], and `targets` [panel, 3, h, w]; facts:
-    `layers`, `panels` (names of images; of several seeds, the first is shown). SSIM comes from the accuracy table (run,
-    image, layer, ssim, converged); a sign marks a lower bound. A note tells how many pixels of a picture are clipped.
-
-    Raises ValueError where a run has no such image, KeyError where the table has no SSIM for a picture.
-    """
-    measured = first_rows(shown.tables["accuracy"])
-    runs = {name: shown.runs[name] for name in shown.labels}
-    panels = {name: run.facts["panels"].index(shown.image) for name, run in runs.items()}
-    pictures = {
-        name: {block: run["images"][run.facts["layers"].index(block), panels[name]] for block in shown.layers[name]}
-        for name, run in runs.items()
-    }
-    notes = {name: {b: clip_note([clipped_share(image)]) for b, image in pictures[name].items()} for name in runs}
-    below = SSIM_AND_NOTE if any(chain(*(row.values() for row in notes.values()))) else SSIM
-    counts = [len(row) for row in pictures.values()]
-    y = title_height(shown) + 0.04
-    pixels = max(run["targets"].shape[-1] for run in runs.values())
-    across, size = fit_line(counts, pixels, TALLEST - y, below)
-    heights = [row_height(count, across, size + below) for count in counts]
-    figure, axes = make_canvas(y + sum(heights) + MARGIN - 0.06, shown)
-    titles = headings(shown)
-    for (name, run), height in zip(runs.items(), heights, strict=True):
-        upper = y + HEADING + CAPTION
-        axes.text(MARGIN, y + 0.13, titles[name], size=8, weight="bold")
-        place_captioned(axes, run["targets"][panels[name]], MARGIN, upper, size, "target", [])
-        for index, (block, image) in enumerate(pictures[name].items()):
-            line, column = divmod(index, across - 1)
-            x, down = MARGIN + size + GAP + BELOW + column * (size + GAP), line * (CAPTION + size + below)
-            text = [ssim_text(measured[name, shown.image, block]), notes[name][block]]
-            place_captioned(axes, image, x, upper + down, size, f"block {block}", text)
-        y += height
-    return figure
+    return figure, top + layout.height
