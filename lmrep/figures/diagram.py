@@ -21,7 +21,7 @@ IMAGE, PATCHES, KERNELS, TOKENS, STACK, OUTPUT = (
 ROOM = 1.0  # in, for the words above the stem and above the stack
 SHOWN_NEURONS = 64  # of the output, if those that are maximised are among them
 THINNEST = 0.045  # in, of an outline around one row or column
-FIRST = {"class": "class", "bos": "BOS", "none": ""}  # the token before patch 0 -> its name beside its row
+FIRST = {"class": "class", "bos": "start", "none": ""}  # the token before patch 0 -> its name beside its row
 
 
 def middle(values: Sequence[int]) -> int | None:

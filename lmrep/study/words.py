@@ -8,7 +8,7 @@ from lmrep.study.spec import Probe
 
 
 def regime_words(probe: Probe) -> tuple[str, ...]:
-    """What a probe does to pixels and tokens, each in a few words: "pixels centred", "BOS first".
+    """What a probe does to pixels and tokens, each in a few words: "pixels centred", "start token first".
 
     Behind a model's own stem, only what differs from the article's choices; none if nothing does. Behind a basis, which
     the article does not use, everything.
@@ -27,7 +27,7 @@ def regime_words(probe: Probe) -> tuple[str, ...]:
     if probe.centre or basis:
         words.append("pixels centred" if probe.centre else "pixels not centred")
     if stem.first_token != "class":
-        words.append("BOS first" if stem.first_token == "bos" else "no first token")
+        words.append("start token first" if stem.first_token == "bos" else "no first token")
     if stem.options.get("position_embedding"):
         words.append("the stem's position embeddings")
     if probe.stack_position:
@@ -44,7 +44,7 @@ def start_text(start: tuple[str, float, float]) -> str:
 
 
 def regimes_text(probes: Iterable[Probe]) -> str:
-    """The regimes of several probes: "A: DCT basis of 12 px patches. B: DCT basis of 11 px patches. All: BOS first".
+    """The regimes of several probes: "A: DCT basis of 12 px patches. B: no first token. All: pixels centred".
 
     What all probes have in common is said once. Probes with the article's choices are left out, and so are those whose
     label says it all. One regime goes without a label. Nothing if no probe differs from the article's choices.

@@ -5,7 +5,7 @@ import pytest
 from lmrep.figures import gallery
 
 CAPTIONS = sorted(gallery.CAPTIONS.glob("*.rst"))
-REGIME = "DCT basis of 12 px patches; BOS first"
+REGIME = "DCT basis of 12 px patches; start token first"
 
 
 def rendered(path, regime):

@@ -73,7 +73,7 @@ def test_what_a_reader_can_choose_tells_panels_apart(data):
     chosen = [(*(data["runs"][panel["run"]][key] for key in ("model", "weights", "question", "way")), panel["panel"],
                panel["seed"]) for panel in data["panels"]]  # fmt: skip
     assert len(set(chosen)) == len(chosen)
-    assert data["runs"]["gpt2_bos_inverted"]["model"] == "GPT-2 mini: BOS first"
+    assert data["runs"]["gpt2_bos_inverted"]["model"] == "GPT-2 mini: start token first"
 
 
 def test_the_page_asks_nothing_of_the_network(page):

@@ -115,7 +115,7 @@ def test_every_figure_is_a_page_with_its_title_at_the_top_left(draw):
 @every_figure
 def test_a_regime_is_one_small_line_below_the_title_or_left_to_the_caption(draw):
     plain = make_shown("A title", "GPT-2")[draw]
-    for regime, said in (("pixels centred; BOS first", True), ("a regime of many words; " * 9, False)):
+    for regime, said in (("pixels centred; start token first", True), ("a regime of many words; " * 9, False)):
         runs = dict.fromkeys(plain.labels, regime)
         figure = draw(replace(plain, regime=regime, regimes=runs if draw is draw_beside else {}))
         assert (regime in texts(figure)) == said

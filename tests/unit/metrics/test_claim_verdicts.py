@@ -106,7 +106,7 @@ def test_ways_with_other_blocks_are_compared_where_both_have_blocks():
     view = view_of(make_cells(study, accuracy=flat_at_first), study=study)
     depends, others = dependence(CLAIMS["deeper_holds_less"], view, HOLDS)
     assert (
-        others["regime"]["BOS first, at blocks 1, 2 of the same images, where the main way fails"] == FAILS
+        others["regime"]["start token first, at blocks 1, 2 of the same images, where the main way fails"] == FAILS
         and "regime" not in depends
     )
 
@@ -219,7 +219,7 @@ def test_a_verdict_says_what_it_depends_on(value, expected):
     assert others["seed"]["seed 1"] == (FAILS if expected == ["seed"] else HOLDS)
     if expected != ["seed"]:
         assert others["descent"]["the article's descent"] == (FAILS if expected == ["descent"] else HOLDS)
-        assert others["regime"]["BOS first"] == (FAILS if expected == ["regime"] else HOLDS)
+        assert others["regime"]["start token first"] == (FAILS if expected == ["regime"] else HOLDS)
     assert set(others["image"]) == set(IMAGES)
 
 

@@ -25,7 +25,7 @@ def test_the_articles_choices_are_not_worth_a_word():
 
 
 @pytest.mark.parametrize(("probe", "words"), [
-    (on_vit(first_token="bos"), "BOS first"),
+    (on_vit(first_token="bos"), "start token first"),
     (on_vit(first_token="none"), "no first token"),
     (on_vit(centre=True), "pixels centred"),
     (on_vit(scale="embeddings"), "tokens at the embeddings' RMS"),
@@ -37,9 +37,9 @@ def test_the_articles_choices_are_not_worth_a_word():
     (on_vit(options={"position_embedding": True}), "the stem's position embeddings"),
     (on_vit(options={"patch_convolution": False}), "raw pixels as tokens"),
     (on_vit(first_token="bos", centre=True, scale="embeddings"),
-     "tokens at the embeddings' RMS; pixels centred; BOS first"),
+     "tokens at the embeddings' RMS; pixels centred; start token first"),
     (on_basis(first_token="bos", centre=True, scale="embeddings"),
-     "DCT basis of 12 px patches; tokens at the embeddings' RMS; pixels centred; BOS first"),
+     "DCT basis of 12 px patches; tokens at the embeddings' RMS; pixels centred; start token first"),
     (on_basis(basis="random", patch=11),
      "random basis of 11 px patches; tokens not scaled; pixels not centred; no first token"),
 ])  # fmt: skip
@@ -50,7 +50,7 @@ def test_each_setting_has_its_words(probe, words):
 def test_what_probes_share_is_said_once():
     one, other = on_basis(scale="embeddings"), on_basis("MiniLM", 11, "bos", scale="embeddings")
     assert regimes_text([one, other, one]) == (
-        "SmolLM2: DCT basis of 12 px patches; no first token. MiniLM: DCT basis of 11 px patches; BOS first. "
+        "SmolLM2: DCT basis of 12 px patches; no first token. MiniLM: DCT basis of 11 px patches; start token first. "
         "Both: tokens at the embeddings' RMS; pixels not centred"
     )
     third = on_basis("Third", 10, scale="embeddings", centre=True)
@@ -63,11 +63,11 @@ def test_probes_with_the_articles_choices_are_left_out():
 
 
 def test_a_label_that_says_it_all_is_not_repeated():
-    probes = [on_vit("BOS first", first_token="bos"), on_vit("centred", centre=True)]
+    probes = [on_vit("start token first", first_token="bos"), on_vit("centred", centre=True)]
     assert regimes_text(probes) == "centred: pixels centred"
-    assert regimes_text(probes[:1]) == "BOS first"
+    assert regimes_text(probes[:1]) == "start token first"
 
 
 def test_two_probes_of_one_label_are_both_named():
     found = regimes_text([on_vit(centre=True), on_vit(first_token="bos")])
-    assert found == "GPT-2: pixels centred. GPT-2: BOS first"
+    assert found == "GPT-2: pixels centred. GPT-2: start token first"
