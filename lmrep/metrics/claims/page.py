@@ -42,11 +42,6 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def points(lines: Sequence[str]) -> str:
-    """A list of Markdown, with lines no longer than LINE."""
-    return "\n".join(fill(line, LINE, initial_indent="- ", subsequent_indent="  ") for line in lines)
-
-
 def wrapped(text: str) -> str:
     """Markdown whose paragraphs and points have lines no longer than LINE; headings stay as they are."""
     found = []
@@ -57,6 +52,11 @@ def wrapped(text: str) -> str:
             words = fill(words, LINE, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
         found.append(lead + words)
     return "\n".join(found)
+
+
+def points(lines: Sequence[str]) -> str:
+    """A list of Markdown, with lines no longer than LINE."""
+    return wrapped("\n".join(f"- {line}" for line in lines))
 
 
 def command(study: str) -> str:
