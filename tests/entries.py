@@ -17,7 +17,8 @@ def entry(name, model="A", verdict="holds", number=0.25, interval=(0.1, 0.5), **
         "statistic": claim.statistic, "rule": [str(rule) for rule in claim.rules], "values": {model: values},
         "intervals": {model: {block: interval or [None, None] for block in values}}, "number": number,
         "interval": interval, "panels": 6 if values else 0, "seeds": 1 if values else 0, "parts": parts,
-        "verdict": verdict, "reason": "it rained" if verdict == "open" else "", "depends_on": [], "others": {},
+        "verdict": verdict, "reason": "it rained" if verdict == "open" else "", "depends_on": [],
+        "others": {}, "other_numbers": {},
         "figure": "a_figure",
     } | changes  # fmt: skip
 

@@ -9,10 +9,10 @@ import yaml
 from conftest import ROOT
 
 from lmrep.metrics.claims.cells import Cell
-from lmrep.metrics.claims.judge import searches
 from lmrep.metrics.claims.samples import SEARCHES, View, is_jittered
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import decide
+from lmrep.metrics.claims.ways import searches
 from lmrep.study.config import Study, make_study
 from lmrep.study.kinds import OBJECTIVES
 from lmrep.study.spec import Probe, Run
@@ -108,8 +108,10 @@ def candidates(run: Run, panel: str, seed: int, block: int) -> dict[str, Array]:
 
 
 def correlated(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Correlations like SSIM, where a test does not say others."""
-    return {name.replace("ssim", "correlation"): found[name] for name in found if name != "ssim_grey"} | {**found}
+    """Correlations whose squares are SSIM, where a test does not say others."""
+    like = {"correlation": "ssim", "correlation_earlier": "ssim_earlier"}
+    missing = {name: other for name, other in like.items() if other in found and name not in found}
+    return {**found} | {name: np.sqrt(found[other]) for name, other in missing.items()}
 
 
 def make_cells(

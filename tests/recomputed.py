@@ -112,7 +112,7 @@ class Build:
             for line in lines:
                 row = dict(zip(names, line, strict=True))
                 key = row["run"], Cell(row["image"], int(row["seed"]), int(row["layer"]))
-                for column in ("ssim", "ssim_start", "correlation", "correlation_start", "output_distance"):
+                for column in ("ssim", "ssim_start", "correlation", "output_distance"):
                     found.setdefault(key, {}).setdefault(column, []).append(float(row[column]))
         return found
 
@@ -151,6 +151,14 @@ def local_ssim(image: Array, target: Array) -> Array:
 
 def similarity(found: Found) -> float:
     return float(local_ssim(found.image, found.target)[5:-5, 5:-5].mean())
+
+
+def explained(found: Found) -> float:
+    """The squared correlation with the photograph, with its sign."""
+    assert found.target is not None
+    one, other = (np.clip(pixels, 0, 1).astype(float).ravel() for pixels in (found.image, found.target))
+    correlation = float(np.corrcoef(one, other)[0, 1])
+    return correlation * abs(correlation)
 
 
 def top_gap(found: Found) -> float:
@@ -284,7 +292,13 @@ def widest(build: Build, models: Mapping[str, str], probe: str, fits: Callable[[
     return max(others, key=build.width)
 
 
-def values_of(build: Build, claim: str, probe: str, models: Mapping[str, str]) -> dict[int, float]:
+def values_of(
+    build: Build,
+    claim: str,
+    probe: str,
+    models: Mapping[str, str],
+    similarity: Callable[[Found], float] = similarity,
+) -> dict[int, float]:
     """The values by block of one entry, another way. `models`: the main probe of each model, by its label."""
     neurons, patches = {
         "patterns_begin_first": spearman, "much_is_unchanged": unchanged, "unchanged_early": unchanged,
@@ -343,6 +357,9 @@ def values_of(build: Build, claim: str, probe: str, models: Mapping[str, str]) -
     return by_block(ranks)
 
 
+BY_CORRELATION = ("deeper_holds_less", "untrained_deeper_holds_less", "trained_holds_less")
+
+
 def number_of(values: Mapping[int, float], rule: str, depth: int) -> float:
     """The one number of a rule, from its values by block and its own words."""
     blocks = sorted(values)
@@ -384,6 +401,11 @@ def check_claims(results: Path, config: Mapping[str, Any]) -> int:
         assert near(part["number"], number, claim), (claim, probe, part["number"], number)
         assert entry["number"] == entry["parts"][entry["decided_by"]]["number"], claim
         compared += len(found) + 1
+        if claim in BY_CORRELATION:
+            expected = values_of(build, claim, probe, models, explained)
+            (number,) = entry["other_numbers"]["measure"].values()
+            assert near(number, number_of(expected, rule, build.depth(probe)), claim), (claim, probe, number)
+            compared += 1
     return compared + check_candidates(build)
 
 
@@ -399,6 +421,8 @@ def check_candidates(build: Build) -> int:
                     one = Found(arrays["images"][place, index], arrays["baseline"][index],
                                 arrays["targets"][index], facts["grid"], -1)  # fmt: skip
                     assert len(columns["ssim"]) == 20 and abs(columns["ssim"][0] - similarity(one)) < TOLERANCE
+                    found = columns["correlation"][0]
+                    assert abs(found * abs(found) - explained(one)) < TOLERANCE
                     distance = arrays["output_distance"][place, index]
                     assert abs(columns["output_distance"][0] / distance - 1) < 0.01
                     compared += 1

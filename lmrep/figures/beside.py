@@ -7,7 +7,7 @@ from math import ceil
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lmrep.figures.features import outline_patch, panel_label
+from lmrep.figures.grids import outline_patch, panel_label
 from lmrep.figures.layout import APART, GAP, LARGEST, SMALLEST
 from lmrep.figures.page import (
     GREY,

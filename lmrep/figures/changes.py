@@ -7,7 +7,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lmrep.figures.features import draw_panels, one_run
+from lmrep.figures.grids import draw_panels, one_run
 from lmrep.figures.page import GREY, MARGIN, place_image, styled
 from lmrep.figures.shown import Shown
 from lmrep.metrics.measures import patch_changes

@@ -1,109 +1,12 @@
-"""Optimised panels block by block: the pictures, or anything else in their places."""
-
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from itertools import chain
+"""Optimised images, as they are."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from lmrep.figures.layout import (
-    Layout,
-    Lines,
-    fit_blocks,
-)
-from lmrep.figures.page import (
-    GREY,
-    MARGIN,
-    PAGE,
-    TALLEST,
-    fold,
-    make_canvas,
-    place_image,
-    styled,
-    text_width,
-    title_height,
-)
+from lmrep.figures.grids import draw_panels, one_run
+from lmrep.figures.page import place_image, styled
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import Image, clip_note
-from lmrep.files import ArrayFile
-from lmrep.metrics.tables import optimised_whole
-from lmrep.study.kinds import OBJECTIVES
-
-LABEL, NOTE = 0.115, 0.115  # in: the line above a panel, the line below it
-SUBTITLE = 0.12  # in, a line below the title
-READABLE = 0.3  # in, the side of the smallest panel that has a label of its own
-Place = Callable[[Axes, int, int, float, float, float], None]  # on axes: block, panel, its corner x and y, side (in)
-
-
-def panel_label(panels: str, panel: int, grid: int) -> str:
-    """Neurons by number, patches by (row, column), both from 1. panels: "neurons" or "patches"."""
-    return f"({panel // grid + 1}, {panel % grid + 1})" if panels == "patches" else f"{panel + 1}"
-
-
-def outline_patch(axes: Axes, panel: int, grid: int, x: float, y: float, size: float) -> None:
-    """A thin black line with a white rim around a patch of the picture whose top left corner is (x, y) in."""
-    patch = size / grid
-    corner = (x + panel % grid * patch, y + panel // grid * patch)
-    for colour, width in (("white", 1.3), ("black", 0.5)):
-        axes.add_patch(Rectangle(corner, patch, patch, fill=False, color=colour, linewidth=width))
-
-
-@dataclass(frozen=True)
-class Words:
-    """All text of a feature figure except its title."""
-
-    probe: str
-    kind: str  # "neurons" or "patches"
-    headings: list[str]  # [block]
-    labels: list[str]  # [panel]
-    notes: list[list[str]]  # [block][panel]
-    summaries: list[str]  # [block], in place of the notes
-
-    def listing(self) -> str:
-        """The probe and all panels, in one sentence."""
-        order = ", left to right and top to bottom" if len(self.labels) > 1 else ""
-        named = "Patches (row, column)" if self.kind == "patches" else self.kind.capitalize()
-        return f"{self.probe}. {named}{order}: {', '.join(self.labels)}"
-
-
-def read_words(probe: str, run: ArrayFile, note: Callable[[Sequence[Image]], str]) -> Words:
-    """`note`: what to say of one picture of the run, or of all of a block."""
-    kind = OBJECTIVES[run.facts["objective"]].panels
-    return Words(
-        probe,
-        kind,
-        [f"Block {layer}" for layer in run.facts["layers"]],
-        [panel_label(kind, panel, run.facts["grid"]) for panel in run.facts["panels"]],
-        [[note([image]) for image in block] for block in run["images"]],
-        [note(block) for block in run["images"]],
-    )
-
-
-def widest(words: Iterable[str], size: float = 6, weight: str = "normal") -> float:
-    return max(text_width(word, size, weight) for word in words)
-
-
-def fit_words(words: Words, top: float) -> tuple[Layout, str]:
-    """The layout of a figure that starts `top` in below the page's edge, and its subtitle, on lines.
-
-    First choice: each panel has its label and its note. Next: notes by block. Last: panels named in the subtitle.
-    """
-    head = widest(words.headings, 8, "bold")
-    label, note, summary = widest(words.labels), widest(chain(*words.notes)), widest(words.summaries)
-    noted = NOTE if summary else 0.0
-    for subtitle, heading, lines, needed in (
-        ("", head + 0.1 + text_width(words.probe, 7), Lines(LABEL, noted, 0), max(label, note)),
-        (words.probe, max(head, summary), Lines(LABEL, 0, noted), max(label, READABLE)),
-        (words.listing(), max(head, summary), Lines(0, 0, noted), 0.0),
-    ):
-        folded = fold(subtitle, PAGE - 2 * MARGIN, 6.5)
-        room = TALLEST - top - SUBTITLE * len(folded.splitlines()) - MARGIN
-        layout = fit_blocks(len(words.headings), len(words.labels), room, heading, lines)
-        if layout.width >= heading and layout.size >= needed:
-            break
-    return layout, folded
+from lmrep.figures.words import clip_note
 
 
 @styled
@@ -125,55 +28,3 @@ def draw_features(shown: Shown) -> Figure:
 
     figure, _ = draw_panels(shown, place, clip_note)
     return figure
-
-
-def one_run(shown: Shown) -> ArrayFile:
-    """The run of a figure of one run. Raises ValueError where there is not exactly one."""
-    if len(shown.runs) != 1:
-        raise ValueError(f"expected one run in a figure of features, got {', '.join(shown.runs) or 'none'}")
-    (run,) = shown.runs.values()
-    return run
-
-
-def draw_panels(
-    shown: Shown, place: Place, note: Callable[[Sequence[Image]], str], foot: float = 0.0
-) -> tuple[Figure, float]:
-    """The panels of one feature run, each placed by `place`, with their labels and outlines, block by block.
-
-    `note`: see `read_words`. `foot`: room below, in. Returns the figure, and how far down that room begins.
-    """
-    run = one_run(shown)
-    ((name, _),) = shown.runs.items()
-    panels, grid = run.facts["panels"], run.facts["grid"]
-    words = read_words(shown.labels[name], run, note)
-    outlined = words.kind == "patches" and optimised_whole(run)
-
-    top = title_height(shown) + 0.06
-    layout, subtitle = fit_words(words, top + foot)
-    lines = subtitle.splitlines()
-    figure, axes = make_canvas(top + SUBTITLE * len(lines) + layout.height + foot + MARGIN, shown)
-    for index, line in enumerate(lines):
-        axes.text(MARGIN, top - 0.04 + SUBTITLE * index, line, size=6.5, color=GREY, va="top")
-    top += SUBTITLE * len(lines)
-    for index, heading in enumerate(words.headings):
-        x, y = layout.block_corner(index)
-        x, y = MARGIN + x, top + y
-        axes.text(x, y + 0.13, heading, size=8, weight="bold")
-        if subtitle:
-            below = y + layout.block - layout.lines.foot + 0.022
-            axes.text(x + layout.width, below, words.summaries[index], size=6, color=GREY, ha="right", va="top")
-        else:
-            axes.text(x + layout.width, y + 0.13, words.probe, size=7, color=GREY, ha="right")
-        for number, panel in enumerate(panels):
-            right, down = layout.panel_corner(number)
-            px, py, size = x + right, y + down, layout.size
-            place(axes, index, number, px, py, size)
-            if layout.lines.label:
-                axes.text(px, py - 0.025, words.labels[number], size=6, color=GREY)
-            if layout.lines.note:
-                axes.text(
-                    px + size, py + size + 0.022, words.notes[index][number], size=6, color=GREY, ha="right", va="top"
-                )
-            if outlined:
-                outline_patch(axes, panel, grid, px, py, size)
-    return figure, top + layout.height

@@ -16,7 +16,6 @@ from lmrep.study.kinds import FAMILIES
 from lmrep.study.spec import Run
 
 COUNT = 20  # pictures that an image is compared with; number 0 is the right one
-LIKENESSES = {"ssim": ssim_of_pairs, "correlation": correlation_of_pairs}
 
 
 def candidate_runs(study: Study) -> dict[str, list[Run]]:
@@ -34,20 +33,19 @@ def candidate_runs(study: Study) -> dict[str, list[Run]]:
 def candidate_rows(run: ArrayFile) -> Iterator[Row]:
     """The rows of a run, by panel, layer and candidate, from a run file with what `workflow.candidates.compare` adds.
 
-    `ssim`, `correlation`: of the re-created image with the candidate; `ssim_start`, `correlation_start`: of the start
-    noise, which is that of every layer. `output_distance`: the L1 distance between the outputs of image and candidate
-    at that layer.
+    `ssim`, `correlation`: of the re-created image with the candidate; `ssim_start`: of the start noise, which is that
+    of every layer. `output_distance`: the L1 distance between the outputs of image and candidate at that layer.
     """
     seeds = panel_seeds(run)
     for panel, image in enumerate(run.facts["panels"]):
         pictures = np.concatenate([run["images"][:, panel], run["initial"][:1, panel]])
-        found = {name: of_pairs(pictures, run["candidates"][panel]) for name, of_pairs in LIKENESSES.items()}
+        *alike, start = ssim_of_pairs(pictures, run["candidates"][panel])
+        correlations = correlation_of_pairs(run["images"][:, panel], run["candidates"][panel])
         for place, layer in enumerate(run.facts["layers"]):
             for number, name in enumerate(run.facts["candidates"][panel]):
                 row = {"run": run.facts["run"], "seed": seeds[panel], "image": image, "layer": layer}
-                row |= {"candidate": number, "name": name}
-                for likeness, values in found.items():
-                    row |= {likeness: float(values[place, number]), f"{likeness}_start": float(values[-1, number])}
+                row |= {"candidate": number, "name": name, "ssim": float(alike[place][number])}
+                row |= {"ssim_start": float(start[number]), "correlation": float(correlations[place, number])}
                 yield row | {"output_distance": float(run["candidate_distance"][place, panel, number])}
 
 
@@ -58,7 +56,7 @@ def candidate_keys(run: Run) -> Iterator[Key]:
 
 CANDIDATES = Table(
     {"run": str, "seed": int, "image": str, "layer": int, "candidate": int, "name": str, "ssim": float,
-     "ssim_start": float, "correlation": float, "correlation_start": float, "output_distance": float},
+     "ssim_start": float, "correlation": float, "output_distance": float},
     candidate_rows, ("run", "image", "seed", "layer", "candidate"), candidate_keys,
 )  # fmt: skip
 

@@ -163,7 +163,8 @@ def correlation_of_pairs(images: Array, targets: Array) -> Map:
     flat = (np.clip(pixels, 0, 1).astype(np.float64).reshape(len(pixels), -1) for pixels in (images, targets))
     one, other = (values - values.mean(axis=1, keepdims=True) for values in flat)
     power = np.sqrt(np.outer((one**2).sum(axis=1), (other**2).sum(axis=1)))
-    found: Map = np.divide(one @ other.T, power, out=np.zeros_like(power), where=power > 1e-9)
+    products = np.einsum("ik,jk->ij", one, other)  # a matrix product would depend on the number of threads
+    found: Map = np.divide(products, power, out=np.zeros_like(power), where=power > 1e-9)
     return np.clip(found, -1, 1)
 
 

@@ -179,7 +179,6 @@ METRICS = {
     "ssim_grey": Metric("lmrep.metrics.measures:ssim_grey", ("target",)),
     "ssim_shifted": Metric("lmrep.metrics.measures:ssim", ("shifted", "target")),
     "correlation_earlier": Metric("lmrep.metrics.measures:correlation", ("earlier", "target")),
-    "correlation_start": Metric("lmrep.metrics.measures:correlation", ("initial", "target")),
 }
 
 FIGURES = {

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lmrep.figures.features import panel_label
+from lmrep.figures.grids import panel_label
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.claim import main_probes
 from lmrep.metrics.claims.samples import is_jittered

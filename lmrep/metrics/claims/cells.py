@@ -39,13 +39,11 @@ READ = {
     "patches": Columns("panel", ("change",), "patch", of_matches=False),
     "accuracy": Columns(
         "image",
-        ("ssim", "ssim_earlier", "ssim_grey", "ssim_start", "correlation", "correlation_earlier", "correlation_start",
+        ("ssim", "ssim_earlier", "ssim_grey", "ssim_start", "correlation", "correlation_earlier",
          "output_distance_ratio", "high_frequency_error"),
     ),
     "rows": Columns("image", ("ssim",), "row"),
-    "candidates": Columns(
-        "image", ("ssim", "ssim_start", "correlation", "correlation_start", "output_distance"), "candidate"
-    ),
+    "candidates": Columns("image", ("ssim", "ssim_start", "correlation", "output_distance"), "candidate"),
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from lmrep.metrics.claims.samples import Sample, View, matched
+from lmrep.metrics.claims.samples import Likeness, Sample, View, matched
 from lmrep.metrics.claims.statistics import Array
 from lmrep.metrics.claims.verdicts import Measured, Rule, early_blocks, measure
 from lmrep.study.config import Study
@@ -40,7 +40,7 @@ class Claim:
     against: Callable[[Probe], bool] | None
     weights: str
     cutoffs: tuple[float, ...]
-    likenesses: tuple[str, ...]
+    likenesses: tuple[Likeness, ...]
     one_size: bool
     jitters: bool
     reads: tuple[str, ...]
@@ -86,7 +86,7 @@ def claim(
     against: Callable[[Probe], bool] | None = None,
     weights: str = "trained",
     cutoffs: tuple[float, ...] = (),
-    likenesses: tuple[str, ...] = (),
+    likenesses: tuple[Likeness, ...] = (),
     one_size: bool = False,
     jitters: bool = False,
     reads: tuple[str, ...] = (),

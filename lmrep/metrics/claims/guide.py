@@ -58,8 +58,10 @@ choose them. This page is written from that code and from `results/*/claims.json
 - A verdict **depends on** the descent, the regime, the stem, the cutoff (of unchanged patches) or the measure if
   another one gives a different verdict on the images and blocks that both have; on the seed or the image, if one of
   them alone gives the opposite verdict. Blur and jitter, another number of steps, and another start each count as
-  another descent. The other measure is the correlation of pixel values in place of SSIM, with the same thresholds: it
-  ignores brightness and contrast, and flat grey has 0. No star does not mean robust: the line above the table says how
+  another descent. The other measure is the squared correlation of pixel values, with its sign, in place of SSIM. It is
+  the share of the photograph's variance that the re-created image explains, whatever its brightness and contrast. The
+  thresholds are the same, but the scale is not: near a perfect copy SSIM falls faster, and a star may come from that.
+  The page of a study has the numbers of all these ways. No star does not mean robust: the line above the table says how
   many verdicts were judged another way.
 - **The regimes of the laptop study** were chosen by how well `chelsea` was re-created from trained blocks
   ([regime](../benchmarks/regime.md)), and `chelsea` is one of its four photographs.

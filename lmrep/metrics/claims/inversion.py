@@ -19,7 +19,7 @@ from lmrep.metrics.claims.claim import (
     map_sample,
     over_blocks,
 )  # fmt: skip
-from lmrep.metrics.claims.samples import OTHER_LIKENESS, Sample, View, matched
+from lmrep.metrics.claims.samples import BY_CORRELATION, Sample, View, matched
 from lmrep.metrics.claims.statistics import Array
 from lmrep.metrics.claims.verdicts import Measured, Rule, measure
 from lmrep.study.kinds import ARTICLE
@@ -37,38 +37,38 @@ def unfinished(view: View, weights: str = "trained") -> Sample | None:
     A search that ended further from the target's output than the shifted photograph says nothing: SSIM may be
     anything up to 1. The article reads its own descent as it is, so 0 there. Another likeness is read in the same way.
     """
-    ssim, earlier = view.alike(weights), view.alike(weights, "earlier")
+    found, earlier = view.likenesses(weights), view.likenesses(weights, earlier=True)
     ratio = view.accuracy("output_distance_ratio", weights)
-    if ssim is None or earlier is None or ratio is None:
+    if found is None or earlier is None or ratio is None:
         return None
-    rise = np.where(ratio.values < 1, np.maximum(ssim.values - earlier.values, 0), 1 - ssim.values)
-    return replace(ssim, values=rise * (view.search != ARTICLE))
+    rise = np.where(ratio.values < 1, np.maximum(found.values - earlier.values, 0), 1 - found.values)
+    return replace(found, values=rise * (view.search != ARTICLE))
 
 
 @claim(
     "Early layers of the language model hold the image less well than those of the vision transformer.", PLACE,
     ("accuracy", "inversion"), Rule("SSIM of the vision transformer minus the model's", "above", SSIM, "mean"),
-    asked_of=is_language, against=is_vision, panels="images", likenesses=OTHER_LIKENESS, one_size=True,
+    asked_of=is_language, against=is_vision, panels="images", likenesses=(BY_CORRELATION,), one_size=True,
 )  # fmt: skip
 def early_holds_less_than_vision(view: View, other: View | None) -> Parts:
     """SSIM with the photograph, mean over the first quarter of the blocks: the widest vision transformer's minus the
     model's. Only of images of one size. The two may have stems of other widths, as in the article."""
 
     def early(one: View) -> Sample | None:
-        return over_blocks(one.alike(), one.depth, early=True)
+        return over_blocks(one.likenesses(), one.depth, early=True)
 
     def rise(one: View) -> Sample | None:
         return over_blocks(unfinished(one), one.depth, early=True)
 
     gap = difference(early(other) if other else None, early(view))
-    return [measure(gap, alike(rise(view), gap), alike(rise(other) if other else None, gap))]
+    return [measure(gap, cut_to(rise(view), gap), cut_to(rise(other) if other else None, gap))]
 
 
 def above_floors(view: View) -> Measured | None:
     """SSIM minus the better one of flat grey's and the start noise's."""
-    grey, start = view.alike_grey(), view.alike(of="start")
+    grey, start = view.accuracy("ssim_grey"), view.accuracy("ssim_start")
     floor = replace(grey, values=np.maximum(grey.values, start.values)) if grey and start else None
-    return measure(difference(view.alike(), floor))
+    return measure(difference(view.accuracy("ssim"), floor))
 
 
 def rank(values: Array, sign: int) -> Array:
@@ -85,28 +85,28 @@ def rank(values: Array, sign: int) -> Array:
     Rule("the rank by SSIM with the start noise", "above", FIRST, "early", gate=True, span=RANKS),
     Rule("the rank by SSIM", "at most", FIRST, "every_early", span=RANKS),
     Rule("the rank by output distance", "at most", FIRST, "every_early", span=RANKS), asked_of=is_language,
-    panels="images", likenesses=OTHER_LIKENESS,
+    panels="images", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def early_is_recognisable(view: View) -> Parts:
     """The rank of the right photograph among 20 candidates, 1 is best: by SSIM with the re-created image, and by the L1
     distance of its output at that block, which is near to what the search made small. Asked only where the start noise
     would not be taken for the right photograph: some picture is always nearest to noise."""
-    columns = (f"{view.likeness}_start", -1), (view.likeness, -1), ("output_distance", 1)
+    columns = ("ssim_start", -1), (view.likeness.column, -1), ("output_distance", 1)
     return [map_sample(view.candidates(name), partial(rank, sign=sign)) for name, sign in columns]
 
 
 @claim(
     "A language model keeps most of the input across a whole block.", END, ("accuracy", "inversion"),
     Rule("the share of the possible SSIM above grey", "above", 0.5, "first", span=(-inf, 1.0)), asked_of=is_language,
-    panels="images", likenesses=OTHER_LIKENESS,
+    panels="images", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def one_block_keeps_most(view: View) -> Parts:
     """(SSIM - floor) / (1 - floor), with the SSIM of the best flat grey as the floor: 1 for the photograph itself."""
-    ssim, grey, rise = view.alike(), view.alike_grey(), unfinished(view)
-    if ssim is None or grey is None or rise is None:
+    found, grey, rise = view.likenesses(), view.grey_likenesses(), unfinished(view)
+    if found is None or grey is None or rise is None:
         return [None]
     room = 1 - grey.values
-    kept = replace(ssim, values=(ssim.values - grey.values) / room)
+    kept = replace(found, values=(found.values - grey.values) / room)
     return [measure(kept, rises=replace(rise, values=rise.values / room))]
 
 
@@ -139,7 +139,7 @@ def first_rows_are_worst(view: View, other: View | None) -> Parts:
     ABOVE_FLOORS,
     Rule("the share of the error's power at high frequencies", "above", 0.5, "early", span=(0.0, 1.0)),
     asked_of=is_language,
-    panels="images", likenesses=OTHER_LIKENESS,
+    panels="images",
 )  # fmt: skip
 def errors_are_of_high_frequency(view: View) -> Parts:
     """The share of the error's power above half the Nyquist frequency; white noise has .80. Asked only where SSIM is
@@ -150,37 +150,37 @@ def errors_are_of_high_frequency(view: View) -> Parts:
 @claim(
     "The deeper the layer, the less of the image it holds.", PLACE, ("accuracy", "inversion"),
     Rule("SSIM changes", "at most", -SSIM, "change", span=SIMILAR),
-    panels="images", likenesses=OTHER_LIKENESS,
+    panels="images", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def deeper_holds_less(view: View) -> Parts:
     """SSIM of the re-created image with the photograph: last block minus first."""
-    return [measure(view.alike(), rises=unfinished(view))]
+    return [measure(view.likenesses(), rises=unfinished(view))]
 
 
 @claim(
     "The deeper the layer of an untrained model, the less of the image it holds (of vision models in the article).",
     "Introduction", ("accuracy",),
     Rule("SSIM of untrained blocks changes", "at most", -SSIM, "change", span=SIMILAR),
-    panels="images", weights="untrained", likenesses=OTHER_LIKENESS,
+    panels="images", weights="untrained", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def untrained_deeper_holds_less(view: View) -> Parts:
     """SSIM of the image re-created from freshly initialised blocks with the photograph: last block minus first."""
-    return [measure(view.alike("untrained"), rises=unfinished(view, "untrained"))]
+    return [measure(view.likenesses("untrained"), rises=unfinished(view, "untrained"))]
 
 
 @claim(
     "Trained layers hold less of the image than untrained ones (a question of the article).",
     "Introduction", ("accuracy",),
     Rule("SSIM of untrained blocks minus that of trained ones", "above", SSIM, "mean"),
-    panels="images", reads=("trained", "untrained"), likenesses=OTHER_LIKENESS,
+    panels="images", reads=("trained", "untrained"), likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def trained_holds_less(view: View) -> Parts:
     """SSIM of the image re-created from freshly initialised blocks minus that from the trained ones, block by block."""
-    gap = difference(view.alike("untrained"), view.alike())
-    return [measure(gap, *(alike(unfinished(view, weights), gap) for weights in ("trained", "untrained")))]
+    gap = difference(view.likenesses("untrained"), view.likenesses())
+    return [measure(gap, *(cut_to(unfinished(view, weights), gap) for weights in ("trained", "untrained")))]
 
 
-def alike(sample: Sample | None, like: Sample | None) -> Sample | None:
+def cut_to(sample: Sample | None, like: Sample | None) -> Sample | None:
     """A sample cut to the panels, seeds and blocks of another."""
     pair = matched(sample, like) if sample and like else None
     return pair and pair[0]

@@ -1,6 +1,6 @@
 """Every claim, asked of every model of a study: numbers, intervals, verdicts, and what the verdicts depend on."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -8,63 +8,20 @@ from typing import Any
 import numpy as np
 
 from lmrep.metrics.claims.cells import Cells
-from lmrep.metrics.claims.claim import Claim, has_runs, main_probes, same_probe
+from lmrep.metrics.claims.claim import Claim, Parts, has_runs, main_probes
 from lmrep.metrics.claims.samples import SEARCHES, View
 from lmrep.metrics.claims.statistics import FEWEST, rounded
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, PARTS, WHERE, Measured, Rule, decide
+from lmrep.metrics.claims.ways import in_common, searches, ways
 from lmrep.study.config import Study
-from lmrep.study.kinds import ARTICLE
-from lmrep.study.spec import Probe
 
 Entry = dict[str, Any]  # of claims.json
 TOO_FEW = "too few images"  # in place of the verdict of another way to ask
 
 
-def searches(study: Study, probe: Probe, weights: str = "trained") -> list[str]:
-    """The optimisers of the inversions of a probe's blocks, the best one first."""
-    runs = [run for run in study.runs.values() if run.matches and (run.probe, run.weights) == (probe, weights)]
-    used = {run.descent.optimiser for run in runs if any(run.layers)}  # a run of the stem alone says nothing of blocks
-    return [name for name in SEARCHES if name in used]
-
-
-def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
-    """Every other way to ask a model: what differs (a key of OTHERWISE), its name, and the view.
-
-    Photographs have several searches; neurons are maximised with jitter too.
-    """
-    study, probe, panels = view.study, view.probe, claim.panels
-    for search in searches(study, probe, claim.weights) if panels == "images" else []:
-        if search != view.search:
-            yield "descent", "the article's descent" if search == ARTICLE else search, replace(view, search=search)
-    if panels == "neurons" and not claim.jitters:
-        yield "descent", "with blur and jitter", replace(view, jittered=True)
-    if not claim.jitters:  # it would compare descents of other lengths
-        yield from (("descent", name, other) for name, other in view.other_descents(panels, claim.weights))
-    for other in study.probes.values():
-        same = (other.stack, other.masked) == (probe.stack, probe.masked)
-        if same and not same_probe(other, probe):
-            what = "regime" if _bare(other) == _bare(probe) else "stem"
-            yield what, other.label, replace(view, probe=other)
-    for cutoff in claim.cutoffs:
-        yield "cutoff", f"{cutoff:g} of the largest change", replace(view, cutoff=cutoff)
-    for likeness in claim.likenesses:
-        yield "measure", likeness, replace(view, likeness=likeness)
-    runs = [run for run in study.runs.values() if run.probe == probe]
-    for seed in sorted({seed for run in runs for seed in run.start_seeds}):
-        yield "seed", f"seed {seed}", replace(view, seeds=(seed,))
-    for image in sorted({str(panel) for run in runs if run.matches for panel in run.panels if panels == "images"}):
-        yield "image", image, replace(view, panels=(image,))
-
-
-def _bare(probe: Probe) -> tuple[Any, ...]:
-    """The parts of a stem that do not belong to its regime."""
-    stem = probe.stem
-    return stem.kind, stem.weights, stem.options, stem.size, stem.patch
-
-
-def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry]:
-    """What a verdict depends on, and the other verdicts by what differs and its name.
+def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry, Entry]:
+    """What a verdict depends on, the other verdicts by what differs and its name, and the numbers that decided them.
 
     It depends on the descent, the regime, the stem, the cutoff or the measure if another one gives another verdict of
     the blocks, panels and seeds that both have.
@@ -72,6 +29,7 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     """
     view = replace(view, against=claim.widest(view))  # the same model in every way
     found: Entry = {}
+    numbers: Entry = {}
     depends = []
     for what, name, other in ways(view, claim):
         both = None if what in PARTS else in_common(claim, view, other)
@@ -88,43 +46,22 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
             blocks = ", ".join(map(str, both[0].blocks))
             name += f", at blocks {blocks} of the same images, where the main way {here}"
         found.setdefault(what, {})[name] = own
+        parts = parts_of(claim, measured, view.depth)
+        numbers.setdefault(what, {})[name] = parts[deciding(parts, own)]["number"]
         if own != here if both else {own, verdict} == {HOLDS, FAILS}:
             depends.append(what)
     for what in PARTS:
         if {HOLDS, FAILS} <= set(found.get(what, {}).values()):
             depends.append(what)
-    return list(dict.fromkeys(depends)), found
-
-
-def in_common(claim: Claim, view: View, other: View) -> tuple[View, View] | None:
-    """Two ways to ask a model, cut to the blocks, panels and seeds that both have: else they differ by these alone.
-
-    None if they have none in common.
-    """
-    blocks = common_blocks(claim, view, other)
-    images = [way.asked_images(claim.panels, weights) for way in (view, other) for weights in claim.reads]
-    panels, seeds = (tuple(sorted(set.intersection(*sets))) for sets in zip(*images, strict=True))
-    if not (blocks and panels and seeds):
-        return None
-    one, two = (replace(way, blocks=blocks, panels=panels, seeds=seeds) for way in (view, other))
-    first, second = claim.other(view), claim.other(other)
-    if first and second:
-        one, two = (replace(way, against_blocks=common_blocks(claim, first, second)) for way in (one, two))
-    return one, two
-
-
-def common_blocks(claim: Claim, view: View, other: View) -> tuple[int, ...]:
-    """The blocks that two ways to ask a model both have."""
-    asked = [way.asked_blocks(claim.panels, weights) for way in (view, other) for weights in claim.reads]
-    return tuple(sorted(set.intersection(*asked)))
+    return list(dict.fromkeys(depends)), found, numbers
 
 
 def entry(claim: Claim, view: View, figure: str) -> Entry:
     """One row of claims.json: a claim and a model."""
     measured, model = list(claim.parts(view)), view.probe.label
     verdict = decide(claim.rules, measured, view.depth)
-    depends, others = dependence(claim, view, verdict)
-    parts = [_part(rule, part, view.depth) for rule, part in zip(claim.rules, measured, strict=True)]
+    depends, others, numbers = dependence(claim, view, verdict)
+    parts = parts_of(claim, measured, view.depth)
     shown = deciding(parts, verdict)
     other = claim.other(view)
     own = next((rule, part) for rule, part in zip(claim.rules, measured, strict=True) if not rule.gate)
@@ -135,6 +72,7 @@ def entry(claim: Claim, view: View, figure: str) -> Entry:
         **{key: parts[shown][key] for key in ("number", "interval", "block", "panels", "seeds")}, "decided_by": shown,
         "parts": parts, "run": run_of(claim, view, figure),
         "verdict": verdict, "reason": reason(claim, view, measured, verdict), "depends_on": depends, "others": others,
+        "other_numbers": numbers,
         "figure": figure,
     }  # fmt: skip
 
@@ -148,6 +86,11 @@ def deciding(parts: Sequence[Entry], verdict: str) -> int:
     judged = [index for index, part in enumerate(parts) if not part["gate"]]
     found = closed or [index for index in judged if parts[index]["verdict"] == verdict]
     return next((index for index in found if parts[index]["number"] is not None), found[0])
+
+
+def parts_of(claim: Claim, measured: Parts, depth: int) -> list[Entry]:
+    """Each rule's verdict, with its number."""
+    return [_part(rule, part, depth) for rule, part in zip(claim.rules, measured, strict=True)]
 
 
 def _part(rule: Rule, part: Measured | None, depth: int) -> Entry:

@@ -14,8 +14,21 @@ from lmrep.study.words import start_text
 
 Start = tuple[str, float, float]
 SEARCHES = tuple(reversed(OPTIMISERS))  # of a match, the one that gets nearest to its goal first
-LIKENESS = "ssim"  # what says how alike two images are
-OTHER_LIKENESS = ("correlation",)  # in its place, that a verdict may depend on
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What says how alike two images are: a column of the tables, and a function of its values."""
+
+    name: str
+    column: str
+    scale: Callable[[Array], Array]
+    grey: str = ""  # the column of the best flat grey's, or none if it has 0
+
+
+BY_SSIM = Likeness("SSIM", "ssim", np.asarray, "ssim_grey")
+# The share of the photograph's variance that the image explains, whatever its brightness and contrast.
+BY_CORRELATION = Likeness("squared correlation", "correlation", lambda values: values * np.abs(values))
 
 
 @dataclass(frozen=True)
@@ -54,7 +67,7 @@ class View:
     `cells`: of each of READ, by run. `start`: of the descents, as `Descent` has it, and `steps`, of those of features;
     none: those of the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all there are. `against`: the
     model that it is compared with (none: `Claim.widest`), and `against_blocks`, like `blocks`, of that one. `cutoff`:
-    see `statistics.share_unchanged`. `likeness`: the column of the tables that says how alike two images are.
+    see `statistics.share_unchanged`. `likeness`: of a photograph and its re-created image.
     """
 
     study: Study
@@ -70,7 +83,7 @@ class View:
     against: Probe | None = None
     against_blocks: tuple[int, ...] = ()
     cutoff: float = UNCHANGED
-    likeness: str = LIKENESS
+    likeness: Likeness = BY_SSIM
 
     @property
     def depth(self) -> int:
@@ -85,17 +98,18 @@ class View:
         found = self._sample("accuracy", column, "images", weights)
         return found and found.map(lambda values: values[..., 0])
 
-    def alike(self, weights: str = "trained", of: str = "") -> Sample | None:
+    def likenesses(self, weights: str = "trained", earlier: bool = False) -> Sample | None:
         """How alike the photograph and the re-created image are [photograph, seed, block].
 
-        `of`: "earlier", the image after three quarters of the passes, or "start", its start noise, in its place.
+        `earlier`: the image after three quarters of the passes.
         """
-        return self.accuracy("_".join(filter(None, (self.likeness, of))), weights)
+        found = self.accuracy(f"{self.likeness.column}_earlier" if earlier else self.likeness.column, weights)
+        return found and found.map(self.likeness.scale)
 
-    def alike_grey(self) -> Sample | None:
-        """How alike the photograph and the best flat grey are. By their correlation not at all: 0."""
-        grey = self.accuracy("ssim_grey")
-        return grey if self.likeness == "ssim" else grey and grey.map(lambda values: 0 * values)
+    def grey_likenesses(self) -> Sample | None:
+        """The same of the best flat grey."""
+        found = self.accuracy(self.likeness.grey or self.likeness.column)
+        return found if self.likeness.grey else found and found.map(lambda values: 0 * values)
 
     def rows(self, weights: str = "trained") -> Sample | None:
         """SSIM by row of patches [photograph, seed, block, row]."""

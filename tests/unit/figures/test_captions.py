@@ -3,6 +3,7 @@
 import pytest
 
 from lmrep.figures import gallery
+from lmrep.metrics.claims.verdicts import OTHERWISE
 
 CAPTIONS = sorted(gallery.CAPTIONS.glob("*.rst"))
 REGIME = "DCT basis of 12 px patches; start token first"
@@ -25,3 +26,9 @@ def test_a_caption_names_its_study_and_its_regime(path):
 @pytest.mark.parametrize("path", CAPTIONS, ids=lambda path: path.stem)
 def test_no_caption_names_a_model_of_one_study(path):
     assert not any(name in rendered(path, "") for name in ("GPT", "ViT", "class token", "SmolLM", "MiniLM"))
+
+
+def test_the_caption_of_claims_has_all_that_a_verdict_may_depend_on():
+    page = rendered(gallery.CAPTIONS / "claims.rst", "")
+    listed = page[page.index("A double arrow") : page.index("A dash")]
+    assert all(what in listed for what in OTHERWISE)

@@ -38,6 +38,7 @@ def test_each_patch_has_its_change_relative_to_the_largest_of_its_picture():
     np.testing.assert_allclose(part.ravel()[:6], np.arange(1, 7) / 6, rtol=1e-5)
     assert part.mask.ravel().tolist() == [False] * 6 + [True] * 3 and not whole.mask.any()
     assert (maps[0].norm.vmin, maps[0].norm.vmax) == (LEAST, 1)
+    assert {picture.get_interpolation() for picture in maps} == {"nearest"}  # a patch does not run into the next
     assert {"0.1", "1", f"{LEAST:g} or less"} <= {*texts(figure)}
 
 

@@ -104,7 +104,7 @@ def test_small_panels_share_a_note_a_block():
 
 def test_a_features_figure_takes_exactly_one_run():
     run = feature_run()
-    with pytest.raises(ValueError, match="expected one run in a figure of features, got a, b"):
+    with pytest.raises(ValueError, match="expected one run in a figure of panels, got a, b"):
         draw_features(Shown("t", {"a": "l", "b": "l"}, {}, runs={"a": run, "b": run}))
 
 

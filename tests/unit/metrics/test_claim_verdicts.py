@@ -5,16 +5,32 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_up import IMAGES, SEEDS, STUDY, accuracy, change, jolt, make_cells, make_config, near, rows, verdict, view_of
+from made_up import (
+    COUNT,
+    IMAGES,
+    SEEDS,
+    STUDY,
+    accuracy,
+    candidates,
+    change,
+    jolt,
+    make_cells,
+    make_config,
+    near,
+    rows,
+    verdict,
+    view_of,
+)
 
 from lmrep.metrics.claims.cells import read_cells
 from lmrep.metrics.claims.claim import main_probes
 from lmrep.metrics.claims.inversion import unfinished
-from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, searches, tally
-from lmrep.metrics.claims.samples import Sample
+from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, tally
+from lmrep.metrics.claims.samples import BY_CORRELATION, BY_SSIM, Sample
 from lmrep.metrics.claims.statistics import FEWEST
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, decide, early_blocks, measure
+from lmrep.metrics.claims.ways import searches
 from lmrep.study.config import make_study
 from lmrep.study.kinds import ARTICLE
 
@@ -104,7 +120,7 @@ def test_ways_with_other_blocks_are_compared_where_both_have_blocks():
         return accuracy(run, panel, seed, block) | {"ssim": ssim, "ssim_earlier": ssim}
 
     view = view_of(make_cells(study, accuracy=flat_at_first), study=study)
-    depends, others = dependence(CLAIMS["deeper_holds_less"], view, HOLDS)
+    depends, others, _ = dependence(CLAIMS["deeper_holds_less"], view, HOLDS)
     assert (
         others["regime"]["start token first, at blocks 1, 2 of the same images, where the main way fails"] == FAILS
         and "regime" not in depends
@@ -214,7 +230,7 @@ def test_a_verdict_says_what_it_depends_on(value, expected):
     view, claim = view_of(level(value)), CLAIMS["deeper_holds_less"]
     own = verdict(claim.name, view)
     assert (own == HOLDS) == (expected != ["seed"])
-    depends, others = dependence(claim, view, own)
+    depends, others, _ = dependence(claim, view, own)
     assert depends == expected
     assert others["seed"]["seed 1"] == (FAILS if expected == ["seed"] else HOLDS)
     if expected != ["seed"]:
@@ -229,7 +245,7 @@ def test_a_descent_that_leaves_it_open_counts_and_a_seed_that_does_does_not():
     view = view_of(
         level(lambda run, *key: RISES if run.descent.optimiser == "gradient" and key[1] == SEEDS[1] else None)
     )
-    depends, others = dependence(claim, view, HOLDS)
+    depends, others, _ = dependence(claim, view, HOLDS)
     assert depends == ["descent"] and others["descent"]["the article's descent"] == OPEN
     view = view_of(level(lambda run, panel, seed: RISES if (panel, seed) == (IMAGES[0], SEEDS[1]) else None))
     found = dependence(claim, view, HOLDS)[1]
@@ -276,9 +292,9 @@ def test_a_claim_of_features_depends_on_the_length_of_the_descent(name):
     claim, octaves = CLAIMS[name], [{"size": 66, "steps": 60, "rate": [0.167, 0.0167]}]
     longer = with_another(["gpt2_plain", "gpt2_patches"], {"octaves": octaves}, change, "change")
     flat = longer(lambda run, *key: np.ones(121))
-    depends, others = dependence(claim, flat, HOLDS)
+    depends, others, _ = dependence(claim, flat, HOLDS)
     assert depends == ["descent"] and others["descent"]["60 steps"] == FAILS
-    depends, others = dependence(claim, longer(change), HOLDS)
+    depends, others, _ = dependence(claim, longer(change), HOLDS)
     assert depends == [] and others["descent"]["60 steps"] == HOLDS
     unlike_the_others(claim, flat, view_of(make_cells()))
     jittered = dependence(CLAIMS["start_matters_more_plain"], flat, HOLDS)[1]  # it compares descents of one length
@@ -289,7 +305,7 @@ def test_a_claim_of_photographs_depends_on_the_start():
     claim = CLAIMS["deeper_holds_less"]
     another = with_another(["gpt2_inverted"], {"start": {"normal": [0.3, 0.05]}}, accuracy, "accuracy")
     rising = another(lambda run, panel, seed, block: accuracy(run, panel, seed, block) | {"ssim": 0.5 + block / 20})
-    depends, others = dependence(claim, rising, HOLDS)
+    depends, others, _ = dependence(claim, rising, HOLDS)
     assert depends == ["descent"] and others["descent"]["start of 0.3 ± 0.05"] == FAILS
     assert dependence(claim, another(accuracy), HOLDS)[0] == []
     unlike_the_others(claim, rising, view_of(make_cells()))
@@ -297,40 +313,77 @@ def test_a_claim_of_photographs_depends_on_the_start():
 
 def brightened(run, panel, seed, block):
     """As SSIM has it, deeper blocks hold less; by the correlation, they have another brightness only."""
-    same = {"correlation": 0.9, "correlation_earlier": 0.9, "correlation_start": 0.0}
-    return accuracy(run, panel, seed, block) | same
+    return accuracy(run, panel, seed, block) | {"correlation": 0.9, "correlation_earlier": 0.9}
 
 
 @pytest.mark.parametrize(
-    ("name", "main", "other"),
+    ("name", "main", "other", "number"),
     [
-        ("deeper_holds_less", HOLDS, FAILS),
-        ("untrained_deeper_holds_less", HOLDS, FAILS),
-        ("trained_holds_less", HOLDS, FAILS),
-        ("early_holds_less_than_vision", HOLDS, FAILS),
-        ("one_block_keeps_most", HOLDS, HOLDS),
+        ("deeper_holds_less", HOLDS, FAILS, 0.0),
+        ("untrained_deeper_holds_less", HOLDS, FAILS, 0.0),
+        ("trained_holds_less", HOLDS, FAILS, 0.0),
+        ("early_holds_less_than_vision", HOLDS, FAILS, 0.0),
+        ("one_block_keeps_most", HOLDS, HOLDS, 0.81),
     ],
 )
-def test_a_claim_of_photographs_depends_on_the_measure(name, main, other):
-    view = view_of(make_cells(accuracy=brightened))
-    depends, others = dependence(CLAIMS[name], view, main)
-    assert others["measure"] == {"correlation": other} and ("measure" in depends) == (main != other)
-    assert "measure" not in dependence(CLAIMS[name], view_of(make_cells()), main)[0]
+def test_a_claim_of_photographs_depends_on_the_measure(name, main, other, number):
+    depends, others, numbers = dependence(CLAIMS[name], view_of(make_cells(accuracy=brightened)), main)
+    assert others["measure"] == {BY_CORRELATION.name: other} and ("measure" in depends) == (main != other)
+    assert numbers["measure"] == {BY_CORRELATION.name: pytest.approx(number)}
 
 
-def test_nothing_correlates_with_grey():
+@pytest.mark.parametrize(("place", "other"), [(0, HOLDS), (7, FAILS)])
+def test_the_right_photograph_is_the_nearest_by_the_correlation_too(place, other):
+    def made(*key):
+        first = np.full(COUNT, 0.1)
+        first[place] = 0.9
+        return candidates(*key) | {"correlation": first}
+
+    claim = CLAIMS["early_is_recognisable"]
+    depends, others, numbers = dependence(claim, view_of(make_cells(candidates=made)), HOLDS)
+    assert others["measure"] == {BY_CORRELATION.name: other} and ("measure" in depends) == (other == FAILS)
+    assert numbers["measure"] == {BY_CORRELATION.name: 1.0 if other == HOLDS else COUNT}
+
+
+def test_an_inverted_image_is_not_alike():
+    cells = make_cells(accuracy=lambda *key: brightened(*key) | {"correlation": -0.9})
+    assert replace(view_of(cells), likeness=BY_CORRELATION).likenesses().values == pytest.approx(-0.81)
+
+
+def test_an_unfinished_search_is_an_open_end_by_the_correlation_too():
+    def rising(run, *key):
+        return brightened(run, *key) | {"correlation_earlier": 0.8}
+
+    def given_up(run, *key):
+        return brightened(run, *key) | {"output_distance_ratio": 2.0}
+
+    for made, rise in ((rising, 0.81 - 0.64), (given_up, 1 - 0.81)):
+        view = replace(view_of(make_cells(accuracy=made)), likeness=BY_CORRELATION)
+        assert unfinished(view).values == pytest.approx(rise)
+
+
+def test_grey_explains_nothing():
     cells = make_cells(accuracy=lambda *key: brightened(*key) | {"ssim_grey": 0.8})
-    by_ssim, by_correlation = (replace(view_of(cells), likeness=name) for name in ("ssim", "correlation"))
-    assert (by_ssim.alike_grey().values == 0.8).all() and not by_correlation.alike_grey().values.any()
-    (kept,) = CLAIMS["one_block_keeps_most"].parts(by_correlation)
-    assert kept.values == pytest.approx(0.9)
+    by_ssim, by_correlation = (replace(view_of(cells), likeness=each) for each in (BY_SSIM, BY_CORRELATION))
+    assert (by_ssim.grey_likenesses().values == 0.8).all() and not by_correlation.grey_likenesses().values.any()
 
 
-def test_claims_of_features_and_of_rows_have_one_measure():
+def test_the_claims_that_have_another_measure():
+    """By row and by frequency there is none: a row may be flat, and the error's mean belongs to its spectrum."""
     asked = {name for name, claim in CLAIMS.items() if claim.likenesses}
-    assert {CLAIMS[name].panels for name in asked} == {"images"} and "first_rows_are_worst" not in asked
+    of_images = {name for name, claim in CLAIMS.items() if claim.panels == "images"}
+    assert asked == of_images - {"first_rows_are_worst", "errors_are_of_high_frequency"}
     for name in CLAIMS.keys() - asked:
         assert "measure" not in dependence(CLAIMS[name], view_of(make_cells()), HOLDS)[1]
+
+
+def test_every_other_verdict_has_the_number_that_decided_it():
+    for name in CLAIMS:
+        _, others, numbers = dependence(CLAIMS[name], view_of(make_cells()), HOLDS)
+        for what, ways in others.items():
+            judged = {way for way, verdict in ways.items() if verdict in (HOLDS, FAILS, OPEN)}
+            assert set(numbers.get(what, {})) == judged
+            assert all(isinstance(numbers[what][way], float) for way in judged)
 
 
 def test_runs_may_differ_in_start_and_steps_at_once():
@@ -352,7 +405,7 @@ def test_the_second_model_is_cut_to_blocks_of_its_own():
         return accuracy(run, panel, seed, block) | {"ssim": ssim, "ssim_earlier": ssim}
 
     view = view_of(make_cells(study, accuracy=falling), study=study)
-    depends, others = dependence(CLAIMS["early_holds_less_than_vision"], view, FAILS)
+    depends, others, _ = dependence(CLAIMS["early_holds_less_than_vision"], view, FAILS)
     way = "start of 0.3 ± 0.05, at blocks 1, 2, 4, 6 of the same images, where the main way holds"
     assert others["descent"][way] == HOLDS and depends == []
 
@@ -378,7 +431,7 @@ def test_a_way_with_fewer_images_blocks_or_models_is_no_dependence(name, models)
 
     cells = make_cells(study, accuracy=spread(accuracy), rows=spread(rows))
     view = view_of(cells, study=study)
-    depends, others = dependence(CLAIMS[name], view, verdict(name, view))
+    depends, others, _ = dependence(CLAIMS[name], view, verdict(name, view))
     assert "descent" not in depends
     compared = name == "deeper_holds_less" or models[1] == "vit_large"  # the dark start has the same second model
     assert any(way.startswith("start of 0.3 ± 0.05") for way in others.get("descent", {})) is compared
@@ -405,7 +458,7 @@ def test_the_share_of_unchanged_patches_depends_on_what_counts_as_unchanged():
         """A fifth unchanged at any cutoff, and as many more at the highest."""
         return near(np.repeat([0.0, 0.15, 1.0], [24, 24, 73]), run, panel, seed, block)
 
-    found, others = dependence(claim, view_of(make_cells(change=steps)), FAILS)
+    found, others, _ = dependence(claim, view_of(make_cells(change=steps)), FAILS)
     assert found == ["cutoff"] and set(others["cutoff"].values()) == {FAILS, HOLDS}
     assert "cutoff" not in dependence(CLAIMS["deeper_is_broader"], view_of(make_cells(change=steps)), FAILS)[1]
 

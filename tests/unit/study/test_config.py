@@ -53,7 +53,8 @@ def test_the_figures_are_the_articles_and_what_backs_them(config):
     }  # fmt: skip
     evidence = {name for name, figure in figures.items() if figure.target == "evidence"}
     assert evidence == {
-        "accuracy_by_seed", "stem_controls", "two_starts", "gpt2_patch_changes", "causality", "regime", "claims",
+        "accuracy_by_seed", "stem_controls", "two_starts", "gpt2_patch_changes", "vit_base_patch_changes",
+        "causality", "regime", "claims",
     }  # fmt: skip
 
 
@@ -432,3 +433,17 @@ def test_the_readmes_model_of_ones_own_fits_into_the_laptop_study():
         entry, section = line.split("  # ")
         config[section] |= yaml.safe_load(entry)
     assert "mine" in study_of(config).runs_of("figures")
+
+
+def test_an_untrained_stack_is_read_only_for_its_own_config_or_its_embeddings():
+    laptop = make_study(yaml.safe_load((ROOT / "laptop.yaml").read_text()))
+    bare = replace(
+        laptop.probes["smollm2_bare"], scale="as_is", stem=replace(laptop.probes["smollm2"].stem, first_token="none")
+    )
+    assert not bare.reads_embeddings and {*bare.weight_roles(trained=False)} == {"stack"}  # the file says what it is
+    ours = study_of(yaml.safe_load((ROOT / "miniature.yaml").read_text())).probes
+    assert {*ours["gpt2"].weight_roles(trained=False)} == {"stem"} and {*ours["gpt2"].weight_roles(True)} == {
+        "stem",
+        "stack",
+    }
+    assert ours["gpt2_bos"].reads_embeddings and {*ours["gpt2_bos"].weight_roles(trained=False)} == {"stem", "stack"}

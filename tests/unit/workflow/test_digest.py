@@ -53,7 +53,7 @@ def test_a_run_depends_on_these_modules(root, edited):
 
 @pytest.mark.parametrize(
     "edited",
-    ["figures.features", "figures.charts", "figures.diagram", "metrics.measures", "metrics.tables", "study.config",
+    ["figures.grids", "figures.charts", "figures.diagram", "metrics.measures", "metrics.tables", "study.config",
      "study.checks", "study.kinds", "study.cost", "inputs.weights", "inputs.image_sources", "workflow.announce",
      "workflow.job", "descent.lbfgs", "miniature.train", "errors", "files", "progress", "descent.checkpoint",
      "__init__"],
