@@ -111,7 +111,7 @@ def correlated(found: Mapping[str, Any]) -> dict[str, Any]:
     """Correlations whose squares are SSIM, where a test does not say others."""
     like = {"correlation": "ssim", "correlation_earlier": "ssim_earlier"}
     missing = {name: other for name, other in like.items() if other in found and name not in found}
-    return {**found} | {name: np.sqrt(found[other]) for name, other in missing.items()}
+    return {**found} | {name: np.sqrt(np.maximum(found[other], 0)) for name, other in missing.items()}
 
 
 def make_cells(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from legible import assert_legible, texts
 from matplotlib.patches import Rectangle
-from pictures import SIDE, SIZE, feature_run, shown
+from small_runs import SIDE, SIZE, feature_run, shown
 
 from lmrep.figures.beside import draw_beside, list_panels
 from lmrep.figures.page import PAGE, TALLEST

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from legible import assert_legible, texts
 from matplotlib.patches import Rectangle
-from pictures import PATCH, SIDE, feature_run
+from small_runs import PATCH, SIDE, feature_run
 
 from lmrep.figures.changes import LEAST, draw_changes
 from lmrep.figures.page import PAGE, TALLEST

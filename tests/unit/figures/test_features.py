@@ -5,7 +5,7 @@ import pytest
 from legible import assert_legible, texts
 from matplotlib import rcParams
 from matplotlib.patches import Rectangle
-from pictures import DPI, SIDE, SIZE, feature_run, shown, sides
+from small_runs import DPI, SIDE, SIZE, feature_run, shown, sides
 
 from lmrep.figures.features import draw_features
 from lmrep.figures.page import PAGE, TALLEST, save_figure

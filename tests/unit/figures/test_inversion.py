@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from legible import assert_legible, texts
-from pictures import match_run, shown
 from rows import GRADIENT, LBFGS, accuracy_row
+from small_runs import match_run, shown
 
 from lmrep.figures.inversion import draw_inversion
 from lmrep.figures.page import PAGE, TALLEST

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from legible import assert_legible, texts
-from pictures import match_run, shown, sides
 from rows import accuracy_row
+from small_runs import match_run, shown, sides
 
 from lmrep.figures.page import TALLEST
 from lmrep.figures.reconstructions import draw_reconstructions
