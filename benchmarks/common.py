@@ -44,7 +44,7 @@ def name_of(precision: torch.dtype) -> str:
 
 
 def shorten(run: Run, steps: int) -> Run:
-    """The run with at most so many steps of each octave."""
+    """The run with at most `steps` steps of each octave."""
     octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
     return replace(run, descent=replace(run.descent, octaves=octaves))
 

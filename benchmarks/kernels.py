@@ -3,7 +3,7 @@
     python benchmarks/kernels.py
     python benchmarks/kernels.py --configs config.yaml --block 12 --images 128   # a pass that fills a GPU
 
-Times a block behind a random stem (4 if not told), at GPT-2's size on 224 px and at the miniature's on 66 px, in
+Times a block behind a random stem (default: 4), at GPT-2's size on 224 px and at the miniature's on 66 px, in
 every precision of the device. Each round times every variant once: one step, on a GPU a descent of 30. Deterministic
 mode turns the tuning of torch.compile off, so a GPU also times it without; what such a step returns may differ from day
 to day. Prints Markdown.

@@ -84,7 +84,7 @@ def difference(ours: np.ndarray, others: np.ndarray, targets: np.ndarray | None)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config")
-    parser.add_argument("--runs", nargs="*", help="all, if not told")
+    parser.add_argument("--runs", nargs="*", help="default: all")
     parser.add_argument("--steps", type=int, help="of each octave, at most")
     parser.add_argument("--layers", nargs="*", type=int)
     parser.add_argument("--panels", type=int, help="the first of each run")

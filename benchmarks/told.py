@@ -1,10 +1,10 @@
-"""Numbers of README and docs/methods.md that no table has, from the miniature's models and from run files of a build.
+"""Prints the numbers in README and docs/methods.md that no results table holds.
 
     python benchmarks/told.py blocks                    # what fresh and trained blocks add to the stem's tokens
     python benchmarks/told.py neurons results/laptop    # the order of the change, neuron by neuron
     python benchmarks/told.py brightness results/laptop    # the mean of re-created images, from two starts
 
-Prints rows of Markdown tables.
+They come from the miniature's models and from run files of a build. Prints rows of Markdown tables.
 """
 
 import argparse

@@ -55,7 +55,7 @@ class LoadedProbe:
 
     @cached_property
     def packed(self) -> Probe:
-        """`exact` as a build has it in float32: a line search is exact whatever the probe's precision."""
+        """`exact` with packed weights, as a build has it in float32. With `precision` auto, line searches use it."""
         return self.exact if self.quick is self.exact else self.exact.in_precision(torch.float32)
 
     def __repr__(self) -> str:
@@ -206,7 +206,7 @@ def make_run(
     steps: int | None,
     rate: Rate | None,
 ) -> Run:
-    """The checked run that a call asks for. A descent that is not given is that of the study's plainest run alike."""
+    """The checked run that a call asks for, by default with the descent of the study's plainest run of its kind."""
     runs = [run for run in probe.study.runs.values() if run.probe.name == probe.spec.name]
     alike = [run for run in runs if run.objective == objective]
     if descent is None and not alike:

@@ -112,7 +112,7 @@ def read_arrays(path: Path | str) -> ArrayFile:
 def check_arrays(file: ArrayFile, shapes: Mapping[str, Shape], sizes: Mapping[str, int]) -> None:
     """Raises InputError unless a file has the arrays of `shapes`, each of its shape and finite.
 
-    An axis is a number, or a name: axes of one name have one size, that in `sizes` if it is there.
+    An axis is a number or a name. Axes of the same name have the same size, the one in `sizes` if it is there.
     """
     known = dict(sizes)
     for name, shape in shapes.items():

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from lmrep.errors import InputError
-from lmrep.figures.claims import draw_claims, most_models
+from lmrep.figures.claim_rows import most_models
+from lmrep.figures.claims import draw_claims
 from lmrep.figures.page import save_figure
 from lmrep.figures.shown import Shown
 from lmrep.metrics.claims.words import of_all_studies

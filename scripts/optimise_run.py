@@ -1,4 +1,4 @@
-"""Perform one run, or the shard of one (rules optimise_run, optimise_shard)."""
+"""Perform one run, or a shard of one (rules optimise_run, optimise_shard)."""
 
 from pathlib import Path
 

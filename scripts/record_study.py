@@ -1,4 +1,4 @@
-"""Write down the config as it was resolved, defaults and command line in it (rule record_study)."""
+"""Write down the config as it was resolved, with defaults and the command line's changes (rule record_study)."""
 
 import json
 from pathlib import Path

@@ -7,9 +7,8 @@ def entry(name, model="A", verdict="holds", number=0.25, interval=(0.1, 0.5), **
     """One claim and one model, measured in blocks 1, 2 and 10."""
     claim, interval = CLAIMS[name], interval and list(interval)
     values = {} if number is None else {block: number for block in ("1", "2", "10")}
-    parts = [{"what": rule.what, "verdict": verdict, "number": number, "interval": interval, "block": None,
-              "panels": 6, "seeds": 1}
-             for rule in claim.rules]  # fmt: skip
+    parts = [{"what": rule.what, "unit": rule.scale.unit, "verdict": verdict, "number": number, "interval": interval,
+              "block": None, "panels": 6, "seeds": 1} for rule in claim.rules]  # fmt: skip
     own = next(place for place, rule in enumerate(claim.rules) if not rule.gate)
     return {
         "claim": name, "sentence": claim.sentence, "place": claim.place, "study": "made_up", "model": model,

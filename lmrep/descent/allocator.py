@@ -8,9 +8,10 @@ LARGEST = 2**31 - 1  # bytes; mallopt takes a C int
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc to keep freed memory. Each step needs the same again, and the system maps it page by page.
+    """Keeps freed memory in the process.
 
-    Changes speed only: a step of the miniature takes 6 to 12 % less time (benchmarks/speed.md). Returns whether glibc
+    Every step allocates the same buffers, and returning them makes the system map them again page by page. Changes
+    speed only: a step of the miniature takes 6 to 12 % less time (benchmarks/speed.md). Returns whether glibc
     accepted; False on systems without glibc, which stay as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None

@@ -48,7 +48,7 @@ def forget_state(output: Path) -> None:
 def steps_taken(output: Path, settings: Mapping[str, Any]) -> float:
     """The steps in the saved state of a run with these settings: 0 without one, inf if the run is finished.
 
-    An estimate: what else the state depends on is not looked at.
+    An estimate: nothing else that the state depends on is compared.
     """
     state = state_path(output)
     try:
@@ -62,7 +62,7 @@ def steps_taken(output: Path, settings: Mapping[str, Any]) -> float:
 
 
 def give_name(path: Path, name: Path) -> None:
-    """Makes a file available under a further name, which did not exist: as a link, or as a copy."""
+    """Gives a file a second name, which must not exist yet: as a hard link, or as a copy."""
     try:
         os.link(path, name)
     except OSError:  # the file system has no hard links
@@ -74,7 +74,7 @@ class Checkpoint:
 
     `seconds`: between two writes, by `clock`. `context`: JSON values by name (settings, code, device, threads); a state
     of another context is not used. `arrays`: the names of the arrays in a state. `say`: called with a line on what
-    becomes of a state that is there.
+    becomes of a saved state.
     """
 
     def __init__(
@@ -140,14 +140,14 @@ class Checkpoint:
     def keep(self, output: Path) -> None:
         """Keeps the file of the run, which is finished, in place of its state."""
         facts = {"context": self.context, "sha256": file_sha256(output)}
-        with suppress(OSError):  # of a disk that is full; without a state, a rerun takes longer and no more
+        with suppress(OSError):  # such as a full disk's: without a state, a rerun only takes longer
             with replacing(facts_path(self.path)) as part:
                 part.write_text(json.dumps(facts, sort_keys=True))
             with replacing(self.path) as part:  # facts first: without its own, a finished run is not used
                 give_name(output, part)
 
     def put_back(self, output: Path) -> bool:
-        """Gives a run that was finished before its file again. Returns whether it was."""
+        """Restores the file of a run that was finished before. Returns whether it was."""
         if self.finished:
             with replacing(output) as part:
                 give_name(self.path, part)

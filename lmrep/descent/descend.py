@@ -31,7 +31,7 @@ def input_gradient(
 ) -> tuple[Tensor, Tensor]:
     """Gradients like `images` [layer, panel, 3, size, size] and losses [layer, panel], in one pass for all layers.
 
-    Images do not meet in the network, so the gradient of the summed loss is each image's own.
+    Images in a batch do not interact, so the gradient of the summed loss is each image's own.
     `tokens`: see `Probe.outputs_of_own_layer`.
     """
     images = images.detach().requires_grad_()

@@ -82,7 +82,7 @@ def perform_with(
 ) -> Arrays:
     """The arrays of a run, as `files.write_arrays` takes them.
 
-    `probe` and `quick`: the run's probe in float32 and in the plan's precision, with its blocks at least.
+    `probe` and `quick`: the run's probe in float32 and in the plan's precision, with at least its blocks.
     `targets`: for a match the photographs [panel, 3, size, size] in [0, 1], else None.
     Arrays: `images` [layer, panel, 3, height, width], `initial` [layer, panel, 3, first size, the same], `baseline`
     [panel, 3, height, width] (see `priors.baseline`), `loss` [layer, step] (mean over panels, before the step, or the
@@ -92,7 +92,7 @@ def perform_with(
     rates are multiples of these.
     Raises FloatingPointError if a loss or an image is not finite, or if `first_step` finds a gradient of zero.
     """
-    keep_freed_memory()  # only now: what the loading of the weights has freed is the system's again
+    keep_freed_memory()  # only now, so that memory freed while loading the weights goes back to the system
     size = run.descent.octaves[0].size
     draws = zip(run.start_seeds, run.panel_names, strict=True)
     start = torch.stack([start_noise(run.descent.start, size, seed, name) for seed, name in draws])

@@ -24,7 +24,7 @@ def makes_graphs(device: torch.device) -> bool:
 
 @cache
 def stream_of(device: torch.device) -> "torch.cuda.Stream":
-    """The stream to capture on: one a card, as torch keeps a workspace for each."""
+    """The stream to capture on: one per card, because torch keeps a workspace for each stream."""
     return torch.cuda.Stream(device)
 
 
@@ -102,7 +102,7 @@ class GraphedStep:
             self.graph, self.given, self.results = graph, (crop, rate, step), (crop_after, losses)
         except RuntimeError as error:
             self.captures = False
-            # torch ends the capture with an error of its own. No name is kept: its frames hold the step's memory.
+            # torch ends the capture with an error of its own. It is not kept: its frames hold the step's memory.
             warnings.warn(f"every step waits for Python, as {why(error.__context__ or error)}", stacklevel=2)
         self.optimiser.state.update(state)
 

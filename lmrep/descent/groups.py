@@ -22,7 +22,7 @@ Results = dict[str, Tensor]
 def make_objectives(run: Run, plan: Plan, panels: slice, target_outputs: Sequence[Tensor | None]) -> list[Objective]:
     """One objective for each layer of a group.
 
-    target_outputs: for each layer, the photographs' outputs [panel, token, width]; None for objectives without.
+    target_outputs: for each layer, the photographs' outputs [panel, token, width]; None for objectives without targets.
     """
     kind = OBJECTIVES[run.objective]
     offered = {
@@ -61,7 +61,7 @@ def to_state(progress: Progress) -> Results:
 
 
 def from_state(found: Mapping[str, Tensor], plan: Plan) -> Progress:
-    """What `to_state` made arrays of."""
+    """The descent that `to_state` turned into arrays."""
     prefix, group = "group_optimiser_", {name: tensor.to(plan.device) for name, tensor in found.items()}
     state = {name.removeprefix(prefix): tensor for name, tensor in group.items() if name.startswith(prefix)}
     return Progress(group["group_images"], group["group_loss"], state, group["group_earlier"])

@@ -1,4 +1,4 @@
-"""L-BFGS for many images at once, each a problem of its own. A module apart: its edits rerun no other optimiser's runs.
+"""L-BFGS for many images at once, each a problem of its own. Kept apart: its edits rerun no other optimiser's runs.
 
 Shapes: see `optimisers`.
 """
@@ -45,7 +45,7 @@ class LBFGS:
         self.restart(torch.ones_like(losses, dtype=torch.bool))
 
     def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int | Tensor) -> Tensor:
-        # A step on a GPU repeats the same operations: empty slots weigh nothing.
+        # On a GPU every step repeats the same operations, also on empty slots, which weigh nothing.
         self.most = self.history if isinstance(step, Tensor) else min(self.history, step)
         if not self.state:
             self.begin(images, losses, gradient)
@@ -138,5 +138,5 @@ def wide(values: Tensor) -> Tensor:
 
 
 def dot(one: Tensor, other: Tensor) -> Tensor:
-    """The products [layer, panel] of two sets of images."""
+    """The inner products [layer, panel] of two sets of images [layer, panel, 3, size, size]."""
     return (one * other).flatten(2).sum(2)

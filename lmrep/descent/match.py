@@ -49,7 +49,7 @@ class Match:
         return self._at_all_layers(probe, images, group.panels.start, group.panels.stop)[group.layers]
 
     def distances(self, probe: Probe, images: Tensor, group: Group) -> dict[str, Tensor]:
-        """DISTANCE_ARRAYS [layer, panel] of the images that a group has reached: how far they are, and the shifted."""
+        """DISTANCE_ARRAYS [layer, panel]: of the images that a group has reached, and of the shifted photographs."""
         targets, moved = (self.outputs(probe, pictures, group) for pictures in (self.photographs, self.shifted))
         reached = probe.outputs_of_own_layer(images, self.layers[group.layers])
         found = (distances(outputs, targets) for outputs in (reached, moved))

@@ -36,7 +36,7 @@ def patch(patches: Sequence[int], first_patch: int, constant: float, device: Dev
 
 
 def distance(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The L1 distance [panel] between two outputs [panel, token, width], over all tokens with the class token."""
+    """The L1 distance [panel] between two outputs [panel, token, width], over all tokens, the class token included."""
     return (outputs - targets).abs().sum(dim=(1, 2))
 
 

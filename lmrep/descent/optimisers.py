@@ -60,7 +60,7 @@ class Gradient:
 
 
 class Adam(Gradient):
-    """Adam (Kingma and Ba 2015, algorithm 1) with its authors' constants. `rate`: pixel values a step, about."""
+    """Adam (Kingma and Ba 2015, algorithm 1) with its authors' constants. `rate`: about a pixel's change in a step."""
 
     arrays = ("mean", "square")
     betas, epsilon = (0.9, 0.999), 1e-8

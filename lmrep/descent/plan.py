@@ -13,7 +13,7 @@ from lmrep.study.kinds import FAMILIES
 from lmrep.study.sources import Weights
 from lmrep.study.spec import BFLOAT16_FLAGS, CPU_GROUP, Run
 
-GPU_SHARE = 0.5  # of the card's whole memory; the free memory differs from day to day, and with it the bytes
+GPU_SHARE = 0.5  # of the card's whole memory: with a share of the free memory, a run's bytes would vary from day to day
 MEGABYTE = 10**6
 HEAD = 64  # width of a head, where the model's own config says how many there are
 LIBRARY = 2.0  # a block of transformers counts as this many of ours; measured: 1.0 to 1.3 in SmolLM2 and MiniLM
@@ -31,6 +31,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Plan:
+    """On which device, in which precision and in which groups of images this machine computes a run."""
+
     device: torch.device
     precision: torch.dtype
     groups: tuple[Group, ...]
@@ -76,14 +78,14 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 where the device has it, else float32."""
+    """float32 or bfloat16, by name; `auto` is bfloat16 where the device has it. Raises KeyError for another name."""
     if name == "auto":
         name = "bfloat16" if has_bfloat16(device) else "float32"
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
 def budget(memory: float | str, device: torch.device) -> float:
-    """Bytes that one group may keep for the backward half of a step."""
+    """Bytes that one group may keep for the backward pass."""
     if not isinstance(memory, str):
         return memory * MEGABYTE
     if device.type == "cuda":
@@ -92,7 +94,7 @@ def budget(memory: float | str, device: torch.device) -> float:
 
 
 def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: torch.dtype) -> int:
-    """Bytes that `Block` and autograd keep of one image in one block, for the backward half.
+    """Bytes that `Block` and autograd keep of one image in one block, for the backward pass.
 
     An estimate for families with their own config, whose blocks are not ours.
     """
@@ -107,10 +109,10 @@ def image_bytes(stack: Weights, tokens: int, device: torch.device, precision: to
 
 
 def counted_history(run: Run, device: torch.device) -> int:
-    """The bytes of `Descent.history_bytes` if they count against the budget: on a card, with memory: auto.
+    """`Descent.history_bytes` where they count against the budget, on a card with memory: auto; else 0.
 
     On a CPU they are outside the budget, and `workflow.schedule` reserves memory for them. A number in `memory` limits
-    only what the backward half may keep.
+    only what the backward pass may keep.
     """
     return run.descent.history_bytes if device.type == "cuda" and run.memory == "auto" else 0
 
@@ -139,7 +141,7 @@ def split(layers: tuple[int, ...], panels: int, blocks: float, more: float = 0.0
 
 
 def neighbours(tokens: Sequence[int]) -> Iterator[slice]:
-    """Slices of neighbouring panels that need about as many tokens: at most SPARE of them are computed for nothing.
+    """Slices of neighbouring panels that need about as many tokens; at most a share SPARE of those computed is wasted.
 
     One panel a group would compute no spare token, but would take longer: small groups are mostly overhead.
     """

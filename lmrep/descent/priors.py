@@ -56,7 +56,7 @@ def window(octave: Octave, size: int, seed: int, step: int) -> tuple[slice, slic
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
-    """Blurs images [image, 3, height, width] by a 3 x 3 Gaussian of `sigma` px, with reflected edges."""
+    """Blurs images [image, 3, height, width] by a 3 x 3 Gaussian of `sigma` > 0 px, edges reflected; same shape out."""
     from torchvision.transforms.functional import gaussian_blur  # the import takes a second, and few runs blur
 
     blurred: Tensor = gaussian_blur(images, [BLUR_KERNEL, BLUR_KERNEL], [sigma, sigma])

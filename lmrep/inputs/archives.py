@@ -16,8 +16,8 @@ LISTED = 8  # members that a message names
 def open_member(archive: Path | IO[bytes], member: str, label: str) -> Iterator[IO[bytes]]:
     """Yields a member of a zip, open for reading.
 
-    Raises InputError, starting with `label`, if there is no such member or the zip cannot be read. That may also show
-    while the caller reads.
+    Raises InputError, starting with `label`, if there is no such member or the zip cannot be read. The error may also
+    come while the caller reads.
     """
     try:
         with zipfile.ZipFile(archive) as opened:

@@ -112,7 +112,7 @@ def download(pin: Pin) -> tuple[Path, str]:
 
 
 def _store(pin: Pin, bar: "type[tqdm[Any]]") -> Path:
-    """Downloads the file to the hub's cache. huggingface_hub itself gives up at the first 5xx for a content."""
+    """Downloads the file to the hub's cache. huggingface_hub itself gives up at the first 5xx answer."""
     from huggingface_hub import errors, hf_hub_download
 
     tried = 1

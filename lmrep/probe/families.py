@@ -20,6 +20,8 @@ def init_vit(weight: Tensor, part: str, depth: int, rng: torch.Generator) -> Non
 
 @dataclass(frozen=True)
 class Layout:
+    """Where the weight file of a family has the tensors of a block, and how a fresh block is initialised."""
+
     init: Callable[[Tensor, str, int, torch.Generator], None]  # of one product: (weight, part, depth, generator)
     prefix: str  # of a block's number in the file
     names: Mapping[str, str]  # a part of Block -> the file's name for it

@@ -161,7 +161,7 @@ class CastLinear(nn.Module):
 
 
 def widen(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Casts what a norm of float32 is given to float32: on a GPU, torch's takes nothing else."""
+    """Casts a float32 norm's input to float32; on a GPU, torch's LayerNorm accepts nothing else."""
     return (given[0].float(), *given[1:])
 
 
@@ -180,7 +180,7 @@ class LibraryBlock(nn.Module):
         from transformers.pytorch_utils import Conv1D
 
         found = {name: part for name, part in self.block.named_modules() if isinstance(part, nn.Linear | Conv1D)}
-        # deepcopy takes what the memo has for a copy, and so does not copy the weights.
+        # deepcopy takes the memo's entries for copies, and so does not copy the weights.
         twin = copy.deepcopy(self.block, {id(part): part for part in found.values()})
         for name, part in found.items():
             weight = part.weight if isinstance(part, nn.Linear) else part.weight.T

@@ -57,7 +57,7 @@ def explained(start: str) -> Iterator[None]:
 
 
 def read_config(weights: Weights, path: Path) -> Any:
-    """The model's own config, if it has the sizes that the study's config says. Raises InputError."""
+    """The model's own config. Raises InputError if it cannot be read or is not what the study's config says."""
     from transformers import AutoConfig
 
     key, gguf = f"weights.{weights.name}", path.suffix == GGUF

@@ -24,7 +24,7 @@ class Probe(nn.Module):
     """A frozen stem and the blocks behind it. Pixels are values in [0, 1], not normalised, and not clipped.
 
     `scale`: a factor of the stem's tokens, or None. `first`: a token [width] before patch 0 that is not the stem's.
-    `positions`: what is added to the tokens at last, [token, width].
+    `positions`: added to the tokens last, [token, width].
     """
 
     first: Tensor | None
@@ -82,9 +82,9 @@ class Probe(nn.Module):
     def outputs_of_own_layer(self, images: Tensor, layers: Sequence[int], tokens: int | None = None) -> list[Tensor]:
         """Images [layer, panel, 3, size, size] to one output [panel, token, width] a layer, in one pass.
 
-        Every image leaves the pass at its own block, so that no block computes what nobody reads. `layers` ascends;
-        0 is the stem. `tokens`: how many to compute, from the first; None computes all. In a causal stack their
-        outputs do not depend on the rest, up to rounding.
+        Every image leaves the pass at its own block, so no block computes outputs that are never used. `layers`
+        ascends; 0 is the stem. `tokens`: how many to compute, from the first; None computes all. In a causal stack
+        their outputs do not depend on the rest, up to rounding.
         """
         panels, outputs = images.shape[1], []
         stream = self.tokens(images.flatten(0, 1))[:, :tokens]
@@ -137,7 +137,7 @@ def load_probe(
 ) -> Probe:
     """The probe with its first `depth` blocks: trained, or fresh from `seed`.
 
-    The stem is always the trained one, so that trained and untrained stacks see the same tokens; so are embeddings.
+    Stem and embeddings are always the trained ones, so that trained and untrained stacks see the same tokens.
     `files`: the file or folder of each of `spec.weight_roles(trained)`, by the names of the weights.
     Raises InputError if a file does not hold what the config says.
     """

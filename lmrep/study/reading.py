@@ -7,7 +7,7 @@ import yaml
 
 from lmrep.errors import InputError, one_line
 
-DEEPEST = 100  # levels: thousands would end the process, where a loader calls itself for each
+DEEPEST = 100  # levels: a loader that calls itself for each would crash at thousands
 
 
 class Refused(yaml.YAMLError):
@@ -33,7 +33,7 @@ class UniqueKeys(Loader):  # type: ignore[valid-type, misc]  # mypy knows no bas
 
 
 def check_depth(text: str) -> None:
-    """Raises Refused if lists and mappings are in each other without end."""
+    """Raises Refused if lists and mappings are nested more than DEEPEST levels deep."""
     depth = 0
     for event in yaml.parse(text, Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

@@ -21,7 +21,7 @@ SCHEMA = Path(__file__).with_name("config.schema.yaml")
 LONGEST = 200  # characters of a complaint: jsonschema quotes the value, which may be a whole section
 LONGEST_KEY = 100
 COUNTED = {"maxLength": "characters", "maxItems": "entries", "maxProperties": "entries"}  # limits that jsonschema hides
-DEEPEST = 20  # levels: a config has 6, and one that holds itself has no end
+DEEPEST = 20  # levels: a config has 6, and one that contains itself has no end
 MOST = 200_000  # values: the shipped ones have 2000, and a few lines with YAML's aliases may stand for 10^9
 MOST_BITS = 1024  # of an integer: Python does not print one of 4300 digits
 # What breaks a line, a file name or an SVG: control characters, line separators, lone surrogates, noncharacters.
@@ -73,7 +73,7 @@ def complaint(keys: Iterable[Any], message: str) -> str:
 
 
 def said(error: ValidationError) -> str:
-    """jsonschema's message, or the limit that it does not say."""
+    """jsonschema's message, or one with the limit that it leaves out."""
     if error.validator not in COUNTED:
         return str(error.message)
     found: Any = error.instance
@@ -82,7 +82,7 @@ def said(error: ValidationError) -> str:
 
 
 def plain_values(value: Any, keys: tuple[Any, ...] = ()) -> Iterator[None]:
-    """Walks a config, one step a value. Raises InputError at the first one that JSON or a line has no place for."""
+    """Walks a config, one step a value. Raises InputError at the first one that JSON or a line cannot hold."""
     if len(keys) > DEEPEST:
         raise InputError(complaint(keys[:3], f"expected a config of at most {DEEPEST} levels"))
     yield

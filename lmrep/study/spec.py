@@ -36,7 +36,7 @@ class Stem:
     weights: Weights | None = field(metadata=ASIDE)  # the file that it reads; None for a basis
     options: Mapping[str, bool | str] = field(default_factory=dict)  # those of its kind; of a basis: which one
     first_token: str = "class"  # before patch 0: "class" (the stem's own), "bos" (the stack's) or "none"
-    bos: int = -1  # which one of the stack's, if it is "bos"
+    bos: int = -1  # its number among the stack's tokens, if it is "bos"; else -1
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class Stem:
 
     @property
     def first_patch(self) -> int:
-        """The token of patch 0."""
+        """The index of patch 0 among the tokens."""
         return int(self.first_token != "none")
 
     @property
@@ -108,12 +108,14 @@ class Octave:
 
     size: int  # px
     steps: int
-    rate: tuple[float, float] = (0.0, 0.0)  # of the first and the last step, linear between; unused without rates
+    rate: tuple[float, float] = (0.0, 0.0)  # of the first and the last step, linear between; (0, 0): no rates
     sigma: tuple[float, float] | None = None  # of the blur after each step, px; None: no blur
 
 
 @dataclass(frozen=True)
 class Descent:
+    """How pixels are optimised: the start, octaves and optimiser, and what objective and optimiser take."""
+
     start: tuple[str, float, float]  # ("uniform", low, high) or ("normal", mean, standard deviation)
     octaves: tuple[Octave, ...]
     scale: float = 1.0  # of the gradient
@@ -153,7 +155,7 @@ class Run:
     descent: Descent
     seed: int  # of the jitter, of the yardstick's noise and of fresh blocks
     precision: str  # of the products: "auto", "float32" or "bfloat16"
-    memory: float | str  # MB for what a group of images keeps for its way back, or "auto"
+    memory: float | str  # MB for the activations that one group of images keeps for the backward pass, or "auto"
     panel_seeds: tuple[int, ...] = ()  # of each panel's start; none: `seed`
 
     @property

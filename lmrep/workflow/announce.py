@@ -14,7 +14,7 @@ from lmrep.study.spec import Run
 from lmrep.workflow import forecast
 from lmrep.workflow.gpus import gpu_names
 
-LONG = 1800  # s: a build that takes longer names the one that takes minutes
+LONG = 1800  # s: if the runs take longer, the miniature study is suggested
 
 
 def to_download(pins: Iterable[Pin], images: Iterable[Image]) -> dict[str, str]:

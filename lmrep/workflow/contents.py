@@ -50,14 +50,14 @@ def local_sha256(path: str, key: str) -> str:
 
 
 def hold_to_pin(key: str, expected: str, found: str, where: str) -> str:
-    """`found`, unless it differs from the pin that is called `key`: then an InputError."""
+    """`found`, or `expected` if that is empty. Raises InputError, naming the pin's `key`, if they differ."""
     if expected and found and expected.lower() != found.lower():
         raise InputError(f"{key}: expected {expected}, but {where} has {found}")
     return found or expected
 
 
 def pin_content(pin: Pin, key: str) -> str:
-    """The sha256 that a file of a model has or will have, or that only its download will tell. `key`: of its pin."""
+    """The sha256 that a file of a model has or will have, or a note that its download will tell. `key`: the pin's."""
     if pin.path:
         entry = f"weights.{pin.name}.path"
         found = hold_to_pin(key, pin.sha256, local_sha256(pin.path, entry), pin.path)

@@ -15,6 +15,8 @@ from snakemake.jobs import Job  # type: ignore[import-untyped]
 
 @dataclass(frozen=True)
 class PlannedJob:
+    """A job that a build will run."""
+
     rule: str
     wildcards: Any  # attributes and get(), as in an input function
     outputs: tuple[str, ...]

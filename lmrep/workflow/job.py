@@ -22,8 +22,8 @@ def _end_quietly(*_: object) -> NoReturn:
     raise SystemExit(INTERRUPTED)
 
 
-# Ctrl-C reaches every job of a build, and a job that imports torch is not in its `job_log` yet. Only a job has a global
-# `snakemake`: nothing else that imports this module is changed.
+# Ctrl-C reaches every job of a build, and one that is still importing torch has not entered `job_log`. Only a job has a
+# global `snakemake`, so importing this module elsewhere changes nothing.
 if hasattr(sys.modules["__main__"], "snakemake") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, _end_quietly)
 

@@ -10,7 +10,7 @@ from lmrep.study.spec import CPU_GROUP, Run
 
 MEGABYTE = 10**6
 LIBRARIES = 2500  # MB of a job that do not depend on the run: 700 were measured without a GPU, 1200 with an H200
-COPIES = 3  # of the weights: as read, and laid out for the forward and the backward half of a step
+COPIES = 3  # of the weights: as read, and laid out for the forward and the backward pass
 START_MINUTES = 15  # to start a job on a busy cluster
 MARGIN = 3  # times the estimated time
 
@@ -31,7 +31,8 @@ def run_minutes(run: Run, speed: Speed, attempt: int) -> int:
 
 
 def rank(run: Run, costs: Sequence[float]) -> int:
-    """How many of `costs`, sorted, are below that of `run`. Long jobs start first: one that starts last leaves the
-    other cores idle.
+    """How many of `costs`, sorted, are below that of `run`.
+
+    Long jobs start first: one that starts last leaves the other cores idle.
     """
     return bisect_left(costs, run_flops(run))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from math import inf, log
+from math import log
 
 import numpy as np
 
@@ -33,16 +33,17 @@ from lmrep.metrics.claims.statistics import (
     share_unchanged,
     top_to_bottom,
 )  # fmt: skip
-from lmrep.metrics.claims.verdicts import Measured, Rule, measure, measure_means
+from lmrep.metrics.claims.verdicts import Measured, Rule, Scale, measure, measure_means
 
 NEURON, PATCH, END = "Spatial Learning, one neuron", "Spatial Learning, one patch", "Conclusion"
 ORDER = log(1.05)  # of the top row's change over the bottom row's
-WHOLE, CORRELATION = (0.0, 1.0), (-1.0, 1.0)  # of a share; of a correlation, or of the difference of two shares
+SHARES, DIFFERENCE = Scale("share", 0.0, 1.0), Scale("share", -1.0, 1.0)  # of patches or of the change; of two shares
+RATIO = Scale("ln ratio")
 
 
 @claim(
     "Patterns form from the first patches to the last.", NEURON,
-    ("importance", "features"), Rule("the rank correlation", "at most", -0.2, "every", span=CORRELATION),
+    ("importance", "features"), Rule("the rank correlation", "at most", -0.2, "every", Scale("corr.", -1.0, 1.0)),
     panels="neurons", about=is_causal_language,
 )  # fmt: skip
 def patterns_begin_first(view: View) -> Parts:
@@ -52,7 +53,7 @@ def patterns_begin_first(view: View) -> Parts:
 
 @claim(
     "Much of the input stays unchanged in early layers.", NEURON, ("features", "importance"),
-    Rule("the share of unchanged patches", "above", 0.25, "early", span=WHOLE),
+    Rule("the share of unchanged patches", "above", 0.25, "early", SHARES),
     panels="neurons", about=is_causal_language, cutoffs=CUTOFFS,
 )  # fmt: skip
 def much_is_unchanged(view: View) -> Parts:
@@ -62,7 +63,7 @@ def much_is_unchanged(view: View) -> Parts:
 
 @claim(
     "More of the input stays unchanged in early layers than in deep ones.", NEURON, ("features", "importance"),
-    Rule("the share of unchanged patches changes", "at most", -SHARE, "change", span=WHOLE),
+    Rule("the share of unchanged patches changes", "at most", -SHARE, "change", SHARES),
     panels="neurons", about=is_causal_language, cutoffs=CUTOFFS,
 )  # fmt: skip
 def unchanged_early(view: View) -> Parts:
@@ -74,7 +75,7 @@ def unchanged_early(view: View) -> Parts:
     "The weight of a token falls with its index, but not along a straight line.",
     NEURON,
     ("importance",),
-    Rule("the AIC of a straight line minus that of a curved fall", "above", 10, "every"),
+    Rule("the AIC of a straight line minus that of a curved fall", "above", 10, "every", Scale("AIC")),
     panels="neurons",
     about=is_causal_language,
 )
@@ -88,7 +89,7 @@ def falls_not_along_a_line(view: View) -> Parts:
 
 @claim(
     "Early layers focus on the first tokens, deeper layers more broadly.", NEURON, ("importance", "features"),
-    Rule("the effective share of patches changes", "above", SHARE, "change", span=WHOLE),
+    Rule("the effective share of patches changes", "above", SHARE, "change", SHARES),
     panels="neurons", about=is_causal_language,
 )  # fmt: skip
 def deeper_is_broader(view: View) -> Parts:
@@ -99,7 +100,7 @@ def deeper_is_broader(view: View) -> Parts:
 
 @claim(
     "Without blur and jitter, the start of the input matters even more.", NEURON, ("features", "importance"),
-    Rule("the centre of mass with jitter minus that without", "above", SHARE, "mean", span=CORRELATION),
+    Rule("the centre of mass with jitter minus that without", "above", SHARE, "mean", Scale("position", -1.0, 1.0)),
     panels="neurons", about=is_causal_language, jitters=True,
 )  # fmt: skip
 def start_matters_more_plain(view: View) -> Parts:
@@ -144,7 +145,9 @@ def largest_after(changes: Array, patch: int) -> Array:
     return np.full(changes.shape[:-1], np.nan) if last else changes[..., patch + 1 :].max(axis=-1)
 
 
-STANDS_OUT = Rule("the patch's own share over that of an average patch", "above", 2, "mean", gate=True, span=(0, inf))
+STANDS_OUT = Rule(
+    "the patch's own share over that of an average patch", "above", 2, "mean", Scale("times", 0.0), gate=True
+)
 
 
 def stands_out(view: View) -> Measured | None:
@@ -155,7 +158,7 @@ def stands_out(view: View) -> Measured | None:
 @claim(
     "The image of one patch never changes after that patch: tokens see only earlier ones.", PATCH,
     ("changes", "features"), STANDS_OUT,
-    Rule("the largest change after the patch", "at most", 0, "every", span=(0, inf)),
+    Rule("the largest change after the patch", "at most", 0, "every", Scale("pixel value", 0.0)),
     asked_of=is_masked, panels="patches",
 )  # fmt: skip
 def patch_reaches_back_only(view: View) -> Parts:
@@ -165,8 +168,8 @@ def patch_reaches_back_only(view: View) -> Parts:
 
 @claim(
     "Without a mask, the image of one patch changes on both sides of it (our control).", PATCH,
-    ("changes", "features"), STANDS_OUT, Rule("the share before the patch", "above", SHARE, "mean", span=WHOLE),
-    Rule("the share after the patch", "above", SHARE, "mean", span=WHOLE), asked_of=is_not_masked, about=of_no_model,
+    ("changes", "features"), STANDS_OUT, Rule("the share before the patch", "above", SHARE, "mean", SHARES),
+    Rule("the share after the patch", "above", SHARE, "mean", SHARES), asked_of=is_not_masked, about=of_no_model,
     panels="patches",
 )  # fmt: skip
 def patch_reaches_both_sides(view: View) -> Parts:
@@ -177,7 +180,7 @@ def patch_reaches_both_sides(view: View) -> Parts:
 @claim(
     "All layers focus not only on the patch itself but also on earlier ones.", PATCH,
     ("changes", "features"), STANDS_OUT,
-    Rule("the share before the patch", "above", SHARE, "every", span=WHOLE), asked_of=is_masked,
+    Rule("the share before the patch", "above", SHARE, "every", SHARES), asked_of=is_masked,
     panels="patches",
 )  # fmt: skip
 def patch_looks_back(view: View) -> Parts:
@@ -187,7 +190,7 @@ def patch_looks_back(view: View) -> Parts:
 
 @claim(
     "The deeper the layer, the less the patch itself counts.", PATCH, ("changes", "features"),
-    Rule("the patch's own share changes", "at most", -SHARE, "change", span=WHOLE),
+    Rule("the patch's own share changes", "at most", -SHARE, "change", SHARES),
     panels="patches", about=is_causal_language,
 )  # fmt: skip
 def own_share_falls(view: View) -> Parts:
@@ -197,7 +200,7 @@ def own_share_falls(view: View) -> Parts:
 
 @claim(
     "Deeper layers of a patch look more broadly.", PATCH, ("changes", "features"),
-    Rule("the effective share of patches changes", "above", SHARE, "change", span=WHOLE),
+    Rule("the effective share of patches changes", "above", SHARE, "change", SHARES),
     panels="patches", about=is_causal_language,
 )  # fmt: skip
 def deeper_patch_is_broader(view: View) -> Parts:
@@ -209,7 +212,7 @@ def deeper_patch_is_broader(view: View) -> Parts:
 @claim(
     "Patches of a language model focus on more than themselves, more than those of a vision transformer.",
     END, ("changes", "features"),
-    Rule("the own share minus the vision transformer's", "at most", -SHARE, "mean", span=CORRELATION),
+    Rule("the own share minus the vision transformer's", "at most", -SHARE, "mean", DIFFERENCE),
     asked_of=is_language, against=is_vision, panels="patches",
 )  # fmt: skip
 def language_is_less_self_attentive(view: View, other: View | None) -> Parts:
@@ -224,10 +227,10 @@ def language_is_less_self_attentive(view: View, other: View | None) -> Parts:
 
 @claim(
     "The first tokens change more than the last because each token attends only to itself and earlier ones.", NEURON,
-    ("causality",), Rule("ln(top row / bottom row) with the mask", "above", ORDER, "every", gate=True),
-    Rule("ln(top row / bottom row) without the mask", "at most", ORDER, "every"),
-    Rule("ln(top row / bottom row) of fresh blocks with the mask", "above", ORDER, "every"),
-    Rule("ln(top row / bottom row) of a model without a mask", "at most", ORDER, "every"),
+    ("causality",), Rule("ln(top row / bottom row) with the mask", "above", ORDER, "every", RATIO, gate=True),
+    Rule("ln(top row / bottom row) without the mask", "at most", ORDER, "every", RATIO),
+    Rule("ln(top row / bottom row) of fresh blocks with the mask", "above", ORDER, "every", RATIO),
+    Rule("ln(top row / bottom row) of a model without a mask", "at most", ORDER, "every", RATIO),
     asked_of=is_masked, against=is_not_masked, panels="neurons", reads=("trained", "untrained"),
 )  # fmt: skip
 def order_is_the_masks(view: View, other: View | None) -> Parts:

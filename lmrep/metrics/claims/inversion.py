@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from math import inf
 
 import numpy as np
 
@@ -21,14 +20,15 @@ from lmrep.metrics.claims.claim import (
 )  # fmt: skip
 from lmrep.metrics.claims.samples import BY_CORRELATION, Sample, View, matched
 from lmrep.metrics.claims.statistics import Array
-from lmrep.metrics.claims.verdicts import Measured, Rule, measure
+from lmrep.metrics.claims.verdicts import Measured, Rule, Scale, measure
 from lmrep.study.kinds import ARTICLE
 
 PLACE, END = "Image Reconstruction", "Conclusion"
 FIRST = 1.5  # the mean rank of candidates that are first, or nearly so
-RANKS, SIMILAR = (1, COUNT), (-1.0, 1.0)  # of candidates; of SSIM
+SIMILARITY, DIFFERENCE = Scale("SSIM", -1.0, 1.0), Scale("SSIM")  # of two images; of two SSIM
+RANK = Scale("rank", 1, COUNT)  # among candidates
 # The error of noise is of high frequency too.
-ABOVE_FLOORS = Rule("SSIM above the better floor", "above", SSIM, "early", gate=True)
+ABOVE_FLOORS = Rule("SSIM above the better floor", "above", SSIM, "early", DIFFERENCE, gate=True)
 
 
 def unfinished(view: View, weights: str = "trained") -> Sample | None:
@@ -47,7 +47,8 @@ def unfinished(view: View, weights: str = "trained") -> Sample | None:
 
 @claim(
     "Early layers of the language model hold the image less well than those of the vision transformer.", PLACE,
-    ("accuracy", "inversion"), Rule("SSIM of the vision transformer minus the model's", "above", SSIM, "mean"),
+    ("accuracy", "inversion"),
+    Rule("SSIM of the vision transformer minus the model's", "above", SSIM, "mean", DIFFERENCE),
     asked_of=is_language, against=is_vision, panels="images", likenesses=(BY_CORRELATION,), one_size=True,
 )  # fmt: skip
 def early_holds_less_than_vision(view: View, other: View | None) -> Parts:
@@ -82,9 +83,9 @@ def rank(values: Array, sign: int) -> Array:
 
 @claim(
     "Early layers of the language model still give recognisable images.", PLACE, ("inversion", "reconstructions"),
-    Rule("the rank by SSIM with the start noise", "above", FIRST, "early", gate=True, span=RANKS),
-    Rule("the rank by SSIM", "at most", FIRST, "every_early", span=RANKS),
-    Rule("the rank by output distance", "at most", FIRST, "every_early", span=RANKS), asked_of=is_language,
+    Rule("the rank by SSIM with the start noise", "above", FIRST, "early", RANK, gate=True),
+    Rule("the rank by SSIM", "at most", FIRST, "every_early", RANK),
+    Rule("the rank by output distance", "at most", FIRST, "every_early", RANK), asked_of=is_language,
     panels="images", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def early_is_recognisable(view: View) -> Parts:
@@ -97,8 +98,8 @@ def early_is_recognisable(view: View) -> Parts:
 
 @claim(
     "A language model keeps most of the input across a whole block.", END, ("accuracy", "inversion"),
-    Rule("the share of the possible SSIM above grey", "above", 0.5, "first", span=(-inf, 1.0)), asked_of=is_language,
-    panels="images", likenesses=(BY_CORRELATION,),
+    Rule("the share of the possible SSIM above grey", "above", 0.5, "first", Scale("share", most=1.0)),
+    asked_of=is_language, panels="images", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def one_block_keeps_most(view: View) -> Parts:
     """(SSIM - floor) / (1 - floor), with the SSIM of the best flat grey as the floor: 1 for the photograph itself."""
@@ -119,8 +120,8 @@ def first_rows(values: Array) -> Array:
 
 @claim(
     "The first tokens, the top rows, are re-created worst.", PLACE, ("inversion", "reconstructions"),
-    Rule("SSIM of the other rows minus that of the top rows", "above", SSIM, "mean"),
-    Rule("the same minus that of a model without a mask", "above", SSIM, "mean"),
+    Rule("SSIM of the other rows minus that of the top rows", "above", SSIM, "mean", DIFFERENCE),
+    Rule("the same minus that of a model without a mask", "above", SSIM, "mean", DIFFERENCE),
     asked_of=is_masked, against=is_not_masked, panels="images",
 )  # fmt: skip
 def first_rows_are_worst(view: View, other: View | None) -> Parts:
@@ -137,7 +138,7 @@ def first_rows_are_worst(view: View, other: View | None) -> Parts:
 @claim(
     "The errors of re-created images are of high frequency.", PLACE, ("inversion", "reconstructions"),
     ABOVE_FLOORS,
-    Rule("the share of the error's power at high frequencies", "above", 0.5, "early", span=(0.0, 1.0)),
+    Rule("the share of the error's power at high frequencies", "above", 0.5, "early", Scale("share", 0.0, 1.0)),
     asked_of=is_language,
     panels="images",
 )  # fmt: skip
@@ -149,7 +150,7 @@ def errors_are_of_high_frequency(view: View) -> Parts:
 
 @claim(
     "The deeper the layer, the less of the image it holds.", PLACE, ("accuracy", "inversion"),
-    Rule("SSIM changes", "at most", -SSIM, "change", span=SIMILAR),
+    Rule("SSIM changes", "at most", -SSIM, "change", SIMILARITY),
     panels="images", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def deeper_holds_less(view: View) -> Parts:
@@ -160,7 +161,7 @@ def deeper_holds_less(view: View) -> Parts:
 @claim(
     "The deeper the layer of an untrained model, the less of the image it holds (of vision models in the article).",
     "Introduction", ("accuracy",),
-    Rule("SSIM of untrained blocks changes", "at most", -SSIM, "change", span=SIMILAR),
+    Rule("SSIM of untrained blocks changes", "at most", -SSIM, "change", SIMILARITY),
     panels="images", weights="untrained", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def untrained_deeper_holds_less(view: View) -> Parts:
@@ -171,7 +172,7 @@ def untrained_deeper_holds_less(view: View) -> Parts:
 @claim(
     "Trained layers hold less of the image than untrained ones (a question of the article).",
     "Introduction", ("accuracy",),
-    Rule("SSIM of untrained blocks minus that of trained ones", "above", SSIM, "mean"),
+    Rule("SSIM of untrained blocks minus that of trained ones", "above", SSIM, "mean", DIFFERENCE),
     panels="images", reads=("trained", "untrained"), likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def trained_holds_less(view: View) -> Parts:

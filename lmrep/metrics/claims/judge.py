@@ -95,7 +95,7 @@ def parts_of(claim: Claim, measured: Parts, depth: int) -> list[Entry]:
 
 def _part(rule: Rule, part: Measured | None, depth: int) -> Entry:
     """A rule's verdict, with the number that decides it, its interval, and its block if it is of one of several."""
-    found: Entry = {"what": rule.what, "gate": rule.gate, "verdict": rule.verdict(part, depth)}
+    found: Entry = {"what": rule.what, "unit": rule.scale.unit, "gate": rule.gate, "verdict": rule.verdict(part, depth)}
     one = rule.decisive(part, depth) if part else None
     if one is None:
         return found | {"number": None, "interval": None, "block": None, "panels": 0, "seeds": 0}

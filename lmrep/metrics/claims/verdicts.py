@@ -89,27 +89,36 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """What a number counts, in a word or two, and the lowest and the highest value that a block can have."""
+
+    unit: str
+    least: float = -inf
+    most: float = inf
+
+
+@dataclass(frozen=True)
 class Rule:
     """When one part of a claim holds: its interval lies above a threshold, or not above it.
 
     It fails if the interval lies on the other side, and is open if the threshold is inside or nothing was measured.
-    `gate`: a condition without which the claim is open. `span`: the lowest and the highest value that a block can have;
-    an interval of few images may go beyond it.
+    `gate`: a condition without which the claim is open. `scale`: of the number; an interval of few images, which may
+    go beyond it, is cut to it.
     """
 
     what: str
     side: str  # "above" or "at most"
     threshold: float
     where: str  # a key of WHERE
+    scale: Scale
     gate: bool = False
-    span: tuple[float, float] = (-inf, inf)
 
     def __str__(self) -> str:
         return f"{self.what} {WHERE[self.where]}: {self.side} {self.threshold:.3g}"
 
     def bounds(self, measured: Measured, joined: bool = False) -> tuple[Array, Array]:
-        """The intervals of values within `span`. `joined`: the values are what the rule looks at, maybe a change."""
-        least, most = self.span
+        """The intervals of values within `scale`. `joined`: the values are what the rule looks at, maybe a change."""
+        least, most = self.scale.least, self.scale.most
         if joined and self.where == "change":
             least, most = least - most, most - least
         low, high = measured.bounds()

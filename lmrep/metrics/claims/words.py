@@ -73,6 +73,12 @@ def number_of(entry: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, (rule, block)))
 
 
+def unit_of(entry: Mapping[str, Any]) -> str:
+    """What the number of an entry counts, in a word or two; nothing if its file is older than that."""
+    unit: str = entry["parts"][entry["decided_by"]].get("unit", "")
+    return unit
+
+
 def other_rules(name: str) -> int:
     """How many more rules decide about a claim, gates not counted."""
     return sum(not rule.gate for rule in CLAIMS[name].rules) - 1

@@ -29,12 +29,13 @@ from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, tally
 from lmrep.metrics.claims.samples import BY_CORRELATION, BY_SSIM, Sample
 from lmrep.metrics.claims.statistics import FEWEST
 from lmrep.metrics.claims.table import CLAIMS
-from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, decide, early_blocks, measure
+from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, Scale, decide, early_blocks, measure
 from lmrep.metrics.claims.ways import searches
 from lmrep.study.config import make_study
 from lmrep.study.kinds import ARTICLE
 
 BLOCKS = (1, 2, 4, 6)
+ANY = Scale("share")
 
 
 def sample(*means, panels=4, seeds=3, spread=0.01):
@@ -57,11 +58,11 @@ def sample(*means, panels=4, seeds=3, spread=0.01):
 def test_a_rule_looks_at_its_blocks(means, where, expected):
     """A stack of 6 blocks: the first 2 are early."""
     found = measure(sample(*means))
-    assert Rule("x", "above", 0.5, where).verdict(found, 6) == expected
+    assert Rule("x", "above", 0.5, where, ANY).verdict(found, 6) == expected
     opposite = {HOLDS: FAILS, FAILS: HOLDS, OPEN: OPEN}[expected]
     if where in ("every", "every_early"):  # a block that is above fails it
         opposite = FAILS
-    assert Rule("x", "at most", 0.5, where).verdict(found, 6) == opposite
+    assert Rule("x", "at most", 0.5, where, ANY).verdict(found, 6) == opposite
 
 
 def test_the_first_quarter_is_early():
@@ -71,14 +72,14 @@ def test_the_first_quarter_is_early():
 
 def test_at_most_a_threshold_takes_the_threshold_itself():
     zero = Measured(BLOCKS, np.zeros(4), np.zeros((3, 9, 4)), np.zeros(4), np.zeros(4), *[np.full(4, 3)] * 2)
-    assert Rule("x", "at most", 0, "every").verdict(zero, 6) == HOLDS
-    assert Rule("x", "above", 0, "every").verdict(zero, 6) == FAILS
+    assert Rule("x", "at most", 0, "every", ANY).verdict(zero, 6) == HOLDS
+    assert Rule("x", "above", 0, "every", ANY).verdict(zero, 6) == FAILS
 
 
 def test_all_rules_decide_and_gates_only_open():
     yes, no = measure(sample(1, 1)), measure(sample(0, 0))
     unsure = measure(sample(0.5, 0.5))
-    plain, gate = Rule("x", "above", 0.5, "mean"), Rule("x", "above", 0.5, "mean", gate=True)
+    plain, gate = Rule("x", "above", 0.5, "mean", ANY), Rule("x", "above", 0.5, "mean", ANY, gate=True)
     assert decide((plain, plain), [yes, yes], 6) == HOLDS
     assert decide((plain, plain), [yes, no], 6) == decide((plain, plain), [None, no], 6) == FAILS
     assert decide((plain, plain), [yes, unsure], 6) == decide((plain, plain), [yes, None], 6) == OPEN
@@ -90,11 +91,11 @@ def test_all_rules_decide_and_gates_only_open():
 def test_the_block_that_decides_is_the_furthest_to_the_wrong_side():
     for side, means, block in [("above", (3, 1, 2, 4), 2), ("above", (3, -1, -2, 4), 4), ("above", (3, 0.5, -2, 4), 4),
                                ("at most", (-3, -1, -2, -4), 2), ("above", (3, 0.5, 0.51, 4), 2)]:  # fmt: skip
-        found = Rule("x", side, 0.5 if side == "above" else 0, "every").decisive(measure(sample(*means)), 6)
+        found = Rule("x", side, 0.5 if side == "above" else 0, "every", ANY).decisive(measure(sample(*means)), 6)
         assert found is not None and found.blocks == (block,)
-    mean = Rule("x", "above", 0, "mean").decisive(measure(sample(1, 3)), 6)
+    mean = Rule("x", "above", 0, "mean", ANY).decisive(measure(sample(1, 3)), 6)
     assert mean is not None and mean.values == pytest.approx(2, abs=0.01)
-    assert Rule("x", "above", 0, "early").decisive(replace(measure(sample(1)), blocks=(4,)), 6) is None
+    assert Rule("x", "above", 0, "early", ANY).decisive(replace(measure(sample(1)), blocks=(4,)), 6) is None
 
 
 def test_the_rule_that_decides_is_a_closed_gate_or_has_the_verdict():
@@ -150,7 +151,7 @@ def test_a_search_counts_if_it_is_of_trained_blocks(part):
 
 
 def test_too_few_images_give_no_interval_and_no_verdict():
-    rule = Rule("x", "above", 0.5, "every")
+    rule = Rule("x", "above", 0.5, "every", ANY)
     assert rule.verdict(measure(sample(1, 1, panels=FEWEST, seeds=1)), 6) == HOLDS
     few = measure(sample(1, 1, panels=FEWEST - 1, seeds=1))
     assert rule.verdict(few, 6) == OPEN and few is not None and np.isfinite(few.values).all()
@@ -158,13 +159,13 @@ def test_too_few_images_give_no_interval_and_no_verdict():
     cells.values[:, :, 1] = np.nan
     cells.values[: FEWEST - 1, 0, 1] = 1
     assert rule.verdict(measure(cells), 6) == OPEN
-    assert Rule("x", "above", 0.5, "first").verdict(measure(cells), 6) == HOLDS
+    assert Rule("x", "above", 0.5, "first", ANY).verdict(measure(cells), 6) == HOLDS
     assert rule.verdict(None, 6) == OPEN
 
 
 def test_an_unfinished_search_widens_its_interval():
     """SSIM of .4 that may rise by .3 is not below .5; from .1, it is."""
-    rule = Rule("x", "above", 0.5, "mean")
+    rule = Rule("x", "above", 0.5, "mean", ANY)
     rise = sample(0.3, 0.3, spread=0)
     assert rule.verdict(measure(sample(0.4, 0.4)), 6) == FAILS
     assert rule.verdict(measure(sample(0.4, 0.4), rises=rise), 6) == OPEN
@@ -439,7 +440,7 @@ def test_a_way_with_fewer_images_blocks_or_models_is_no_dependence(name, models)
 
 @pytest.mark.parametrize("where", ["every", "mean", "change"])
 def test_an_interval_stays_within_what_is_possible(where):
-    rule = Rule("x", "above", 0, where, span=(0.0, 1.0))
+    rule = Rule("x", "above", 0, where, Scale("share", 0.0, 1.0))
     wild = measure(sample(0.2, 0.9, 0.5, 0.9, panels=3, seeds=1, spread=0.3))
     low, high = rule.bounds(wild.joined(where, 12), joined=True)
     free = wild.joined(where, 12).bounds()
