@@ -95,7 +95,7 @@ def main() -> None:
     for name in arguments.runs or study.runs:
         run = shorten(study.runs[name], arguments.steps or 10**9)
         layers, panels = tuple(sorted(set(arguments.layers or run.layers))), run.panels[: arguments.panels]
-        runs.append(replace(run, layers=layers, panels=panels))
+        runs.append(replace(run, layers=layers, panels=panels, panel_seeds=run.panel_seeds[: arguments.panels]))
     runs.sort(key=lambda run: -run_flops(run))
     print("| run | blocks | bfloat16 | float32, start moved by 1e-5 |\n|---|---|---|---|")
     with ProcessPoolExecutor(os.cpu_count()) as pool:

@@ -1,6 +1,5 @@
 """Write a page of every figure of the studies in this folder, with small copies of them (rule document_gallery)."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -8,14 +7,14 @@ from pathlib import Path
 from lmrep.figures.gallery import gallery
 from lmrep.files import replacing
 from lmrep.metrics.reading import read_claims
-from lmrep.study.config import make_study
+from lmrep.study.record import read_recorded
 from lmrep.workflow.job import job_log
 
 snakemake = globals()["snakemake"]
 with job_log(snakemake.log[0]) as log:
     page, folder, studies = Path(snakemake.output.page), Path(snakemake.output.pictures), []
     for results in sorted({Path(path).parent for path in snakemake.input if Path(path).name == "study.json"}):
-        study = make_study(json.loads((results / "study.json").read_text()))
+        study = read_recorded(results / "study.json")
         kept, claims = folder / study.name, results / "claims.json"
         kept.mkdir(parents=True)
         pictures = {}

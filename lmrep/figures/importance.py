@@ -47,12 +47,9 @@ NESTED = (6.5, 4.6, 2.8)  # pt, sizes of markers, largest first: lines that over
 
 def importance_curve(rows: Sequence[Row]) -> Curve:
     """Change of each patch [patch]: the mean over panels, relative to its mean over patches. Zeros if none changed."""
-    patches = 1 + max(row["patch"] for row in rows)
-    total, count = np.zeros(patches), np.zeros(patches)
-    for row in rows:
-        total[row["patch"]] += row["change"]
-        count[row["patch"]] += 1
-    curve: Curve = total / np.maximum(count, 1)
+    patches = [row["patch"] for row in rows]
+    total = np.bincount(patches, weights=[row["change"] for row in rows])
+    curve: Curve = total / np.maximum(np.bincount(patches), 1)
     return curve / curve.mean() if curve.mean() > 0 else curve
 
 

@@ -12,7 +12,7 @@ from lmrep.study.kinds import OPTIMISERS
 # Columns of the accuracy table: what an image that holds nothing of the target, or the target itself, would have.
 FLOORS = {"ssim_start": "start noise", "ssim_grey": "flat grey", "ssim_shifted": "noisy target"}
 BOUND = "\N{GREATER-THAN OR EQUAL TO}"
-CLIPPED = 0.01  # a picture with a larger share of clipped pixels has a note
+CLIPPED = 0.01  # a picture with this share of clipped pixels, or a larger one, has a note
 Image = npt.NDArray[np.floating]
 
 
@@ -22,12 +22,12 @@ def clipped_share(image: Image) -> float:
 
 
 def clip_note(pictures: Sequence[Image]) -> str:
-    """What to say of some pictures' clipped pixels: "12 % clipped", "3 to 17 % clipped", or nothing."""
+    """What to say of some pictures' clipped pixels: "12% clipped", "3 to 17% clipped", or nothing."""
     shares = [clipped_share(picture) for picture in pictures]
-    if max(shares) <= CLIPPED:
+    if max(shares) < CLIPPED:
         return ""
     low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
-    return f"{low if low == high else f'{low} to {high}'} % clipped"
+    return f"{low if low == high else f'{low} to {high}'}% clipped"
 
 
 def headings(shown: Shown) -> dict[str, str]:

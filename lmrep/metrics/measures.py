@@ -1,5 +1,6 @@
 """Measures on images and outputs, as arrays and without torch. A new metric is a function here and a line in kinds."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,7 @@ SIGMA, TRUNCATE, BORDER = 1.5, 3.5, 5  # SSIM's window in px: its sigma, its cut
 WINDOW: dict[str, Any] = {"gaussian_weights": True, "sigma": SIGMA, "use_sample_covariance": False}
 LUMINANCE, CONTRAST = 0.01**2, 0.03**2  # SSIM's two constants for pixels in [0, 1]
 GREYS = np.linspace(0, 1, 1001)  # the levels that `best_grey` tries
-CONVERGED = 0.01  # of SSIM
+CONVERGED = 0.01  # of SSIM and of the correlation
 HALF_NYQUIST = 0.25  # cycles a pixel
 
 
@@ -86,13 +87,15 @@ def ssim_by_row(image: Array, target: Array, grid: int) -> Map:
     return means
 
 
-def converged(ssim: float, ssim_earlier: float, ratio: float) -> bool:
-    """Whether a descent has converged: near its goal, its SSIM moved by less than .01 in the last quarter of passes.
+def converged(likeness: Sequence[float], earlier: Sequence[float], ratio: float) -> bool:
+    """Whether a descent has converged: near its goal, it moved by less than .01 in the last quarter of its passes.
 
-    `ratio`: the output distance ratio. At 1 or more the descent gave up: it stands still far from the target's output.
-    If it has not converged, its SSIM is a lower bound of what the layer holds.
+    `likeness`, `earlier`: SSIM and correlation after all passes, and after three quarters of them. SSIM alone stands
+    still where the image has the wrong brightness. `ratio`: the output distance ratio. At 1 or more the descent gave
+    up: it stands still far from the target's output.
+    If it has not converged, its likeness is a lower bound of what the layer holds.
     """
-    return bool(abs(ssim - ssim_earlier) < CONVERGED and ratio < 1)
+    return ratio < 1 and all(abs(now - then) < CONVERGED for now, then in zip(likeness, earlier, strict=True))
 
 
 def best_grey(target: Array) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from lmrep.study.kinds import METRICS, OBJECTIVES, load
 from lmrep.study.spec import Run
 
 
-def accuracy(run: ArrayFile) -> Iterator[Row]:
+def accuracy_rows(run: ArrayFile) -> Iterator[Row]:
     """The rows of accuracy.tsv for a run file, by panel and layer: every metric of `kinds.METRICS`.
 
     None for a run without targets: nothing says what its images should be.
@@ -31,10 +31,11 @@ def accuracy(run: ArrayFile) -> Iterator[Row]:
             row = {key: run.facts[key] for key in ("run", "probe", "weights", "optimiser", "passes")}
             row |= {"seed": seed, "image": image, "layer": layer}
             row |= {name: metric(*(offered[key] for key in takes)) for name, (metric, takes) in metrics.items()}
-            yield row | {"converged": converged(row["ssim"], row["ssim_earlier"], row["output_distance_ratio"])}
+            now, earlier = ([row[name + when] for name in ("ssim", "correlation")] for when in ("", "_earlier"))
+            yield row | {"converged": converged(now, earlier, row["output_distance_ratio"])}
 
 
-def patch_rows(run: ArrayFile) -> Iterator[Row]:
+def band_rows(run: ArrayFile) -> Iterator[Row]:
     """The rows of rows.tsv for a run file, by panel, layer and row of patches (0 is the top); none without targets."""
     for panel, seed, image in _photographs(run):
         for index, layer in enumerate(run.facts["layers"]):
@@ -44,7 +45,7 @@ def patch_rows(run: ArrayFile) -> Iterator[Row]:
                 yield row | {"row": number, "ssim": float(mean)}
 
 
-def patches(run: ArrayFile) -> Iterator[Row]:
+def patch_rows(run: ArrayFile) -> Iterator[Row]:
     """The rows of patches.tsv for any run file, by layer, panel and patch.
 
     The change is from the start, as the run's own resizing and blur alone carry it on (`descent.priors.baseline`): they
@@ -60,12 +61,12 @@ def patches(run: ArrayFile) -> Iterator[Row]:
                 yield row | {"change": float(change), "seed": seeds[number]}
 
 
-def order(run: ArrayFile) -> Iterator[Row]:
+def order_rows(run: ArrayFile) -> Iterator[Row]:
     """The rows of order.tsv for a run file, by layer: how the change falls from the top row of patches to the bottom.
 
-    The change of a patch is that of `patches`, larger images included. `first_patch`: of patch 0, the mean over panels.
-    `first_row`, `last_row`: the mean over panels and the patches of the top row, of the bottom row. `ratio`: the first
-    over the last, infinite if the last row did not change. No rows unless one neuron of all patches was maximised.
+    The change of a patch is that of `patch_rows`, larger images included. `first_patch`: of patch 0, the mean over
+    panels. `first_row`, `last_row`: the mean over panels and the patches of the top row, of the bottom row. `ratio`:
+    the first over the last, infinite if the last row did not change. No rows unless one neuron was maximised.
     """
     if OBJECTIVES[run.facts["objective"]].panels != "neurons":
         return
@@ -78,11 +79,11 @@ def order(run: ArrayFile) -> Iterator[Row]:
         yield _layer_row(run, layer) | row | {"ratio": first / last if last > 0 else math.inf}
 
 
-def reach(run: ArrayFile) -> Iterator[Row]:
+def reach_rows(run: ArrayFile) -> Iterator[Row]:
     """The rows of reach.tsv for a run file, by layer: how far from the maximised patch the image changed.
 
     `own`, `before`, `after`: the share of the squared change in that patch, in the earlier ones and in the later ones,
-    the mean over panels. A panel without earlier or later patches counts as 0 there. `largest_after`: the largest
+    the mean over panels that have such patches; 0 if none has any. `largest_after`: the largest
     absolute change of a pixel value in any later patch, over all panels; exactly 0 in a causal stack. No rows unless
     one patch was maximised, and none for an image larger than the probe's: it was optimised in random crops, so the
     patch has no one place in it.
@@ -91,14 +92,15 @@ def reach(run: ArrayFile) -> Iterator[Row]:
         return
     grid, panels = run.facts["grid"], run.facts["panels"]
     for layer, images in zip(run.facts["layers"], run["images"], strict=True):
-        found, largest = [], 0.0
+        found: dict[str, list[float]] = {"own": [], "before": [], "after": []}
+        largest = 0.0
         for patch, image, start in zip(panels, images, run["baseline"], strict=True):
             shares = patch_shares(image, start, grid)
-            found.append([shares[patch], shares[:patch].sum(), shares[patch + 1 :].sum()])
+            for name, part in (("own", shares[[patch]]), ("before", shares[:patch]), ("after", shares[patch + 1 :])):
+                found[name] += [float(part.sum())] * bool(part.size)
             largest = max(largest, float(largest_changes(image, start, grid)[patch + 1 :].max(initial=0)))
-        own, before, after = map(float, np.mean(found, axis=0))
-        row = {"own": own, "before": before, "after": after}
-        yield _layer_row(run, layer) | row | {"largest_after": largest}
+        means = {name: float(np.mean(values or 0.0)) for name, values in found.items()}
+        yield _layer_row(run, layer) | means | {"largest_after": largest}
 
 
 def optimised_whole(run: ArrayFile) -> bool:
@@ -133,11 +135,11 @@ def accuracy_keys(run: Run) -> Iterable[Key]:
     return ((*panel, layer) for panel, layer in product(panel_keys(run) if run.matches else [], run.layers))
 
 
-def patch_row_keys(run: Run) -> Iterable[Key]:
+def band_keys(run: Run) -> Iterable[Key]:
     return ((*key, row) for key, row in product(accuracy_keys(run), range(run.probe.stem.grid)))
 
 
-def patches_keys(run: Run) -> Iterable[Key]:
+def patch_keys(run: Run) -> Iterable[Key]:
     return ((*panel, *rest) for panel, *rest in product(panel_keys(run), run.layers, range(run.probe.stem.patches)))
 
 
@@ -156,22 +158,22 @@ TABLES = {
     "accuracy": Table(
         {"run": str, "probe": str, "weights": str, "seed": int, "image": str, "layer": int, "optimiser": str,
          "passes": int, "converged": bool} | dict.fromkeys(METRICS, float),
-        accuracy, IMAGE, accuracy_keys, [name for name, metric in METRICS.items() if metric.unbounded],
+        accuracy_rows, IMAGE, accuracy_keys, [name for name, metric in METRICS.items() if metric.unbounded],
     ),
     "rows": Table(
         {"run": str, "seed": int, "image": str, "layer": int, "row": int, "ssim": float},
-        patch_rows, (*IMAGE, "row"), patch_row_keys,
+        band_rows, (*IMAGE, "row"), band_keys,
     ),
     "patches": Table(
         {"run": str, "layer": int, "panel": str, "patch": int, "change": float, "seed": int},
-        patches, ("panel", "seed", "layer", "patch"), patches_keys,
+        patch_rows, ("panel", "seed", "layer", "patch"), patch_keys,
     ),
     "order": Table(
         LAYER | dict.fromkeys(("first_patch", "first_row", "last_row", "ratio"), float),
-        order, ("layer",), order_keys, ("ratio",),
+        order_rows, ("layer",), order_keys, ("ratio",),
     ),
     "reach": Table(
         LAYER | dict.fromkeys(("own", "before", "after", "largest_after"), float),
-        reach, ("layer",), reach_keys,
+        reach_rows, ("layer",), reach_keys,
     ),
 }  # fmt: skip

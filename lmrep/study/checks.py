@@ -1,9 +1,9 @@
 """Checks, before any job starts, that a study asks only for what its models and images have."""
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
-from math import ceil, isfinite
-from typing import Any
+from collections.abc import Container, Iterable, Sequence
+from math import ceil
 
 from lmrep.errors import InputError
 from lmrep.study.config import Figure, Study, listed
@@ -15,17 +15,6 @@ from lmrep.study.spec import Run, identity
 STARTS = ("uniform", "normal")
 SSIM_WINDOW = 11  # px, of measures.ssim: the smallest side of an image that it measures
 MOST_BYTES = 10**12  # of a run's arrays: more than a host's memory
-
-
-def numbers(value: Any) -> Iterator[float]:
-    """Every number in nested dicts and lists."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    for entry in value if isinstance(value, list | tuple) else [value]:
-        if isinstance(entry, dict | list | tuple):
-            yield from numbers(entry)
-        elif isinstance(entry, int | float):
-            yield entry
 
 
 def check_panels(run: Run, images: Iterable[str]) -> None:
@@ -125,8 +114,10 @@ def check_run(run: Run, images: Iterable[str]) -> None:
         if not lowest <= layer <= stack.depth:
             raise InputError(f"{key}.layers: '{stack.name}' has blocks 1 to {stack.depth}{stem}, not {layer}")
     check_panels(run, images)
-    if not all(map(isfinite, numbers([identity(run.descent), run.memory]))):
-        raise InputError(f"{key}: expected finite numbers in its descent and memory")
+    try:  # what a run's file will say; a descent from Python may hold anything
+        json.dumps([identity(run.descent), run.memory], allow_nan=False)
+    except (TypeError, ValueError):
+        raise InputError(f"{key}: expected finite plain numbers in its descent and memory") from None
     check_descent(run)
     kind, first, second = run.descent.start
     if second < (first if kind == "uniform" else 0):

@@ -19,6 +19,7 @@ from lmrep.study.kinds import OBJECTIVES, OPTIMISERS, PANELS
 from lmrep.study.spec import Probe, Run
 
 LOOKS = {1500: (144, 50), 10**9: (88, 30)}  # px and WebP's quality of pictures, by how many: the article has 4863
+WIDEST = 16383  # px, of a WebP
 POINTS = 50  # of a loss curve, at most
 DIGITS = 4
 QUESTIONS = {"neurons": "one neuron of all patches", "patches": "all neurons of one patch", "images": "a photograph"}
@@ -85,7 +86,7 @@ def describe_run(run: Run, file: ArrayFile, names: Mapping[str, str], side: int)
     question = QUESTIONS[OBJECTIVES[run.objective].panels]
     return {
         "model": names[run.probe.name], "weights": run.weights, "question": question, "way": way_of(run),
-        "blocks": list(run.layers), "side": min(side, run.probe.stem.size),
+        "blocks": list(run.layers), "side": min(side, run.probe.stem.size, WIDEST // len(run.layers)),
         "loss": [curve(losses) for losses in file["loss"].tolist()],
     }  # fmt: skip
 

@@ -30,6 +30,7 @@ from lmrep.metrics.claims.statistics import (
     curvature,
     effective_share,
     rank_correlation,
+    ratio,
     share_unchanged,
     top_to_bottom,
 )  # fmt: skip
@@ -120,11 +121,12 @@ def patch_parts(view: View, statistic: Callable[[Array, int], Array]) -> Sample 
 
 
 def squared_share(changes: Array, first: int, end: int | None) -> Array:
-    """The share of the squared change in patches `first` to `end`, of changes [..., patch]; NaN without any change."""
-    squares = changes**2
-    total = squares.sum(axis=-1)
-    found: Array = np.where(total > 0, squares[..., first:end].sum(axis=-1) / np.where(total > 0, total, 1.0), np.nan)
-    return found
+    """The share [...] of the squared change in patches `first` to `end`, of changes [..., patch]; in [0, 1].
+
+    NaN without any change, and where there are no such patches.
+    """
+    part = changes[..., first:end]
+    return ratio((part**2).sum(axis=-1), (changes**2).sum(axis=-1) * bool(part.shape[-1]))
 
 
 def own_share(changes: Array, patch: int) -> Array:
@@ -132,17 +134,17 @@ def own_share(changes: Array, patch: int) -> Array:
 
 
 def before_share(changes: Array, patch: int) -> Array:
-    return squared_share(changes, 0, patch) if patch else np.full(changes.shape[:-1], np.nan)
+    return squared_share(changes, 0, patch)
 
 
 def after_share(changes: Array, patch: int) -> Array:
-    last = patch == changes.shape[-1] - 1
-    return np.full(changes.shape[:-1], np.nan) if last else squared_share(changes, patch + 1, None)
+    return squared_share(changes, patch + 1, None)
 
 
 def largest_after(changes: Array, patch: int) -> Array:
-    last = patch == changes.shape[-1] - 1
-    return np.full(changes.shape[:-1], np.nan) if last else changes[..., patch + 1 :].max(axis=-1)
+    """The largest [...] of the changes [..., patch] after a patch; NaN after the last one."""
+    later = changes[..., patch + 1 :]
+    return later.max(axis=-1) if later.shape[-1] else np.full(changes.shape[:-1], np.nan)
 
 
 STANDS_OUT = Rule(

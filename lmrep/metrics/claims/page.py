@@ -166,8 +166,8 @@ def claims_page(study: str, claims: Sequence[Entry]) -> str:
         [(sentence(name), *(short_verdict(entries.get(model)) for model in models)) for name, entries in found.items()],
     )
     parts = [
-        f"# Claims of study {study}", HEAD, fill(f"Made by `{command(study)}`: {summary_text(claims)}", LINE), overview,
-        fill(KEY, LINE),
+        f"# Claims of study {study}", HEAD,
+        fill(f"Made by the target `evidence` of this study: {summary_text(claims)}", LINE), overview, fill(KEY, LINE),
     ]  # fmt: skip
     for place, names in places(list(found)):
         parts += [f"## {place}", *(claim_section(name, found[name]) for name in names)]

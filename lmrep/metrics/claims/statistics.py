@@ -32,7 +32,7 @@ def rank_correlation(changes: Array) -> Array:
     ranks = (one > other).sum(axis=-1) - (one < other).sum(axis=-1)
     index = np.arange(changes.shape[-1]) - (changes.shape[-1] - 1) / 2
     spread = np.sqrt((ranks**2).sum(axis=-1) * (index**2).sum())
-    found: Array = _ratio((ranks * index).sum(axis=-1), spread)
+    found: Array = ratio((ranks * index).sum(axis=-1), spread)
     return found
 
 
@@ -52,7 +52,7 @@ def effective_share(changes: Array) -> Array:
     The number is the exponential of the entropy of the change as a distribution over patches (Hill 1973, order 1):
     n for n patches that change alike, 1 for a single one. NaN where no patch changed.
     """
-    shares = _ratio(changes, changes.sum(axis=-1, keepdims=True))
+    shares = ratio(changes, changes.sum(axis=-1, keepdims=True))
     logs = np.log(shares, where=shares > 0, out=np.zeros_like(shares))
     found: Array = np.exp(-(shares * logs).sum(axis=-1)) / changes.shape[-1]
     return found
@@ -64,7 +64,7 @@ def centre_of_mass(changes: Array) -> Array:
     NaN where no patch changed.
     """
     positions = np.linspace(0, 1, changes.shape[-1])
-    found: Array = _ratio((changes * positions).sum(axis=-1), changes.sum(axis=-1))
+    found: Array = ratio((changes * positions).sum(axis=-1), changes.sum(axis=-1))
     return found
 
 
@@ -88,7 +88,7 @@ def fit_errors(profiles: Array) -> dict[str, Array]:
     """Squared errors [...] of the best fits to profiles [..., patch] of falling weights, with x = 0 .. 1 over patches.
 
     linear: a - b x. exponential: a exp(-b x). power: a i^-b, for the number i of the patch from 1. Two parameters each.
-    The decay b of exponential and power is one of RATES: finer steps change a difference of AICs by less than 1 %.
+    The decay b of exponential and power is one of RATES: finer steps change a difference of AICs by less than 1%.
     """
     count = profiles.shape[-1]
     positions, numbers = np.linspace(0, 1, count), np.arange(1, count + 1)
@@ -151,7 +151,7 @@ class Weights:
         there = np.isfinite(flat)
         counts = self.counts.reshape(len(self.counts), -1)
         total = np.tensordot(counts, np.where(there, flat, 0.0), axes=1)
-        return _ratio(total, np.tensordot(counts, there.astype(float), axes=1))
+        return ratio(total, np.tensordot(counts, there.astype(float), axes=1))
 
     @cached_property
     def different(self) -> tuple["Weights", npt.NDArray[np.intp]]:
@@ -200,9 +200,9 @@ def interval(draws: Array, values: Array, panels: npt.ArrayLike, seeds: npt.Arra
     free = [np.maximum(np.asarray(count) - 1, 1) for count in (panels, seeds)]
     parts = [variance * (n + 1) / n for variance, n in zip(apart, free, strict=True)]
     whole = parts[0] + parts[1]
-    freedom = _ratio(whole**2, parts[0] ** 2 / free[0] + parts[1] ** 2 / free[1])
+    freedom = ratio(whole**2, parts[0] ** 2 / free[0] + parts[1] ** 2 / free[1])
     tails = np.where(whole > 0, stdtrit(np.maximum(freedom, 1), 1 - tail) / ndtri(1 - tail), 1.0)
-    wider = tails * np.sqrt(np.maximum(_ratio(whole, found), 1))
+    wider = tails * np.sqrt(np.maximum(ratio(whole, found), 1))
     wider = np.where(found > 0, wider, 1.0)
     return np.where(some, values + wider * low, np.nan), np.where(some, values + wider * high, np.nan)
 
@@ -213,11 +213,11 @@ def filled(cells: Array) -> Array:
     So a panel with fewer seeds counts as much as the others.
     """
     there = np.isfinite(cells)
-    means = _ratio(np.where(there, cells, 0.0).sum(axis=1), there.sum(axis=1).astype(float))
+    means = ratio(np.where(there, cells, 0.0).sum(axis=1), there.sum(axis=1).astype(float))
     return np.where(there, cells, means[:, None])
 
 
-def _ratio(above: Array, below: Array) -> Array:
+def ratio(above: Array, below: Array) -> Array:
     shape = np.broadcast(above, below).shape
     found: Array = np.divide(above, below, out=np.full(shape, np.nan), where=below > 0)
     return found

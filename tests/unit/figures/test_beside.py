@@ -82,7 +82,7 @@ def test_the_share_of_clipped_pixels_is_below_the_number_of_the_block():
     runs = {name: feature_run() for name in "ab"}
     runs["b"]["images"][1, 0, 0, :3] = 1.5  # a quarter of the rows
     figure = beside(runs)
-    assert [text for text in texts(figure) if "clipped" in text] == ["0 to 25 %\nclipped"]
+    assert [text for text in texts(figure) if "clipped" in text] == ["0 to 25%\nclipped"]
     assert_legible(figure)
 
 

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 from urllib.parse import unquote
 
 import numpy as np
@@ -14,7 +15,15 @@ from made_up import STUDY, make_cells
 from PIL import Image
 
 from lmrep.figures.explorer.page import address, explorer_page
-from lmrep.figures.explorer.series import POINTS, curve, model_names, panel_name, picture_look, webp
+from lmrep.figures.explorer.series import (
+    POINTS,
+    curve,
+    describe_run,
+    model_names,
+    panel_name,
+    picture_look,
+    webp,
+)  # fmt: skip
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.judge import judge
 from lmrep.metrics.claims.statistics import rounded
@@ -93,6 +102,13 @@ def test_every_verdict_leads_to_pictures_that_are_there(page, data):
 
 def test_the_same_study_gives_the_same_bytes(page):
     assert page == explorer_page(STUDY, [read(STUDY.runs[name]) for name in RUNS], judge(STUDY, make_cells()))
+
+
+def test_the_pictures_of_many_blocks_fit_one_file():
+    """A WebP is at most 16383 px wide: those of 512 blocks, the most that a config may have, become smaller."""
+    run = replace(STUDY.runs[RUNS[0]], layers=tuple(range(1, 513)))
+    side = describe_run(run, ArrayFile({"loss": np.ones((512, 3))}, {}), {run.probe.name: "A"}, 144)["side"]
+    assert decoded(webp(np.zeros((512, 3, 4, 4), np.float32), side, 50)).size == (512 * side, side)
 
 
 def test_a_strip_has_its_pictures_side_by_side():

@@ -88,7 +88,7 @@ def test_a_panel_with_more_than_one_percent_clipped_has_a_note_below_it():
     figure = features(run)
     (note,) = (text for text in figure.axes[0].texts if "clipped" in text.get_text())
     _, right, below, _ = figure.axes[0].images[1].get_extent()
-    assert note.get_text() == "25 % clipped"
+    assert note.get_text() == "25% clipped"
     assert note.get_position()[0] == right and below < note.get_position()[1] < below + 0.05
     assert_legible(figure)
 
@@ -98,7 +98,7 @@ def test_small_panels_share_a_note_a_block():
     run["images"][2, 5, 0, :3] = -0.5
     figure = features(run)
     found = [text for text in texts(figure) if "clipped" in text]
-    assert found == ["0 to 25 % clipped"]
+    assert found == ["0 to 25% clipped"]
     assert_legible(figure)
 
 

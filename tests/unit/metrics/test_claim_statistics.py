@@ -179,7 +179,7 @@ def test_an_interval_of_cells_that_do_not_vary_is_a_point():
 )
 @pytest.mark.parametrize(("of_panels", "of_seeds", "own"), [(1, 0.1, 0.1), (0.1, 1, 0.1), (1, 1, 0.2), (0.1, 0.1, 1)])
 def test_an_interval_of_few_misses_the_truth_as_seldom_as_it_says(panels, seeds, of_panels, of_seeds, own):
-    """Of 1000 simulated tables with a mean of 0, each side should miss 2.5 %. With one seed, seeds cannot vary."""
+    """Of 1000 simulated tables with a mean of 0, each side should miss 2.5%. With one seed, seeds cannot vary."""
     rng, tables = np.random.default_rng(1), 1000
     cells = of_panels * rng.standard_normal((panels, 1, tables)) + own * rng.standard_normal((panels, seeds, tables))
     cells += of_seeds * rng.standard_normal((1, seeds, tables)) * (seeds > 1)

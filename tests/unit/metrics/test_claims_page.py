@@ -50,16 +50,16 @@ def test_an_interval_without_an_end_is_none():
     assert interval_text([None, None]) == interval_text(None) == interval_text([0.1, None]) == ""
 
 
-def test_a_study_has_its_command_its_counts_and_an_overview():
+def test_a_study_has_its_target_its_counts_and_an_overview():
     page = claims_page("laptop", [entry(SECOND, "B"), entry(FIRST, "A"), entry(FIRST, "B", "fails", -1, None)])
-    assert "`snakemake --cores all evidence --configfile laptop.yaml`: 2 holds, 1 fails, 0 open." in page
+    assert "Made by the target `evidence` of this study: 2 holds, 1 fails, 0 open." in page
     head, first, second = read_tables(page)[0]
     assert head == ["sentence", "B", "A"]
     assert first[0].endswith(CLAIMS[FIRST].sentence) and first[1:] == ["fails -1.00", "holds 0.250"]
     assert second[0].endswith(CLAIMS[SECOND].sentence) and second[1:] == ["holds 0.250", "-"]
     places = [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")]
     assert places == [CLAIMS[FIRST].place, CLAIMS[SECOND].place]
-    assert "`snakemake --cores all evidence`:" in claims_page("article", entries())
+    assert "target `evidence`" in claims_page("article", entries())
 
 
 def test_each_sentence_has_its_numbers_its_figure_its_statistic_and_its_rules():

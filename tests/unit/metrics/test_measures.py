@@ -120,9 +120,10 @@ def test_targets_of_equal_size_have_greys_of_their_own():
 
 
 @pytest.mark.parametrize(("moved", "expected"), [(0.0099, True), (-0.0099, True), (0.0101, False), (-0.5, False)])
-def test_a_descent_has_converged_if_its_ssim_moves_by_less_than_a_hundredth(moved, expected):
-    assert converged(0.6, 0.6 + moved, 0.5) is expected
-    assert not converged(0.6, 0.6 + moved, 1.0)  # it gave up
+def test_a_descent_has_converged_if_neither_likeness_moves_by_a_hundredth(moved, expected):
+    assert converged([0.6, 0.7], [0.6 + moved, 0.7], 0.5) is expected
+    assert converged([0.6, 0.7], [0.6, 0.7 + moved], 0.5) is expected
+    assert not converged([0.6, 0.7], [0.6 + moved, 0.7], 1.0)  # it gave up
 
 
 def test_psnr_is_decibels_of_the_mean_square(pair):

@@ -4,10 +4,12 @@ import copy
 import math
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import studies
 import yaml
@@ -17,7 +19,8 @@ from lmrep.errors import InputError
 from lmrep.figures.beside import fit_panels
 from lmrep.figures.layout import APART
 from lmrep.figures.page import MARGIN, PAGE, TALLEST
-from lmrep.study.checks import fits_beside
+from lmrep.study.checks import check_run, fits_beside
+from lmrep.study.config import make_study
 from lmrep.study.schema import check_schema, schema
 
 CONFIG = yaml.safe_load((ROOT / "miniature.yaml").read_text())
@@ -250,3 +253,13 @@ def test_a_page_holds_what_is_drawn_on_it():
                         fit_panels([column] * runs, width, TALLEST - 2 * MARGIN)
     assert refused > 100
     assert fits_beside([7] * 4, [16] * 4) and fits_beside([30] * 2, [2] * 2) and not fits_beside([1] * 9, [1] * 9)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, np.float32("nan"), np.float32(0.05), 1j])
+def test_a_number_that_a_run_file_cannot_hold_is_refused(value):
+    """A descent from Python passes no schema."""
+    run = next(run for run in make_study(CONFIG).runs.values() if run.matches)
+    check_run(run, run.panel_names)
+    changed = replace(run, descent=replace(run.descent, constant=value))
+    with pytest.raises(InputError, match=f"^runs.{run.name}: expected finite plain numbers in its descent and memory$"):
+        check_run(changed, run.panel_names)
