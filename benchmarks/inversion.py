@@ -120,7 +120,7 @@ def in_turn(run: Run, probe: Probe, target: Tensor, every: int) -> Iterator[list
     """
     (octave,) = run.descent.octaves
     outputs = probe(target, run.layers)
-    goals = make_objectives(run, make_plan(run, target.device), slice(0, 1), outputs)
+    goals = make_objectives(run, make_plan(run, target.device), run.layers, slice(0, 1), outputs)
     images, optimiser = begin(run).repeat(len(run.layers), 1, 1, 1, 1), load(OPTIMISERS[run.descent.optimiser].function)
     optimiser, seconds = optimiser(run.descent, {}), 0.0
     for step in range(octave.steps):
@@ -135,7 +135,7 @@ def in_turn(run: Run, probe: Probe, target: Tensor, every: int) -> Iterator[list
 def by_torch(run: Run, probe: Probe, target: Tensor, layer: int, every: int) -> list[Kept]:
     """torch.optim.LBFGS on one block of a run: the image with the lowest loss, after every few passes."""
     passes, kept, lowest, best = run.descent.steps, [], np.inf, begin(run)[0]
-    goals = make_objectives(run, make_plan(run, target.device), slice(0, 1), probe(target, [layer]))
+    goals = make_objectives(run, make_plan(run, target.device), [layer], slice(0, 1), probe(target, [layer]))
     image = begin(run)[0].requires_grad_()
     # A tolerance of 0: it goes on until its passes are spent, as ours does.
     optimiser = torch.optim.LBFGS(

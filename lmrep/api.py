@@ -19,8 +19,9 @@ from torch import Tensor
 
 from lmrep.descent.checkpoint import Watch
 from lmrep.descent.experiment import describe, perform_with
-from lmrep.descent.plan import make_plan, pick_device, pick_precision, settle
-from lmrep.errors import InputError, MachineError
+from lmrep.descent.faults import told
+from lmrep.descent.plan import PRODUCTS, make_plan, pick_device, pick_precision, settle
+from lmrep.errors import InputError
 from lmrep.files import ArrayFile, write_arrays
 from lmrep.inputs.workspace import LoadedStudy, load_pixels, weight_file
 from lmrep.probe.probe import Probe
@@ -90,6 +91,7 @@ def settled(threads: int) -> Iterator[None]:
     """torch as a build sets it, for the same bytes. Its threads and modes, not its environment, are restored."""
     filling: Any = torch.utils.deterministic  # it makes its attribute at runtime, where no type checker sees it
     before = torch.get_num_threads(), torch.get_deterministic_debug_mode(), filling.fill_uninitialized_memory
+    products = [(backend, backend.fp32_precision) for backend in PRODUCTS]
     settle(threads)
     try:
         yield
@@ -97,6 +99,8 @@ def settled(threads: int) -> Iterator[None]:
         torch.set_num_threads(before[0])
         torch.set_deterministic_debug_mode(before[1])
         filling.fill_uninitialized_memory = before[2]
+        for backend, precision in products:
+            backend.fp32_precision = precision
 
 
 def load_probe(
@@ -232,13 +236,9 @@ def run_descent(probe: LoadedProbe, run: Run, targets: Array | None, report: Tel
     """A run of a probe that is loaded already, as the content of a run file."""
     with settled(probe.study.threads):
         plan = make_plan(run, probe.device)
-        try:
-            pair = (probe.packed,) * 2 if plan.precision == torch.float32 else (probe.exact, probe.quick)
+        pair = (probe.packed,) * 2 if plan.precision == torch.float32 else (probe.exact, probe.quick)
+        with told(run.name, "fewer panels"):
             found = perform_with(*pair, run, targets, plan, Watch(whole_steps(report)))
-        except FloatingPointError as error:
-            raise InputError(f"{run.name}: {error}") from None
-        except torch.OutOfMemoryError as error:
-            raise MachineError(f"{run.name}: {probe.device} is out of memory: expected fewer panels") from error
     return ArrayFile(found, describe(run, probe.files, plan))
 
 

@@ -48,8 +48,9 @@ def check_finite(losses: Tensor, first: int) -> None:
     """
     for step, mean in enumerate(losses.mean(dim=(1, 2)).tolist(), start=first):
         if not isfinite(mean):
-            advice = "a lower rate or scale is needed" if step else "before any change: see start, weights, precision"
-            raise FloatingPointError(f"the loss is {mean} at step {step}: {advice}")
+            if step:
+                raise FloatingPointError(f"the loss is {mean} at step {step}: a lower rate or scale is needed")
+            raise FloatingPointError(f"the loss of the start is {mean}: expected another start, precision or weights")
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ class Progress:
     earlier: Tensor  # the result after three quarters of the steps; before that, the start
 
 
-def clones(state: State) -> State:
-    """A copy of an optimiser's state, which the descent will change."""
-    return {name: tensor.clone() for name, tensor in state.items()}
+def copies(state: State, device: torch.device) -> State:
+    """A copy of an optimiser's state on a device, which the descent will change."""
+    return {name: tensor.to(device, copy=True) for name, tensor in state.items()}
 
 
 def descend(
@@ -94,7 +95,8 @@ def descend(
     images, earlier, losses, first = start.clone(), start, start.new_empty(descent.steps, *panels), 0
     state: State = {}
     if done is not None:
-        images, earlier, first, state = done.images.clone(), done.earlier, len(done.losses), clones(done.state)
+        images, earlier = (tensor.to(start.device, copy=True) for tensor in (done.images, done.earlier))
+        first, state = len(done.losses), copies(done.state, start.device)
         losses[:first] = done.losses
     optimiser = load(OPTIMISERS[descent.optimiser].function)(descent, state)
 

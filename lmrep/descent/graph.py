@@ -11,6 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from lmrep.descent.faults import is_full
 from lmrep.descent.optimisers import Optimiser, Rate, State
 
 Results = tuple[Tensor, Tensor]  # the crop of the next step, and the losses to record
@@ -49,7 +50,7 @@ def kept(tensor: Tensor, old: Container[int]) -> Tensor:
 
 def why(error: BaseException) -> str:
     """Why a capture failed."""
-    if isinstance(error, torch.OutOfMemoryError):
+    if is_full(error):
         return "a graph of it does not fit on the card: expected a smaller memory"
     return f"torch cannot capture it: {error}"
 

@@ -19,18 +19,26 @@ from lmrep.study.spec import Run
 Results = dict[str, Tensor]
 
 
-def make_objectives(run: Run, plan: Plan, panels: slice, target_outputs: Sequence[Tensor | None]) -> list[Objective]:
-    """One objective for each layer of a group.
+def make_objectives(
+    run: Run, plan: Plan, layers: Sequence[int], panels: slice, target_outputs: Sequence[Tensor | None]
+) -> list[Objective]:
+    """One objective for each of `layers`, of some panels.
 
     target_outputs: for each layer, the photographs' outputs [panel, token, width]; None for objectives without targets.
+    Raises FloatingPointError, naming the block, for outputs that an objective cannot aim at.
     """
     kind = OBJECTIVES[run.objective]
     offered = {
         "panels": run.panels[panels], "first_patch": run.probe.stem.first_patch, "constant": run.descent.constant,
         "distance": run.descent.distance, "device": plan.device,
     }  # fmt: skip
-    make = load(kind.function)
-    return [make(*({**offered, "targets": targets}[name] for name in kind.takes)) for targets in target_outputs]
+    make, objectives = load(kind.function), []
+    for layer, targets in zip(layers, target_outputs, strict=True):
+        try:
+            objectives.append(make(*({**offered, "targets": targets}[name] for name in kind.takes)))
+        except FloatingPointError as error:
+            raise FloatingPointError(f"block {layer}: {error}") from None
+    return objectives
 
 
 def begin(run: Run, plan: Plan, probe: Probe, start: Tensor, match: Match | None, group: Group) -> Begin:
@@ -39,7 +47,7 @@ def begin(run: Run, plan: Plan, probe: Probe, start: Tensor, match: Match | None
     # In the descent's own precision: rounding then moves both outputs alike.
     outputs = match.outputs(probe, match.photographs, group) if match else [None] * len(layers)
     images = start[group.panels].expand(len(layers), -1, -1, -1, -1)
-    return images, layers, make_objectives(run, plan, group.panels, outputs)
+    return images, layers, make_objectives(run, plan, layers, group.panels, outputs)
 
 
 def empty_results(run: Run) -> Results:
@@ -60,20 +68,20 @@ def to_state(progress: Progress) -> Results:
     return {f"group_{name}": tensor for name, tensor in arrays.items()}
 
 
-def from_state(found: Mapping[str, Tensor], plan: Plan) -> Progress:
-    """The descent that `to_state` turned into arrays."""
-    prefix, group = "group_optimiser_", {name: tensor.to(plan.device) for name, tensor in found.items()}
-    state = {name.removeprefix(prefix): tensor for name, tensor in group.items() if name.startswith(prefix)}
-    return Progress(group["group_images"], group["group_loss"], state, group["group_earlier"])
+def from_state(found: Mapping[str, Tensor]) -> Progress:
+    """The descent that `to_state` turned into arrays, still on the CPU: a card may have no room for its state twice."""
+    prefix = "group_optimiser_"
+    state = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
+    return Progress(found["group_images"], found["group_loss"], state, found["group_earlier"])
 
 
-def resume(run: Run, plan: Plan, checkpoint: Checkpoint | None) -> tuple[Results, int, Progress | None]:
+def resume(run: Run, checkpoint: Checkpoint | None) -> tuple[Results, int, Progress | None]:
     """The results so far, the group to go on with, and its descent under way. Without a state: the start of a run."""
     if not (checkpoint and checkpoint.state):
         return empty_results(run), 0, None
     found = {name: torch.from_numpy(array) for name, array in checkpoint.state.arrays.items()}
     results = {name: array for name, array in found.items() if not name.startswith("group_")}
-    return results, checkpoint.group, from_state(found, plan)
+    return results, checkpoint.group, from_state(found)
 
 
 def follow(run: Run, plan: Plan, watch: Watch, results: Results, index: int) -> Callable[[Progress], None]:
@@ -101,7 +109,7 @@ def descend_in_groups(
     """
     match = None if targets is None else Match(run, targets)
     begun = partial(begin, run, plan, quick, start, match)
-    results, first, done = resume(run, plan, watch.checkpoint)
+    results, first, done = resume(run, watch.checkpoint)
     if run.descent.first_step and "rates" not in results:
         results["rates"] = first_rates(quick, run, plan, begun)
     rates = results["rates"].to(plan.device) if run.descent.first_step else None

@@ -40,15 +40,18 @@ def distance(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs - targets).abs().sum(dim=(1, 2))
 
 
-def match(targets: Tensor, norm: str = "l1") -> Objective:
+def match(targets: Tensor, norm: str = "l1", panels: Sequence[str] = ()) -> Objective:
     """The distance to `targets`, the outputs [panel, token, width] of the photographs at this block.
 
     norm: "l1", the article's, or "l2", the squared distance divided by the target's sum of squares: it is smooth, as
-    L-BFGS needs. Raises FloatingPointError for "l2" if a photograph's output is zero.
+    L-BFGS needs. `panels`: the names of the photographs, for a message. Raises FloatingPointError for "l2" if the
+    output of one is zero.
     """
     if norm == "l1":
         return lambda outputs: distance(outputs, targets)
     squares = (targets**2).sum(dim=(1, 2))
     if not squares.all():
-        raise FloatingPointError("the output of a photograph is zero, and distance: l2 divides by its square")
+        names = [name for name, square in zip(panels, squares.tolist(), strict=False) if not square]
+        found = ", ".join(names) or "a photograph"
+        raise FloatingPointError(f"the output of {found} is zero, and distance: l2 divides by its square")
     return lambda outputs: ((outputs - targets) ** 2).sum(dim=(1, 2)) / squares

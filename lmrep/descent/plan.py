@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Any
 
 import torch
 
@@ -17,6 +18,10 @@ GPU_SHARE = 0.5  # of the card's whole memory: with a share of the free memory, 
 MEGABYTE = 10**6
 HEAD = 64  # width of a head, where the model's own config says how many there are
 LIBRARY = 2.0  # a block of transformers counts as this many of ours; measured: 1.0 to 1.3 in SmolLM2 and MiniLM
+PRODUCTS: tuple[Any, ...] = (  # what multiplies float32 matrices, and may be told to do it in less
+    torch.backends.cuda.matmul,
+    torch.backends.mkldnn.matmul,  # type: ignore[attr-defined]
+)
 SPARE = 0.1  # share of the tokens of a group that its panels may not need
 
 
@@ -60,13 +65,15 @@ def pick_device(name: str) -> torch.device:
 
 def settle(threads: int) -> None:
     """Makes torch give the same bytes every time on `threads` CPU cores; their number decides how sums round."""
-    # CUDA's matrix library reads it at its start. Deterministic mode needs it.
+    # CUDA's matrix library reads it at its start; without it, streams may share memory and round differently.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     # As use_deterministic_algorithms(True), which imports torch's compiler first: 2 s of every job.
     torch.set_deterministic_debug_mode("error")
     # That mode also fills new memory, to show reads of unwritten values. It costs a tenth of the time here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its __setattr__
+    for backend in PRODUCTS:  # not TF32 or bfloat16, whatever the environment or a notebook has set
+        backend.fp32_precision = "ieee"
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -8,19 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lmrep.figures.layout import BELOW, CAPTION, GAP, HEADING, LARGEST
-from lmrep.figures.page import (
-    GREY,
-    MARGIN,
-    PAGE,
-    TALLEST,
-    fold,
-    make_canvas,
-    place_image,
-    styled,
-    text_width,
-    title_height,
-)
-from lmrep.figures.reconstructions import place_captioned
+from lmrep.figures.page import GREY, MARGIN, PAGE, TALLEST, make_canvas, place_image, styled, title_height
+from lmrep.figures.reconstructions import place_captioned, place_heading
 from lmrep.figures.shown import Shown
 from lmrep.figures.words import Image, clip_note, first_rows, floors_text, headings, method_text, ssim_text
 from lmrep.metrics.tsv import Row
@@ -117,9 +106,7 @@ def fit_groups(groups: Sequence[Group], room: float) -> tuple[int, float]:
 
 def draw_group(axes: Axes, group: Group, y: float, across: int, size: float) -> None:
     """A group whose heading starts `y` in below the page's edge."""
-    axes.text(MARGIN, y + 0.13, fold(group.heading, PAGE - 2 * MARGIN - text_width(group.floors, 6) - 0.1, 8, "bold"),
-              size=8, weight="bold")  # fmt: skip
-    axes.text(PAGE - MARGIN, y + 0.13, group.floors, size=6, color=GREY, ha="right")
+    place_heading(axes, group.heading, group.floors, y)
     left = MARGIN + size + BELOW + SIDEWAYS
     pitch = size + group.below + NEXT
     line_height = CAPTION + len(group.strips) * pitch

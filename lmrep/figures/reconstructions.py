@@ -7,11 +7,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lmrep.figures.layout import BELOW, CAPTION, GAP, HEADING, fit_line, row_height
-from lmrep.figures.page import GREY, MARGIN, TALLEST, make_canvas, place_image, styled, title_height
+from lmrep.figures.page import (
+    GREY,
+    MARGIN,
+    PAGE,
+    TALLEST,
+    fold,
+    make_canvas,
+    place_image,
+    styled,
+    text_width,
+    title_height,
+)  # fmt: skip
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import Image, clip_note, first_rows, headings, ssim_text
+from lmrep.figures.words import Image, clip_note, first_rows, floors_text, headings, method_text, ssim_text
 
-SSIM, SSIM_AND_NOTE = 0.17, 0.28  # in, the lines below a reconstruction
+NUMBERS, NUMBERS_AND_NOTE = 0.28, 0.385  # in, the lines below a reconstruction
 
 
 def place_captioned(
@@ -25,16 +36,34 @@ def place_captioned(
         axes.text(x + size / 2, down, line, size=6 if index else 6.5, color=GREY, ha="center", va="top")
 
 
+def place_heading(axes: Axes, heading: str, method: str, y: float) -> None:
+    """A bold heading `y` in below the page's edge, and at its right in grey how the pictures were made."""
+    room = PAGE - 2 * MARGIN - text_width(method, 6) - 0.1
+    axes.text(MARGIN, y + 0.13, fold(heading, room, 8, "bold"), size=8, weight="bold")
+    axes.text(PAGE - MARGIN, y + 0.13, method, size=6, color=GREY, ha="right")
+
+
+def columns_of(shown: Shown) -> dict[str, Sequence[int]]:
+    """The blocks that have a place in the line of each run: those of another run of its probe, if it shows more."""
+    found: dict[str, Sequence[int]] = {}
+    for name, label in shown.labels.items():
+        others = [shown.layers[other] for other, same in shown.labels.items() if same == label]
+        wider = [layers for layers in others if {*shown.layers[name]} <= {*layers}]
+        found[name] = max(wider, key=len)
+    return found
+
+
 @styled
 def draw_reconstructions(shown: Shown) -> Figure:
     """One image re-created from the outputs of blocks: its target, then a picture for each block, a row a run.
 
     Runs come in the order of `shown.labels`, with the blocks of `shown.layers`; blocks that do not fit on one line go
-    below. Each run: `images` [layer, panel, 3, h, w], shown clipped to [0, 1], and `targets` [panel, 3, h, w]; facts:
-    `layers`, `panels` (names of images; of several seeds, the first is shown). SSIM comes from the accuracy table (run,
-    image, layer, ssim, converged); a sign marks a lower bound. A note tells how many pixels of a picture are clipped.
+    below. Runs of one probe have their blocks in the same places. Each run: `images` [layer, panel, 3, h, w], shown
+    clipped to [0, 1], and `targets` [panel, 3, h, w]; facts: `layers`, `panels` (names of images; of several seeds, the
+    first is shown). The accuracy table gives SSIM and the correlation below each picture, with a sign for a lower
+    bound, and the optimiser, the passes and the floors. A note tells how many pixels of a picture are clipped.
 
-    Raises ValueError where a run has no such image, KeyError where the table has no SSIM for a picture.
+    Raises ValueError where a run has no such image, KeyError where the table has no row for a picture.
     """
     measured = first_rows(shown.tables["accuracy"])
     runs = {name: shown.runs[name] for name in shown.labels}
@@ -44,8 +73,9 @@ def draw_reconstructions(shown: Shown) -> Figure:
         for name, run in runs.items()
     }
     notes = {name: {b: clip_note([image]) for b, image in pictures[name].items()} for name in runs}
-    below = SSIM_AND_NOTE if any(chain(*(row.values() for row in notes.values()))) else SSIM
-    counts = [len(row) for row in pictures.values()]
+    below = NUMBERS_AND_NOTE if any(chain(*(row.values() for row in notes.values()))) else NUMBERS
+    places = columns_of(shown)
+    counts = [len(columns) for columns in places.values()]
     y = title_height(shown) + 0.04
     pixels = max(run["targets"].shape[-1] for run in runs.values())
     across, size = fit_line(counts, pixels, TALLEST - y, below)
@@ -54,12 +84,13 @@ def draw_reconstructions(shown: Shown) -> Figure:
     titles = headings(shown)
     for (name, run), height in zip(runs.items(), heights, strict=True):
         upper = y + HEADING + CAPTION
-        axes.text(MARGIN, y + 0.13, titles[name], size=8, weight="bold")
+        found = [measured[name, shown.image, block] for block in pictures[name]]
+        place_heading(axes, titles[name], f"{method_text(found)}; {floors_text(found[0])}", y)
         place_captioned(axes, run["targets"][panels[name]], MARGIN, upper, size, "target", [])
-        for index, (block, image) in enumerate(pictures[name].items()):
-            line, column = divmod(index, across - 1)
+        for row, (block, image) in zip(found, pictures[name].items(), strict=True):
+            line, column = divmod(places[name].index(block), across - 1)
             x, down = MARGIN + size + GAP + BELOW + column * (size + GAP), line * (CAPTION + size + below)
-            text = [ssim_text(measured[name, shown.image, block]), notes[name][block]]
+            text = [ssim_text(row), f"r {row['correlation']:.2f}", notes[name][block]]
             place_captioned(axes, image, x, upper + down, size, f"block {block}", text)
         y += height
     return figure

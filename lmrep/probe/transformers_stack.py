@@ -130,7 +130,8 @@ def read_embeddings(model: Any, blocks: nn.ModuleList) -> Tensor:
 def check_tokens(spec: Probe, model: Any, blocks: nn.ModuleList) -> None:
     """Raises InputError if the model does not take as many tokens as the probe has."""
     most, tokens = getattr(model.config, "max_position_embeddings", None), spec.stem.tokens
-    with explained(f"weights.{spec.stack.name}: has {most} positions, but '{spec.name}' has {tokens} tokens"):
+    has = f"has {most} positions" if most else "does not take as many tokens"
+    with explained(f"weights.{spec.stack.name}: {has}, but '{spec.name}' has {tokens} tokens"):
         passed(model, blocks, 0, inputs_embeds=torch.zeros(1, tokens, model.get_input_embeddings().embedding_dim))
 
 

@@ -149,7 +149,7 @@ OBJECTIVES = {
         "lmrep.descent.objectives:patch", "patches", ("panels", "first_patch", "constant", "device"),
         own_patch_only=True,
     ),
-    "match": Objective("lmrep.descent.objectives:match", "images", ("targets", "distance")),
+    "match": Objective("lmrep.descent.objectives:match", "images", ("targets", "distance", "panels")),
 }  # fmt: skip
 
 # From the one that ends furthest from its goal to the nearest. Claims use the last one that a study has.

@@ -24,6 +24,7 @@ SILENT = (
     f"{PACKAGE}.progress",
     f"{PACKAGE}.provenance",
     f"{PACKAGE}.descent.checkpoint",
+    f"{PACKAGE}.descent.faults",  # what stops a descent, in words
     f"{PACKAGE}.study.cost",  # an estimate of time
     f"{PACKAGE}.study.config",  # rules pass what a job is asked for
     f"{PACKAGE}.study.kinds",  # rules pass the entries that a job uses
@@ -95,7 +96,8 @@ def modules_behind(*modules: str) -> tuple[str, ...]:
 def code_digest(*modules: str, script: str = "") -> str:
     """16 hex digits that change with any edit to the code of the modules, of what they import, or of `script`.
 
-    `script`: a file below the root. Comments and docstrings do not count, nor do the modules in `SILENT`.
+    `script`: a file below the root. Comments, docstrings and the messages of errors do not count, nor do the modules in
+    `SILENT`.
     """
     digest = hashlib.sha256()
     paths = [module_path(module) for module in modules_behind(*modules) if module in modules or module not in SILENT]

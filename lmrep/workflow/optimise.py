@@ -13,8 +13,8 @@ import torch
 
 from lmrep.descent.checkpoint import Checkpoint, Watch, state_path
 from lmrep.descent.experiment import conditions, describe, perform, state_arrays
+from lmrep.descent.faults import told
 from lmrep.descent.plan import make_plan, pick_device, settle
-from lmrep.errors import InputError, MachineError
 from lmrep.files import write_arrays
 from lmrep.inputs.images import load_target
 from lmrep.probe.loading import blocks_in
@@ -102,22 +102,18 @@ def optimise(
     Raises InputError if an input is not as expected, the descent diverges, or memory runs out.
     """
     settle(study.threads)  # not the threads that Snakemake grants: --cores caps those
-    with own_card(pick_device(study.device), partial(tell, log)) as device:
+    advice, say = "a smaller memory", partial(tell, log)
+    with told(f"runs.{run.name}", advice), own_card(pick_device(study.device), say) as device:
         photographs = load_photographs(study, run, images)
         for line in remarks(run, weights, photographs):
             tell(log, line)
         plan = make_plan(run, device)
         facts = describe(run, weights, plan)
         context = conditions(run, facts, plan, photographs, code)
-        checkpoint = Checkpoint(state_path(output), study.checkpoint, context, state_arrays(run), partial(tell, log))
+        checkpoint = Checkpoint(state_path(output), study.checkpoint, context, state_arrays(run), say)
         if checkpoint.put_back(output):
             return
-        try:
-            with watched(study, run, output, checkpoint, log) as watch:
-                arrays = perform(run, weights, photographs, plan, watch)
-        except FloatingPointError as error:
-            raise InputError(f"runs.{run.name}: {error}") from None
-        except torch.OutOfMemoryError as error:
-            raise MachineError(f"runs.{run.name}: {device} is out of memory: expected a smaller memory") from error
+        with watched(study, run, output, checkpoint, log) as watch:
+            arrays = perform(run, weights, photographs, plan, watch)
         write_arrays(output, arrays, facts)
         checkpoint.keep(output)

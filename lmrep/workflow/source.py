@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lmrep.files import replacing
 
-KEPT = Path(".snakemake", "lmrep-code.json")  # by the sha256 of a file, so it is never out of date
+KEPT = Path(".snakemake", "lmrep-sources.json")  # by the sha256 of a file, so it is never out of date
 
 
 class Import(NamedTuple):
@@ -23,7 +23,7 @@ class Import(NamedTuple):
 
 
 class Source(NamedTuple):
-    code: str  # without comments, docstrings and layout
+    code: str  # without comments, docstrings, layout and what errors say
     imports: Sequence[Import]
 
 
@@ -38,6 +38,8 @@ def parse(text: str) -> Source:
             imports += [Import(0, alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             imports.append(Import(node.level, node.module or "", [alias.name for alias in node.names]))
+        elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            node.exc = node.exc.func  # a finished job raised nothing: what a message says is in no result
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and type(first.value.value) is str:

@@ -67,6 +67,8 @@ def test_a_photograph_whose_output_is_zero_is_refused_by_the_squared_distance():
     assert objectives.match(targets)(torch.ones(2, 5, 3)).tolist() == [0.0, 15.0]
     with pytest.raises(FloatingPointError, match="the output of a photograph is zero"):
         objectives.match(targets, "l2")
+    with pytest.raises(FloatingPointError, match="the output of coil is zero"):
+        objectives.match(targets, "l2", ("cat", "coil"))
 
 
 def test_steps_are_those_written_out_by_hand(gpt2_probe):

@@ -171,7 +171,7 @@ def test_a_start_that_is_no_number_is_refused(tiny_files):
     files, _ = tiny_files
     run = run_of("neuron")
     run = replace(run, descent=replace(run.descent, start=("normal", float("inf"), 0.0)))
-    with pytest.raises(FloatingPointError, match="the loss is nan at step 0: before any change"):
+    with pytest.raises(FloatingPointError, match="the loss of the start is nan: expected another start"):
         done(run, files, None)
 
 

@@ -56,7 +56,7 @@ def test_a_run_depends_on_these_modules(root, edited):
     ["figures.grids", "figures.charts", "figures.diagram", "metrics.measures", "metrics.tables", "study.config",
      "study.checks", "study.kinds", "study.cost", "inputs.weights", "inputs.image_sources", "workflow.announce",
      "workflow.job", "descent.lbfgs", "miniature.train", "errors", "files", "progress", "descent.checkpoint",
-     "__init__"],
+     "descent.faults", "__init__"],
 )  # fmt: skip
 def test_a_run_does_not_depend_on_those(root, edited):
     before = code_digest(*RUN)
@@ -72,6 +72,17 @@ def test_comments_docstrings_and_layout_do_not_count(root):
     path.write_text(better.replace("Better words: \n", "\n"))
     assert code_digest(*RUN) == before
     path.write_text(source.replace("tokens + self.proj", "tokens - self.proj"))
+    assert code_digest(*RUN) != before
+
+
+def test_what_an_error_says_does_not_count(root):
+    path, before = root / "lmrep/descent/rates.py", code_digest(*RUN)
+    source = path.read_text()
+    better = source.replace("first_step needs another start", "another start is needed")
+    assert better != source
+    path.write_text(better)
+    assert code_digest(*RUN) == before
+    path.write_text(source.replace("raise FloatingPointError(", "raise ValueError("))
     assert code_digest(*RUN) != before
 
 
@@ -182,4 +193,4 @@ def test_what_optimises_a_run_is_behind_its_digest_or_silent():
     job = set(digest.modules_behind("lmrep.workflow.optimise"))
     assert job == set(digest.modules_behind(*RUN)) and job & set(digest.SILENT)
     descent = {name for name in job if name.startswith(("lmrep.descent.", "lmrep.probe.", "lmrep.inputs."))}
-    assert descent & set(digest.SILENT) == {"lmrep.descent.checkpoint"}
+    assert descent & set(digest.SILENT) == {"lmrep.descent.checkpoint", "lmrep.descent.faults"}

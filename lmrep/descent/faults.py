@@ -1,0 +1,33 @@
+"""What stops a descent, told in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from lmrep.errors import InputError, MachineError
+
+# What torch says of a device without memory, besides its OutOfMemoryError: where a context, a library's handle or a
+# graph does not fit on a card, and on a CPU.
+FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate memory")
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that the device has no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in FULL)
+
+
+@contextmanager
+def told(key: str, advice: str) -> Iterator[None]:
+    """Turns what stops a descent into one line that begins with `key`.
+
+    Raises InputError for a descent that diverges, and MachineError, with `advice`, where memory runs out.
+    """
+    try:
+        yield
+    except FloatingPointError as error:
+        raise InputError(f"{key}: {error}") from None
+    except RuntimeError as error:
+        if not is_full(error):
+            raise
+        raise MachineError(f"{key}: the device is out of memory: expected {advice}") from error
