@@ -20,6 +20,8 @@ from lmrep.descent.plan import has_bfloat16
 from lmrep.study.spec import Run
 
 ROOT = Path(__file__).resolve().parents[1]
+# One call of a contestant: how much it did (image-steps, operations), and its own seconds if it timed itself.
+Step = Callable[[], float | tuple[float, float]]
 
 
 def machine(device: torch.device) -> str:
@@ -66,8 +68,8 @@ class Times:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def run(self, contestants: Mapping[Any, Callable[[], float]], rounds: int) -> None:
-        """Times every contestant once per round, in seconds per unit of what it returns (image-steps, operations)."""
+    def run(self, contestants: Mapping[Any, Step], rounds: int) -> None:
+        """Times every contestant once per round, in seconds per unit of what it did."""
         for step in contestants.values():  # the first call is slower and not counted
             step()
             gc.collect()
@@ -76,9 +78,11 @@ class Times:
                 gc.collect()  # lucent leaves gigabytes in reference cycles
                 self.wait()
                 start = time.perf_counter()
-                done = step()
+                found = step()
                 self.wait()
-                self.seconds.setdefault(name, []).append((time.perf_counter() - start) / done)
+                whole = time.perf_counter() - start
+                done, seconds = found if isinstance(found, tuple) else (found, whole)
+                self.seconds.setdefault(name, []).append(seconds / done)
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
 
     def median(self, name: Hashable) -> float:

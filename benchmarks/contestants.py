@@ -1,11 +1,13 @@
 """The loops that benchmarks/speed.py times: the author's, lucent's and ours. Each call is one step on some images."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import torch
+from common import Step
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -17,6 +19,7 @@ from lmrep.study.spec import Descent, Octave, Run
 
 PIXELS, PATCH = 224, 16
 RATE = 1e-3
+START = 4  # steps of a descent, of which the first is taken as it is and the second makes a graph
 
 
 def write_stem(run: Run, folder: str) -> dict[str, Path]:
@@ -48,8 +51,8 @@ def library_blocks(weights: Weights) -> nn.ModuleList:
     return cast(nn.ModuleList, vit.eval().blocks)
 
 
-def authors_step(weights: Weights, layers: Sequence[int], device: torch.device) -> Callable[[], int]:
-    """One step of the author's loop for one image per layer: each alone, in float32, with gradients of all weights.
+def authors_step(weights: Weights, layers: Sequence[int], device: torch.device, steps: int = 1) -> Step:
+    """Steps of the author's loop for one image per layer: each alone, in float32, with gradients of all weights.
 
     It follows the article's method: the stem's convolution and the class token, the library's blocks up to the layer,
     the L1 distance to the target's output, `backward`, and a step on the input.
@@ -68,21 +71,21 @@ def authors_step(weights: Weights, layers: Sequence[int], device: torch.device) 
         targets = {layer: output(torch.rand(1, 3, PIXELS, PIXELS, device=device), layer) for layer in layers}
     images = {layer: torch.rand(1, 3, PIXELS, PIXELS, device=device) for layer in layers}
 
-    def step() -> int:
-        for layer in layers:
+    def step() -> float:
+        for layer in (*layers,) * steps:
             image = images[layer].requires_grad_()
             (output(image, layer) - targets[layer]).abs().sum().backward()
             images[layer] = (image - RATE * cast(Tensor, image.grad)).detach()
             for module in (blocks, stem):
                 module.zero_grad()
             first.grad = None
-        return len(layers)
+        return len(layers) * steps
 
     return step
 
 
-def lucents_step(weights: Weights, layer: int, count: int, device: torch.device) -> Callable[[], int]:
-    """One step of lucent's `render_vis` on the whole timm ViT: `count` images in a batch, the same L1 objective.
+def lucents_step(weights: Weights, layer: int, count: int, device: torch.device, steps: int = 1) -> Step:
+    """Steps of lucent's `render_vis` on the whole timm ViT: `count` images in a batch, the same L1 objective.
 
     Its images are plain pixels, its transforms and preprocessing are off, and its optimiser is plain descent. What is
     left is what it does at every step in any case.
@@ -96,33 +99,42 @@ def lucents_step(weights: Weights, layer: int, count: int, device: torch.device)
     pixels = torch.rand(count, 3, PIXELS, PIXELS, device=device, requires_grad=True)
     goal = torch.randn(count, (PIXELS // PATCH) ** 2 + 1, weights.width, device=device)
 
-    def step() -> int:
+    def step() -> float:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # lucent turns the error of a model into a warning
             render.render_vis(
                 model, lambda hook: (hook(f"blocks_{layer - 1}") - goal).abs().sum(),
                 param_f=lambda: ([pixels], lambda: pixels), optimizer=lambda p: torch.optim.SGD(p, lr=RATE),
-                transforms=[], preprocess=False, thresholds=(1,), progress=False, show_image=False,
+                transforms=[], preprocess=False, thresholds=(steps,), progress=False, show_image=False,
             )  # fmt: skip
         for module in model.modules():
             module._forward_hooks.clear()  # each call of render_vis leaves a set of hooks, with all they hold
-        return count
+        return count * steps
 
     return step
 
 
-def our_step(probe: Probe, layers: Sequence[int], panels: int, steps: int = 1) -> Callable[[], int]:
-    """`steps` steps of `descend` with the L1 objective, on `panels` images of each layer in one pass."""
+def our_step(probe: Probe, layers: Sequence[int], panels: int, steps: int = 1) -> Step:
+    """`steps` steps of `descend` with the L1 objective, on `panels` images of each layer in one pass.
+
+    On a GPU, where the first steps make a graph, a call is two descents, and the longer one's further steps count.
+    """
     device, size = cast(Tensor, probe.stem.kernels).device, probe.spec.stem.size
     images = torch.rand(len(layers), panels, 3, size, size, device=device)
     with torch.no_grad():
         outputs = probe(torch.rand(panels, 3, size, size, device=device), layers)
     goals = [objectives.match(output) for output in outputs]
-    descent = Descent(("normal", 0.7, 0.05), (Octave(size, steps, (RATE, RATE)),))
 
-    def step() -> int:
+    def taken(count: int) -> float:
+        """Seconds of a descent; it ends when the device has nothing left to do."""
+        descent, begun = Descent(("normal", 0.7, 0.05), (Octave(size, count, (RATE, RATE)),)), time.perf_counter()
         descend(probe, images, layers, goals, descent, seed=0)
-        return len(layers) * panels * steps
+        return time.perf_counter() - begun
+
+    def step() -> tuple[float, float]:
+        start = taken(START) if device.type == "cuda" else 0.0
+        more = START if device.type == "cuda" else 0
+        return len(layers) * panels * steps, taken(more + steps) - start
 
     return step
 

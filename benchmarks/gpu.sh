@@ -30,7 +30,7 @@ two="figures/miniature/gpt2_features_viz_2.png figures/miniature/gpt2_features_v
 said='cd results/miniature; tail -n 3 logs/optimise_run/*.log; cut -f 1,3 benchmarks/optimise_run/*.tsv'
 runs=(gpt2_inverted gpt2_neurons_jittered gpt2_match gpt2_neurons gpt2_patches vit_base_match vit_base_inverted)
 # The tests that a GPU is needed for, and those of what runs on it.
-tests=(python -m pytest -v --no-header -p no:cacheprovider tests/unit/descent/test_gpu.py tests/unit/workflow/test_gpus.py)
+tests=(python -m pytest -vv --no-header -p no:cacheprovider tests/unit/descent/test_gpu.py tests/unit/workflow/test_gpus.py)
 
 date -u +"Measured on %Y-%m-%d, %H:%M UTC."
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv 2>/dev/null || echo "No GPU here."
@@ -38,7 +38,11 @@ if [ "$small" = --small ]; then
   part 900 "Tests" "${tests[@]}"
   part 900 "Same pictures, same bytes" python benchmarks/gpu.py --small
   part 900 "Memory" python benchmarks/speed.py --tables memory --images 1
-  part 900 "A build" bash -c "$(build figures/miniature/gpt2_features_viz_3.png)"
+  part 900 "The article's runs" python benchmarks/speed.py --tables article --runs gpt2_patches --steps 12
+  part 900 "Speed" python benchmarks/speed.py --tables speed --rounds 1 --images 4 --precisions bfloat16 --repeat 1
+  part 900 "What torch.compile changes" \
+    python benchmarks/kernels.py --configs miniature.yaml --precisions bfloat16 --block 2 --images 4
+  part 900 "Two runs of a build" bash -c "$(build "$two"); $said"
 else
   part 40 "Tests" "${tests[@]}" -n 8
   part 70 "The article's runs" python benchmarks/speed.py --tables article --steps 40
@@ -51,5 +55,5 @@ else
     python benchmarks/kernels.py --configs config.yaml --precisions bfloat16
   part 60 "The same in a pass that fills the card" \
     python benchmarks/kernels.py --configs config.yaml --block 12 --images 128 --precisions bfloat16 --repeat 10
-  part 40 "Memory" python benchmarks/speed.py --tables memory
+  part 50 "Memory" python benchmarks/speed.py --tables memory --precisions bfloat16 float32
 fi

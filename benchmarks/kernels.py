@@ -4,9 +4,9 @@
     python benchmarks/kernels.py --configs config.yaml --block 12 --images 128   # a pass that fills a GPU
 
 Times a block behind a random stem (default: 4), at GPT-2's size on 224 px and at the miniature's on 66 px, in
-every precision of the device. Each round times every variant once: one step, on a GPU a descent of 30. Deterministic
-mode turns the tuning of torch.compile off, so a GPU also times it without; what such a step returns may differ from day
-to day. Prints Markdown.
+every precision of the device. Each variant is timed with ours in turn, 3 or 7 rounds: one step, on a GPU the further 30
+of a descent. Deterministic mode turns the tuning of torch.compile off, so a GPU also times it without; such a step may
+use other kernels (cuDNN's attention), and its results may differ from day to day. Prints Markdown.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 import torch
 import yaml
-from common import ROOT, Times, machine, name_of, pick_precisions
+from common import ROOT, Step, Times, machine, name_of, pick_precisions
 from contestants import our_step, write_stem
 from torch import nn
 
@@ -33,22 +33,22 @@ from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.config import make_study
 
 
-def changed(make: Callable[[], Callable[[], int]], owner: object, name: str, value: object) -> Callable[[], int]:
+def changed(make: Callable[[], Step], owner: object, name: str, value: object) -> Step:
     """The step with something of ours replaced."""
     step = make()
 
-    def taken() -> int:
+    def taken() -> float | tuple[float, float]:
         with patch.object(owner, name, value):
             return step()
 
     return taken
 
 
-def not_deterministic(make: Callable[[], Callable[[], int]]) -> Callable[[], int]:
+def not_deterministic(make: Callable[[], Step]) -> Step:
     """The step, made and taken outside the deterministic mode."""
-    made: list[Callable[[], int]] = []
+    made: list[Step] = []
 
-    def patched() -> int:
+    def patched() -> float | tuple[float, float]:
         torch.set_deterministic_debug_mode("default")
         try:
             made.extend([] if made else [make()])
@@ -59,7 +59,7 @@ def not_deterministic(make: Callable[[], Callable[[], int]]) -> Callable[[], int
     return patched
 
 
-def compiled_step(probe: Probe, layers: Sequence[int], panels: int, steps: int) -> Callable[[], int]:
+def compiled_step(probe: Probe, layers: Sequence[int], panels: int, steps: int) -> Step:
     blocks = nn.ModuleList(cast(nn.Module, torch.compile(block)) for block in probe.blocks)
     return our_step(Probe(probe.spec, probe.stem, blocks), layers, panels, steps)
 
@@ -78,7 +78,8 @@ def main() -> None:
     settle(torch.get_num_threads())
     keep_freed_memory()
     print(f"{machine(device)}, torch {torch.__version__}, block {arguments.block}, {arguments.images} images.\n")
-    print("| study | precision | variant | ms an image-step | against ours | s to start |\n|---|---|---|---|---|---|")
+    heads = ("study", "precision", "variant", "ours, ms an image-step", "the variant, ms", "ratio", "its s to start")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for config in arguments.configs:
         run = make_study(yaml.safe_load((ROOT / config).read_text())).runs["gpt2_match"]
         with tempfile.TemporaryDirectory() as folder:
@@ -90,15 +91,10 @@ def main() -> None:
             with patch.object(block, "packed", lambda linear: linear):
                 plain = whole.in_precision(precision)
             ours = partial(our_step, probe, *shape)
-            makes: dict[str, Callable[[], Callable[[], int]]] = {
-                "ours": ours,
-                "torch.compile": partial(compiled_step, plain, *shape),
-            }
+            compiled = partial(compiled_step, plain, *shape)
+            makes: dict[str, Callable[[], Step]] = {}  # the slow ones to start come last
             if device.type == "cuda":
                 makes["without a CUDA graph"] = partial(changed, ours, GraphedStep, "capture", lambda *_: None)
-                makes["torch.compile, not deterministic"] = partial(
-                    not_deterministic, partial(compiled_step, plain, *shape)
-                )
                 makes["ours, not deterministic"] = partial(not_deterministic, ours)
             fused = block.fuses_attention(device, precision)
             other = partial(lambda answer, *_: answer, not fused)
@@ -106,17 +102,18 @@ def main() -> None:
             makes[name] = partial(changed, ours, block, "fuses_attention", other)
             if packs(cast(nn.Linear, whole.blocks[0].qkv)):
                 makes["weights laid out in every call"] = partial(our_step, plain, *shape)
-            variants, started = {}, {}
-            for name, make in makes.items():
+            makes["torch.compile"] = compiled
+            if device.type == "cuda":
+                makes["torch.compile, not deterministic"] = partial(not_deterministic, compiled)
+            own = ours()
+            for name, make in makes.items():  # one by one: a limit of time costs the last rows only
                 start = time.perf_counter()
-                variants[name] = make()
-                variants[name]()
-                started[name] = time.perf_counter() - start
-            times = Times(device)
-            times.run(variants, rounds)
-            for name in variants:
-                ratio = times.ratio(name, "ours")
-                cells = [f"{1e3 * times.median(name):.3g}", f"{ratio:.2f}", f"{started[name]:.1f}"]
+                step = make()
+                step()
+                started, times = time.perf_counter() - start, Times(device)
+                times.run({"ours": own, name: step}, rounds)
+                cells = [f"{1e3 * times.median(who):.3g}" for who in ("ours", name)]
+                cells += [f"{times.ratio(name, 'ours'):.2f}", f"{started:.1f}"]
                 print(f"| {config} | {name_of(precision)} | {name} | {' | '.join(cells)} |", flush=True)
 
 

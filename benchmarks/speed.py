@@ -6,7 +6,7 @@
 
 Uses random weights of the real shapes: GPT-2 and ViT-B/16 on 224 px. Every round times each contestant once, one after
 the other. The table gives medians of rounds; a ratio is the median of the rounds' ratios. An image-step is one step of
-one image. On a GPU a call of ours is a descent of --repeat steps, because one step makes no graph; its start-up counts.
+one image. On a GPU a call of ours is --repeat steps of a descent, without its first ones, which make a graph.
 benchmarks/contestants.py describes the contestants. lucent is timed if it can be imported (`pip install torch-lucent`).
 Prints Markdown.
 """
@@ -15,29 +15,30 @@ import argparse
 import datetime
 import tempfile
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
+from itertools import count, pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from common import ROOT, Times, machine, name_of, pick_precisions, random_targets, shorten
+from common import ROOT, Step, Times, machine, name_of, pick_precisions, random_targets, shorten
 from contestants import authors_step, bare_products, lucents_step, our_step, write_stem
 
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.checkpoint import Watch
 from lmrep.descent.experiment import perform
-from lmrep.descent.plan import make_plan, pick_device, settle
+from lmrep.descent.plan import has_bfloat16, make_plan, pick_device, settle
 from lmrep.probe.packed import packed
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.config import Study, make_study
-from lmrep.study.cost import block_flops, run_flops
+from lmrep.study.cost import block_flops, run_flops, run_seconds, speed_of
 from lmrep.study.spec import Run
 
 TABLES = ("speed", "cost", "memory", "article")
@@ -45,6 +46,8 @@ BLOCKS = (1, 4, 12)
 STACKS = ("gpt2", "vit_base")
 MIX = (1, 4, 8, 12)  # the blocks of the article's feature pictures
 LUCENT = find_spec("lucent") is not None
+FEW = 10  # steps of the author's loop and of lucent's in a call, on a GPU: one alone is too short to be timed
+REPORTED = 8  # steps between two reports of a run that is timed
 # The machine's own rate: as torch multiplies, and with weights laid out beforehand, like ours on a CPU.
 PRODUCTS = {"torch's products": lambda linear: linear, "packed products": packed}
 
@@ -60,6 +63,9 @@ def speed_table(
     probes: dict[str, Probe], device: torch.device, images: int, rounds: int, precisions: list[torch.dtype], repeat: int
 ) -> None:
     print("\n## Milliseconds an image-step\n")
+    if not LUCENT:
+        print("lucent is not installed.\n")
+    few = FEW if device.type == "cuda" else 1
     heads = ["author's loop", "lucent", *(f"ours, {name_of(p)}" for p in precisions)]
     heads += [f"{other} / ours, {name_of(p)}" for p in precisions for other in ("author", "lucent")]
     heads += [f"share of {kind}, {name_of(p)}" for p in precisions for kind in PRODUCTS]
@@ -67,12 +73,12 @@ def speed_table(
     every = (*((block,) for block in BLOCKS), MIX)
     for name, probe in probes.items():  # one by one: a limit of time costs the last rows only
         times, stack = Times(device), probe.spec.stack
-        contestants: dict[Hashable, Callable[[], float]] = {}
+        contestants: dict[Hashable, Step] = {}
         ours = {precision: probe.in_precision(precision) for precision in precisions}
         for layers in every:
-            contestants[layers, "author"] = authors_step(stack, layers, device)
+            contestants[layers, "author"] = authors_step(stack, layers, device, few)
             if LUCENT and stack.family == "vit" and len(layers) == 1:
-                contestants[layers, "lucent"] = lucents_step(stack, layers[0], images, device)
+                contestants[layers, "lucent"] = lucents_step(stack, layers[0], images, device, few)
             for precision in precisions:
                 contestants[layers, precision] = our_step(ours[precision], layers, images // len(layers), repeat)
         for precision in precisions:
@@ -100,7 +106,7 @@ def speed_table(
 def cost_table(probe: Probe, device: torch.device, rounds: int, repeat: int) -> None:
     """Cost of more panels, steps and layers, relative to a cost that is linear in all three."""
     times = Times(device)
-    contestants: dict[tuple[str, int], Callable[[], float]]
+    contestants: dict[tuple[str, int], Step]
     contestants = {("panels", panels): our_step(probe, MIX, panels, repeat) for panels in (4, 8, 16)}
     contestants |= {("steps", steps): our_step(probe, MIX, 4, steps * repeat) for steps in (2, 4)}
     contestants |= {("alone", layer): our_step(probe, (layer,), 4 * len(MIX), repeat) for layer in MIX}
@@ -171,21 +177,27 @@ def perform_article(run: Run, device: torch.device, steps: int) -> tuple[float, 
     with tempfile.TemporaryDirectory() as folder:
         files = write_stem(run, folder)
         start = time.perf_counter()
-        perform(short, files, random_targets(short), plan, Watch(mark))
+        clock = (step / REPORTED for step in count())  # each step reads it once
+        perform(short, files, random_targets(short), plan, Watch(mark, clock=clock.__next__))
         seconds = time.perf_counter() - start
-    (begun, first), (end, last) = marks[0], marks[-1]  # before lie the weights, and after it the distances
-    each = (end - begun) / (last - first) if last > first else 0.0
+    # Before the first report lie the weights, and after the last one the distances. A GPU makes a graph of each group
+    # between its first report and its second.
+    graphs = {plan.steps_before(short, group, 1) for group in range(len(plan.groups)) if device.type == "cuda"}
+    pairs = [(one, two) for one, two in pairwise(marks) if one[1] not in graphs and two[1] not in graphs]
+    spent, done = (sum(two[place] - one[place] for one, two in pairs) for place in (0, 1))
+    each = spent / done if done else 0.0
     whole = seconds + each * (run.descent.steps - short.descent.steps)
     rate = run_flops(run) / run.descent.steps / each / 1e9 if each else float("nan")
     return seconds, whole, short.descent.steps, len(plan.groups), name_of(plan.precision), peak(device), rate
 
 
-def article_table(study: Study, device: torch.device, steps: int) -> None:
+def article_table(study: Study, runs: Sequence[str], device: torch.device, steps: int) -> None:
     print(f"\n## The article's runs, at most {steps} steps of each octave, fresh blocks and random targets\n")
-    heads = ("run", "precision", "passes", "steps", "s", "s for all steps", "GFLOP/s", "peak memory, GB")
+    speed = speed_of(study.gflops, device.type, 1 if device.type == "cuda" else torch.get_num_threads())
+    heads = ("run", "precision", "passes", "steps", "s", "s for all steps", "estimate", "GFLOP/s", "peak memory, GB")
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     total = 0.0
-    for run in study.runs_of("figures"):
+    for run in runs:
         # A process of its own has its own peak of memory; of a GPU, torch keeps account.
         if device.type == "cuda":
             torch.cuda.empty_cache()
@@ -193,9 +205,11 @@ def article_table(study: Study, device: torch.device, steps: int) -> None:
         measure = perform_article if device.type == "cuda" else partial(alone, perform_article)
         seconds, whole, done, passes, precision, memory, rate = measure(study.runs[run], device, steps)
         total += whole
-        row = [run, precision, passes, done, f"{seconds:.1f}", f"{whole:.0f}", f"{rate:.0f}", f"{memory:.1f}"]
+        row = [run, precision, passes, done, f"{seconds:.1f}", f"{whole:.0f}"]
+        estimate = run_seconds(study.runs[run], speed, has_bfloat16(device))
+        row += [f"{estimate:.0f}", f"{rate:.0f}", f"{memory:.1f}"]
         print(f"| {' | '.join(map(str, row))} |", flush=True)
-    print(f"\nAll runs, all steps, one after the other: {total:.0f} s.")
+    print(f"\nThese runs, all steps, one after the other: {total:.0f} s.")
 
 
 def main() -> None:
@@ -205,6 +219,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", default="auto", help="MB, of the article's runs")
     parser.add_argument("--steps", type=int, default=1, help="of each octave of the article's runs, at most")
+    parser.add_argument("--runs", nargs="+", help="of the article's table; default: all of the figures")
     parser.add_argument("--repeat", type=int, help="steps in a call of ours; 1, and 100 on a GPU")
     parser.add_argument("--precisions", nargs="+", choices=["float32", "bfloat16"], help="all of the device")
     parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
@@ -231,7 +246,7 @@ def main() -> None:
     if "memory" in arguments.tables:
         memory_table(study.runs["vit_base_match"], device, arguments.images, precisions)
     if "article" in arguments.tables:
-        article_table(study, device, arguments.steps)
+        article_table(study, arguments.runs or study.runs_of("figures"), device, arguments.steps)
 
 
 if __name__ == "__main__":

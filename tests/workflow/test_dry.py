@@ -109,7 +109,8 @@ def test_an_endpoint_that_is_no_address_is_refused_in_one_line(checkout):
 
 
 def test_a_gpu_that_is_not_there_is_missed_before_any_job(checkout):
-    done = checkout.miniature("figures", "--config", "device=cuda")
+    asked = ("figures", "--configfile", "miniature.yaml", "--config", "device=cuda")
+    done = checkout.run("--cores", "1", *asked, CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 1 and "Traceback" not in done.stdout
     assert done.stdout.splitlines()[-1].startswith("lmrep: device: cuda was asked for")
     assert not (checkout / "results").exists()
