@@ -15,6 +15,7 @@ import torch
 from common import ROOT  # it also makes lmrep importable
 
 import lmrep
+from lmrep.figures.importance import geometric_mean
 from lmrep.metrics.measures import patch_changes, row_means
 
 
@@ -37,15 +38,15 @@ def blocks() -> None:
 
 
 def neurons(results: Path) -> None:
-    """Change of the top row of patches over that of the bottom row: of the means over neurons, and of each neuron."""
-    show("run", "block", "of the means", "lowest", "highest")
-    for path in sorted((results / "runs").glob("*_neurons_jittered.safetensors")):
+    """Change of the top row of patches over that of the bottom row: the geometric mean of neurons, and the range."""
+    show("run", "block", "geometric mean", "lowest", "highest")
+    for path in sorted((results / "runs").glob("*_neurons*.safetensors")):
         run = lmrep.open_run(path)
         for images, block in zip(run["images"], run.facts["layers"], strict=True):
             pairs = zip(images, run["baseline"], strict=True)
             rows = np.array([row_means(patch_changes(image, start, run.facts["grid"])) for image, start in pairs])
-            ratios, whole = rows[:, 0] / rows[:, 1], rows.mean(axis=0)
-            show(path.stem, block, float(whole[0] / whole[1]), float(ratios.min()), float(ratios.max()))
+            ratios = rows[:, 0] / rows[:, 1]
+            show(path.stem, block, geometric_mean(ratios.tolist()), float(ratios.min()), float(ratios.max()))
 
 
 def brightness(results: Path) -> None:

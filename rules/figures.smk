@@ -17,7 +17,7 @@ def figure_inputs(wildcards):
     """The run files, tables, traces and claims that a figure's kind reads, by what they are."""
     reads = kinds.FIGURES[study.figures[wildcards.figure].kind].reads
     found = {"runs": [run_path(run.name) for run in shown(wildcards.figure)]} if "runs" in reads else {}
-    for table in set(reads) & set(TABLES):
+    for table in filter(reads.__contains__, TABLES):
         found[table] = [table_path(table, run.name) for run in shown(wildcards.figure)]
     if "trace" in reads:
         found["trace"] = f"{RESULTS}/traces/{wildcards.figure}.safetensors"
@@ -32,7 +32,6 @@ def figure_settings(wildcards):
     traced = "trace" in kinds.FIGURES[figure.kind].reads
     return as_param(
         {
-            "runs": [run.name for run in runs],  # in order: the keys below are sorted
             "labels": {run.name: run.probe.label for run in runs},
             "weights": {run.name: run.weights for run in runs},
             "starts": {run.name: start_text(run.descent.start) for run in runs},
@@ -43,7 +42,8 @@ def figure_settings(wildcards):
             "regime": figure_regime(study, wildcards.figure),
             "stem": runs[0].probe.stem.label if traced else "",
             "stack": runs[0].probe.stack.label if traced else "",
-        }
+        },
+        in_order=True,  # runs stand in the config's order
     )
 
 

@@ -16,7 +16,6 @@ with job_log(snakemake.log[0]) as log:
     study = make_study(snakemake.config)
     figure = study.figures[snakemake.wildcards.figure]
     settings = json.loads(snakemake.params.settings)
-    settings["labels"] = {run: settings["labels"][run] for run in settings.pop("runs")}  # in the config's order
     inputs = read_inputs(dict(snakemake.input.items()), [study.runs[name] for name in figure.runs])
     shown = Shown(title=snakemake.params.title, **inputs, **settings)
     try:

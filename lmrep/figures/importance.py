@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, pairwise
-from math import ceil, isnan, isqrt, nan
+from math import ceil, isqrt, nan
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,8 @@ STYLES: tuple[Any, ...] = (
     (0, (1, 1)),
     (0, (5, 1, 1, 1)),
 )  # shades alone hardly tell neighbouring blocks apart
-BARS = 0.015  # of the range of blocks, between the bars of two runs
-ASIDE = 0.7  # of the way between two blocks, for the bars of all runs
-NESTED = (6.5, 4.6, 2.8)  # pt, sizes of markers, largest first: lines that overlap stay visible
+BARS = 0.015  # of the range of blocks, between the points of two runs
+ASIDE = 0.7  # of the way between two blocks, for the points of all runs
 
 
 def importance_curve(rows: Sequence[Row]) -> Curve:
@@ -86,8 +85,8 @@ def draw_importance(shown: Shown) -> Figure:
     """Change against patch, a line a block and axes a run, beside the article's linear prediction.
 
     Patches table: run, layer, panel, seed, patch (from 0; drawn from 1), change. Each line is divided by its own mean,
-    so that blocks can be compared. Of many blocks, some are drawn: see `some_blocks`. A band spans the quartiles of
-    single images, where there are at least 3.
+    so that blocks can be compared, on a logarithmic scale. Of many blocks, some are drawn: see `some_blocks`. A band
+    spans the quartiles of single images, where there are at least 3.
     """
     runs = rows_by_run(shown.tables["patches"], shown.labels)
     layers = sorted({layer for chosen in runs.values() for layer in some_blocks(chosen)})
@@ -95,6 +94,7 @@ def draw_importance(shown: Shown) -> Figure:
     looks = dict(zip(layers, zip(shades, cycle(STYLES), strict=False), strict=True))
     figure, panels = make_panels(len(runs), 2.2, shown)
     most = 0
+    values: list[float] = []
     for axes, (run, rows) in zip(panels, runs.items(), strict=True):
         blocks = by_block(rows)
         for layer in some_blocks(rows):
@@ -104,8 +104,10 @@ def draw_importance(shown: Shown) -> Figure:
             if len(images) >= FEWEST:
                 low, high = np.percentile(images, [25, 75], axis=0)
                 axes.fill_between(numbers, low, high, color=shade, alpha=SHADE, linewidth=0)
+                values += [*low, *high]
             look: dict[str, Any] = {"color": shade, "linestyle": dashes, "linewidth": 0.9}
             axes.plot(numbers, curve, label=f"block {layer}", **look)
+            values += [*curve]
         patches = 1 + max(row["patch"] for row in rows)
         most = max(most, patches)
         prediction = linear_prediction(patches)
@@ -113,7 +115,7 @@ def draw_importance(shown: Shown) -> Figure:
         axes.plot(np.arange(1, patches + 1), prediction, **look)
         name_panel(axes, shown.labels[run], len(runs))
     panels[0].set_xlim(0, most + 1)
-    panels[0].set_ylim(bottom=0)
+    scale_ratios(panels[0], values)
     side, across = isqrt(most), "patch, row by row"
     if side**2 == most:
         across += f" ({side} to a row)"
@@ -146,47 +148,49 @@ def first_ratio(curve: Curve) -> float:
 RATIOS = {"change of row 1 / last row": row_ratio, "change of patch 1 / mean": first_ratio}
 
 
-def read_ratios(rows: Sequence[Row], name: str) -> dict[int, float]:
-    """One of RATIOS for each block of a run, from its rows of the patches table."""
-    return {layer: RATIOS[name](importance_curve(chosen)) for layer, chosen in by_block(rows).items()}
+def read_ratios(rows: Sequence[Row], name: str) -> dict[int, list[float]]:
+    """One of RATIOS of each single image of each block, from a run's rows of the patches table; only those above 0."""
+    return {
+        layer: [ratio for ratio in map(RATIOS[name], image_curves(chosen)) if ratio > 0]
+        for layer, chosen in by_block(rows).items()
+    }
 
 
-def read_quartiles(rows: Sequence[Row], name: str) -> dict[int, tuple[float, float]]:
-    """The quartiles of one of RATIOS over the single images of each block; blocks of fewer than FEWEST are left out."""
-    found: dict[int, tuple[float, float]] = {}
-    for layer, chosen in by_block(rows).items():
-        there = [ratio for ratio in map(RATIOS[name], image_curves(chosen)) if not isnan(ratio)]
-        if len(there) >= FEWEST:
-            low, high = np.percentile(there, [25, 75])
-            found[layer] = float(low), float(high)
-    return found
+def geometric_mean(ratios: Sequence[float]) -> float:
+    """The mean of ratios on a logarithmic scale, as claims have it; not a number without any."""
+    return float(np.exp(np.mean(np.log(ratios)))) if ratios else nan
+
+
+def quartiles(ratios: Mapping[int, Sequence[float]]) -> dict[int, tuple[float, float]]:
+    """The quartiles of each block's ratios; blocks of fewer than FEWEST are left out."""
+    found = {layer: np.percentile(there, [25, 75]) for layer, there in ratios.items() if len(there) >= FEWEST}
+    return {layer: (float(low), float(high)) for layer, (low, high) in found.items()}
 
 
 def draw_ratios(axes: Axes, runs: Mapping[str, Sequence[Row]], looks: Mapping[str, Look], name: str) -> list[Artist]:
     """One of RATIOS against block, a line a run, with a grey line at 1 and a logarithmic scale.
 
-    A bar at each point, or beside it where there are several runs, spans the quartiles of its single images. Returns
-    its entry in a legend, if there are bars.
+    A point is the geometric mean of single images, and its bar spans their quartiles. Where there are several runs, the
+    points of a block stand side by side. Returns the entry of the bars in a legend, if there are any.
     """
-    axes.axhline(1, color=FLOOR, linewidth=2.5, alpha=0.5, zorder=1, label="1")
+    axes.axhline(1, color=FLOOR, linewidth=1.5, alpha=0.5, zorder=1, label="1")
     values: list[float] = []
     layers = sorted({row["layer"] for rows in runs.values() for row in rows})
     nearest = min((after - before for before, after in pairwise(layers)), default=1)
     apart = min(BARS * (layers[-1] - layers[0]), nearest * ASIDE / len(runs))
     for index, (run, rows) in enumerate(runs.items()):
-        ratios, quartiles = read_ratios(rows, name), read_quartiles(rows, name)
-        look = looks[run]
-        if quartiles:
-            places = [layer + apart * (index - (len(runs) - 1) / 2) for layer in quartiles]
-            low, high = zip(*quartiles.values(), strict=True)
-            axes.vlines(places, low, high, color=look.colour, linewidth=0.8, alpha=0.7, zorder=1.5)
+        ratios, aside, look = read_ratios(rows, name), apart * (index - (len(runs) - 1) / 2), looks[run]
+        if bars := quartiles(ratios):
+            low, high = zip(*bars.values(), strict=True)
+            axes.vlines([layer + aside for layer in bars], low, high, color=look.colour, linewidth=0.8, zorder=1.5)
             values += [*low, *high]
+        means = [geometric_mean(there) for there in ratios.values()]
         width, size = look.sizes
         axes.plot(
-            list(ratios), list(ratios.values()), color=look.colour, marker=look.marker, linestyle=look.dashes,
+            [layer + aside for layer in ratios], means, color=look.colour, marker=look.marker, linestyle=look.dashes,
             linewidth=width, markersize=size, markeredgewidth=0.4, markeredgecolor="white", label=run, clip_on=False,
         )  # fmt: skip
-        values += ratios.values()
+        values += means
     scale_ratios(axes, values)
     key = Line2D([], [], color=GREY, linewidth=0.8, label="bar: the middle half of the images")
     return [key] if axes.collections else []
@@ -197,18 +201,16 @@ def draw_causality(shown: Shown) -> Figure:
     """Change of row 1 over the last row, and of patch 1 over the mean, against block: a line a run.
 
     Patches table: run, layer, panel, patch, change, as in `draw_importance`. A colour and a marker a label of
-    `shown.labels`; untrained weights (of `shown.weights`) are dashed. Lines that lie on one another have markers that
-    lie in one another.
+    `shown.labels`; untrained weights (of `shown.weights`) are dashed.
     """
     runs = rows_by_run(shown.tables["patches"], shown.labels)
     names = {run: ", ".join(filter(None, (shown.labels[run], shown.weights.get(run)))) for run in runs}
     labels = list(dict.fromkeys(shown.labels.values()))
     looks: dict[str, Look] = {}
-    for index, run in enumerate(runs):
+    for run in runs:
         number = labels.index(shown.labels[run])
         dashes = DASHES[shown.weights.get(run) or "trained"]
-        sizes = 1.0, NESTED[min(index, len(NESTED) - 1)]
-        looks[run] = Look(f"C{number % 7}", MARKERS[number % len(MARKERS)], dashes, sizes)
+        looks[run] = Look(f"C{number % 7}", MARKERS[number % len(MARKERS)], dashes, (0.9, 3.6))
     figure, panels = make_panels(len(RATIOS), 2.1, shown, sharey=False)
     for axes, name in zip(panels, RATIOS, strict=True):
         bars = draw_ratios(axes, runs, looks, name)

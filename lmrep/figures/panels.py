@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator
+from matplotlib.ticker import FixedLocator
 
 from lmrep.figures.page import MARGIN, PAGE, fold, make_canvas, text_width, title_height
 from lmrep.figures.shown import Shown
@@ -15,6 +15,7 @@ from lmrep.metrics.tsv import Row
 
 COLUMNS = 3  # axes side by side, at most
 MARKERS = "os^DvPX"
+TICKS = 0.08  # of the scale of blocks, between two ticks at least
 
 
 def distinct(rows: list[Row], key: str) -> list[Any]:
@@ -83,11 +84,12 @@ def name_scales(panels: list[Axes], across: str, up: str, columns: int = COLUMNS
 
 
 def tick_blocks(axes: Axes, layers: Sequence[int]) -> None:
-    """Ticks at whole numbers, at every block where there is room. Block 0 is called the stem."""
-    if len(layers) <= 13 and max(layers) <= 12:
-        axes.set_xticks(sorted(layers))
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 3, 4, 5, 6, 10]))
+    """Ticks at the blocks that `layers` names, as many as have room. Block 0 is called the stem."""
+    ticks: list[int] = []
+    for layer in sorted({*layers}):
+        if not ticks or layer - ticks[-1] >= TICKS * (max(layers) - min(layers)):
+            ticks.append(layer)
+    axes.set_xticks(ticks)
     axes.xaxis.set_major_formatter(lambda block, _: "stem" if block == 0 else f"{block:g}")
     axes.set_xlim(min(layers) - 0.5, max(layers) + 0.5)
 

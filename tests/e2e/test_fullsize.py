@@ -66,8 +66,8 @@ FIGURES = {  # px
     "representational_accuracy": (2100, 1260),
     "token_importance": (2100, 885),
     "transformer_activation_explained": (2100, 897),
-    "vit_vs_gpt2_representation": (2100, 930),
-    "vit_vs_gpt2_representation_2": (2100, 930),
+    "vit_vs_gpt2_representation": (2100, 996),
+    "vit_vs_gpt2_representation_2": (2100, 996),
 }
 
 

@@ -219,7 +219,7 @@ def deeper_patch_is_broader(view: View) -> Parts:
 )  # fmt: skip
 def language_is_less_self_attentive(view: View, other: View | None) -> Parts:
     """The share of the squared change that lies in the maximised patch, mean over blocks: the model's minus that of the
-    widest vision transformer of the study."""
+    widest vision transformer that has such runs."""
 
     def mean_share(one: View) -> Sample | None:
         return over_blocks(patch_parts(one, own_share), one.depth)

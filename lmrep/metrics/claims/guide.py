@@ -31,36 +31,41 @@ choose them. This page is written from that code and from `results/*/claims.json
   and with replacement (the pigeonhole bootstrap, Owen 2007). With few panels and seeds, a bootstrap gives too small a
   variance. We therefore add the missing part, and use Student's t with Satterthwaite's degrees of freedom in place of
   the normal distribution (Hesterberg 2015). Ends beyond what a statistic can be, such as an SSIM above 1, are cut.
-  Fewer than {FEWEST} images (panels times seeds) give no interval. With one seed, the interval describes neurons,
-  patches or photographs only, not other starts. A panel with fewer seeds counts as much as the others: the mean of its
-  seeds stands for those it lacks.
+  Images that all have the same value, such as a rank of 1, give an interval of no width, however few they are: read it
+  with their number. Fewer than {FEWEST} images (panels times seeds) give no interval. With one seed, the interval
+  describes neurons, patches or photographs only, not other starts. A panel with fewer seeds counts as much as the
+  others: the mean of its seeds stands for those it lacks.
 - **Photographs are few**, four or six in these studies, so their intervals are wide. More photographs could decide
-  more: a run with further `images` counts with the others of its probe. Four of the miniature's six are among those
-  that its ViTs were trained to tell apart: its verdicts on them are not about new pictures only.
+  more: a run with further `images` counts with the others of its probe. Four of the miniature's six photographs were
+  training data of its ViTs, so its verdicts are not only about unseen pictures.
 - **Fresh blocks are drawn once a run**, whatever its seeds: these vary the start noise only. Sentences
-  {{untrained_deeper_holds_less}}, {{trained_holds_less}} and {{order_is_the_masks}} therefore rest on at most two draws
-  of fresh blocks per model. In the miniature, fresh blocks are close to the identity: libraries draw weights with a
-  standard deviation of 0.02, which does little at a width of 108. The six fresh blocks of its GPT-2 change the tokens
-  by 9% of their norm, the trained ones by 150% ([methods](methods.md#the-miniature-models)). So its verdicts on these
-  three sentences compare training with almost nothing, and say little of fresh blocks at full width.
+  {{untrained_deeper_holds_less}}, {{trained_holds_less}} and {{order_is_the_masks}} therefore rest on at most two
+  draws of fresh blocks per model. Searches on fresh and on trained blocks may differ in length: 100 and 160 passes
+  for SmolLM2; 160 (50 for ViT-L mini) and 360 in the miniature. Each SSIM is a lower bound. In the miniature, fresh
+  blocks are close to the identity: libraries draw weights with a standard deviation of 0.02, which does little at a
+  width of 108. The six fresh blocks of its GPT-2 change the tokens by 9% of their norm, the trained ones by 150%
+  ([methods](methods.md#the-miniature-models)). So its verdicts on these three sentences compare training with almost
+  nothing, and say little of fresh blocks at full width.
 - The **number** in the table is that of the rule that decided the verdict. If the rule looks at every block, it is the
   number of the block that did worst. Sentences with several rules count them from 1, without gates.
 - **For contrast**, some sentences are asked of other models too, such as vision transformers where the article speaks
   of GPT-2. Such a verdict shows how the model differs; it does not judge the article.
-- Some sentences compare a model **against** another: the widest other model of the required kind in the study.
+- Some sentences compare a model **against** another: the widest other model of the required kind that has such runs.
 - An **unfinished search** gives a lower bound of SSIM. Its interval is made wider: by as much as SSIM rose in the last
-  quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. So it can
-  leave a sentence open, and not decide it. The article's own descent is read as it is, as the article did. Ranks,
+  quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. So an
+  unfinished search can leave a sentence open but never decide it. The article's own descent is read as it is, as the
+  article did. Ranks,
   SSIM by row and frequencies of errors are taken as the search left them, converged or not.
 - The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
-  by the best search that the study has: {BEST}. Of the runs that fit, those count that have the start, and for features
-  the number of steps, of the first one in the config.
+  by the best search that the study has: {BEST}. If several runs fit, we use those with the same start as
+  the first one in the config and, for features, the same number of steps.
 - A verdict **depends on** the descent, the regime, the stem, the cutoff (of unchanged patches) or the measure if
   another one gives a different verdict on the images and blocks that both have; on the seed or the image, if one of
   them alone gives the opposite verdict. Blur and jitter, another number of steps, and another start each count as
   another descent. The other measure is the squared correlation of pixel values, with its sign, in place of SSIM. It is
   the share of the photograph's variance that the re-created image explains, whatever its brightness and contrast. The
-  thresholds are the same, but the scale is not: near a perfect copy SSIM falls faster, and a star may come from that.
+  thresholds are the same, but the scale is not: near a perfect copy SSIM falls faster than the squared correlation,
+  and a star may reflect only that.
   The page of a study has the numbers of all these ways. No star does not mean robust: the line above the table says how
   many verdicts were judged another way.
 - **The regimes of the laptop study** were chosen by how well `chelsea` was re-created from trained blocks
@@ -89,7 +94,7 @@ The rules were written before most numbers were known, but not all of them staye
 - Sentence {{patch_reaches_back_only}} asks only whether something changes after the patch. It had also asked for a
   share before the patch, as sentence {{patch_looks_back}} does, and had failed for GPT-2 mini by that alone.
 - Sentence {{early_is_recognisable}} asks whether the start noise would be recognised too. It had asked for an SSIM
-  above that of flat grey instead, which a picture with much sky does not reach however well it is recognised, and had
+  above that of flat grey instead, a threshold that a picture with much sky misses even when it is recognised, and had
   been open for all three language models.
 - Sentences {{patterns_begin_first}} to {{start_matters_more_plain}}, {{own_share_falls}} and
   {{deeper_patch_is_broader}} are about language models with a mask, such as GPT-2. MiniLM is asked for contrast only;
@@ -98,10 +103,10 @@ The rules were written before most numbers were known, but not all of them staye
 - More photographs, since two had left open nearly all that was asked of re-created images.
 - Stars for another measure, since a darker start had shown that SSIM may follow the brightness of the start.
 
-Before that day, and without a record of the verdicts: what counts as a straight line in sentence
-{{falls_not_along_a_line}}, the blocks of sentence {{trained_holds_less}}, wider intervals, and the block that decides
-in place of a mean. As for thresholds, {SSIM:g} of SSIM and {SHARE:g} of a share are the smallest differences that we
-count. All others are our judgement.
+Four rules had changed before that day, and we kept no record of the verdicts: what counts as a straight line in
+sentence {{falls_not_along_a_line}}, the blocks of sentence {{trained_holds_less}}, wider intervals, and the block
+that decides in place of a mean. As for thresholds, {SSIM:g} of SSIM and {SHARE:g} of a share are the smallest
+differences that we count. All others are our judgement.
 """
 
 MEANING = {  # of WHERE, where its words leave a question
@@ -111,8 +116,9 @@ MEANING = {  # of WHERE, where its words leave a question
 }
 
 KEY = (
-    f"`{STAR}`: the verdict depends on the {CAUSES}. `-`: not asked of this model. `(gate)`: the number is that of a "
-    "precondition. In brackets: the sentence is not about this model, which is there for contrast."
+    f"`{STAR}`: the verdict depends on the {CAUSES}; of a seed or an image alone, only the opposite verdict counts. "
+    "`-`: not asked of this model. `(gate)`: the number is that of a precondition. In brackets: the sentence is not "
+    "about this model, which is there for contrast."
 )
 
 ELSEWHERE = (

@@ -52,8 +52,9 @@ def unfinished(view: View, weights: str = "trained") -> Sample | None:
     asked_of=is_language, against=is_vision, panels="images", likenesses=(BY_CORRELATION,), one_size=True,
 )  # fmt: skip
 def early_holds_less_than_vision(view: View, other: View | None) -> Parts:
-    """SSIM with the photograph, mean over the first quarter of the blocks: the widest vision transformer's minus the
-    model's. Only of images of one size. The two may have stems of other widths, as in the article."""
+    """SSIM with the photograph, mean over the first quarter of the blocks: that of the widest vision transformer with
+    such runs minus the model's. Only of images of one size. The two may have stems of other widths, as in the
+    article."""
 
     def early(one: View) -> Sample | None:
         return over_blocks(one.likenesses(), one.depth, early=True)

@@ -10,7 +10,7 @@ LBFGS = {"optimiser": "lbfgs", "passes": 400}
 
 def accuracy_row(run="run", layer=1, ssim=0.5, converged=True, image="dog", **changes):
     row = {"run": run, "probe": "gpt2", "weights": "trained", "seed": 0, "image": image, "layer": layer}
-    return row | GRADIENT | {"converged": converged, "ssim": ssim} | FLOORS | changes
+    return row | GRADIENT | {"converged": converged, "ssim": ssim, "correlation": ssim} | FLOORS | changes
 
 
 def accuracy_rows(

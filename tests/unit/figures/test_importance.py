@@ -12,8 +12,9 @@ from lmrep.figures.importance import (
     draw_causality,
     draw_importance,
     first_ratio,
+    geometric_mean,
     importance_curve,
-    read_quartiles,
+    quartiles,
     read_ratios,
     row_ratio,
     some_blocks,
@@ -131,12 +132,12 @@ def test_causality_has_a_line_a_run_with_the_ratios_of_the_table_and_one_at_1():
         assert list(found) == ["1", *RUNS] and set(found["1"].get_ydata()) == {1}
         for run in RUNS:
             expected = read_ratios([row for row in rows if row["run"] == run], name)
-            assert dict(found[run].get_xydata()) == expected
+            assert [round(place) for place in found[run].get_xdata()] == list(expected)
+            assert list(found[run].get_ydata()) == [geometric_mean(ratios) for ratios in expected.values()]
         assert axes.get_yscale() == "log" and axes.get_ylim()[0] < 1 < axes.get_ylim()[1]
     changes = np.array([row["change"] for row in rows if row["run"] == "open" and row["layer"] == 1]).reshape(2, 3, 3)
-    np.testing.assert_allclose(
-        lines(panels(figure)[0])["open"].get_ydata()[0], changes[:, 0].mean() / changes[:, 2].mean()
-    )
+    logs = np.log(changes[:, 0].mean(axis=1) / changes[:, 2].mean(axis=1))  # of each of two images
+    np.testing.assert_allclose(lines(panels(figure)[0])["open"].get_ydata()[0], np.exp(logs.mean()))
     assert_clear(figure)
 
 
@@ -148,8 +149,6 @@ def test_causality_has_a_colour_a_label_and_dashes_for_untrained_blocks():
     found = lines(panels(figure)[0])
     assert found["masked"].get_color() == found["masked_fresh"].get_color() != found["open"].get_color()
     assert [found[run].get_linestyle() for run in RUNS] == ["-", "-", "--", "--"]
-    sizes = [found[run].get_markersize() for run in RUNS]
-    assert sizes == sorted(sizes, reverse=True)
     assert legend(causality(patch_rows(RUNS), weights={}))[0] == "GPT-2"
 
 
@@ -158,18 +157,19 @@ def test_a_bar_spans_the_middle_half_of_the_single_images():
     rows = patch_rows(panels=5)
     images = [[row for row in rows if (row["panel"], row["layer"]) == (str(panel), 4)] for panel in range(5)]
     ratios = [RATIOS[name](importance_curve(image)) for image in images]
-    assert read_quartiles(rows, name)[4] == pytest.approx(tuple(sorted(ratios)[1:4:2]))
-    assert read_quartiles(patch_rows(panels=2), name) == {}
+    assert quartiles(read_ratios(rows, name))[4] == pytest.approx(tuple(sorted(ratios)[1:4:2]))
+    assert quartiles(read_ratios(patch_rows(panels=2), name)) == {}
     figure = draw_causality(Shown("Bars", {"a": "A"}, {}, tables={"patches": rows}))
     for axes, name in zip(panels(figure), RATIOS, strict=True):
         (bars,) = axes.collections
         found = {round(bar[0][0]): (bar[0][1], bar[1][1]) for bar in bars.get_segments()}
-        assert found == {layer: pytest.approx(ends) for layer, ends in read_quartiles(rows, name).items()}
+        assert found == {layer: pytest.approx(ends) for layer, ends in quartiles(read_ratios(rows, name)).items()}
     assert legend(figure)[-1] == "bar: the middle half of the images"
     several = {run: run for run in RUNS}
     rows = patch_rows(RUNS, layers=(1, 2, 9), panels=3)
     axes = panels(draw_causality(Shown("Bars", several, {}, tables={"patches": rows})))[0]
     places = [bar[0][0] for bars in axes.collections for bar in bars.get_segments()]
+    assert places == [place for line in axes.get_lines()[1:] for place in line.get_xdata()]
     assert len(places) == len(set(places)) == len(RUNS) * 3
     assert all(min(abs(place - layer) for layer in (1, 2, 9)) < 0.5 for place in places)
     assert axes.get_xlim()[0] <= min(places) and max(places) <= axes.get_xlim()[1]
@@ -177,7 +177,7 @@ def test_a_bar_spans_the_middle_half_of_the_single_images():
         row | {"change": 0.0} if (row["panel"], row["patch"] > 5) == ("0", True) else row
         for row in patch_rows(panels=4)
     ]
-    assert read_quartiles(rows, next(iter(RATIOS))).keys() == {1, 4}  # one image without a ratio leaves three
+    assert quartiles(read_ratios(rows, next(iter(RATIOS)))).keys() == {1, 4}  # one image without a ratio leaves three
     assert not panels(draw_causality(Shown("None", {"a": "A"}, {}, tables={"patches": patch_rows()})))[0].collections
 
 

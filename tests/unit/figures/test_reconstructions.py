@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+import yaml
+from conftest import ROOT
 from legible import assert_legible, texts
 from rows import accuracy_row
 from small_runs import match_run, shown, sides
@@ -9,7 +11,9 @@ from small_runs import match_run, shown, sides
 from lmrep.figures.page import TALLEST
 from lmrep.figures.reconstructions import draw_reconstructions
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import clip_note
+from lmrep.figures.words import clip_note, floors_text, method_text
+from lmrep.files import ArrayFile
+from lmrep.study.config import make_study
 
 
 def reconstructions(runs, layers=None, image="dog", title="A dog", labels=None, ssim=0.5, converged=True):
@@ -37,7 +41,9 @@ def test_reconstructions_stand_beside_their_own_target():
         assert picture.get_extent()[2:] == target.get_extent()[2:]
     notes = [clip_note([run["images"][layer, 1]]) for layer in (0, 2)]
     assert notes[0]
-    expected = ["A coil", "GPT-2", "target", "block 1", "SSIM 0.83", notes[0], "block 3", "SSIM 0.83", notes[1]]
+    made = f"{method_text([accuracy_row()])}; {floors_text(accuracy_row())}"
+    first, second = (["SSIM 0.83", "r 0.83", note] for note in notes)
+    expected = ["A coil", "GPT-2", made, "target", "block 1", *first, "block 3", *second]
     assert texts(figure) == [text for text in expected if text]
 
 
@@ -72,6 +78,16 @@ def test_many_blocks_wrap_below_and_runs_keep_one_grid():
     assert images[7].get_extent()[3] > images[1].get_extent()[2]
 
 
+def test_blocks_of_one_probe_stand_in_the_same_places():
+    """Another start has some of the blocks; another probe has its own."""
+    runs = {"light": match_run(range(1, 8)), "dark": match_run((1, 4)), "other": match_run((2, 5))}
+    figure = reconstructions(runs, labels={"light": "GPT-2", "dark": "GPT-2", "other": "ViT"})
+    left = [round(image.get_extent()[0], 6) for image in figure.axes[0].images]
+    light, dark, other = left[1:8], left[9:11], left[12:]
+    assert dark == [light[0], light[3]] and other == light[:2]
+    assert_legible(figure)
+
+
 def test_eight_large_pictures_in_a_line_keep_their_pixels():
     assert min(sides(reconstructions({"a": match_run(range(1, 9))}))) > 200  # nine in a line, of 12 px each
     large = reconstructions({"a": match_run(range(1, 9), size=224)})
@@ -84,6 +100,22 @@ def test_reconstructions_from_24_blocks_of_two_runs_fit_a_page():
     figure = reconstructions(runs)
     assert figure.get_figheight() <= TALLEST
     assert_legible(figure)
+
+
+@pytest.mark.parametrize("config", ["config", "miniature", "laptop", "models"])
+def test_each_figure_of_a_shipped_study_fits_a_page(config):
+    """With a note of clipped pixels below every picture."""
+    study = make_study(yaml.safe_load((ROOT / f"{config}.yaml").read_text()))
+    for figure in (figure for figure in study.figures.values() if figure.kind == "reconstructions"):
+        runs, layers = {}, {}
+        for run in (study.runs[name] for name in figure.runs):
+            layers[run.name] = figure.layers.get(run.name, run.layers)
+            side, facts = run.probe.stem.size, {"layers": run.layers, "panels": [figure.image]}
+            shapes = {"images": (len(run.layers), 1, 3, side, side), "targets": (1, 3, side, side)}
+            runs[run.name] = ArrayFile({name: np.broadcast_to(1.5, shape) for name, shape in shapes.items()}, facts)
+        labels = {name: study.runs[name].probe.label for name in runs}
+        drawn = reconstructions(runs, layers, figure.image, figure.title, labels)
+        assert drawn.get_figheight() <= TALLEST, figure.name
 
 
 def test_a_missing_image_or_ssim_is_an_error():

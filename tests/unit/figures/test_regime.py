@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from rows import LBFGS, accuracy_row, assert_clear, legend, lines, panels, patch_rows
 
-from lmrep.figures.importance import read_ratios
+from lmrep.figures.importance import geometric_mean, read_ratios
 from lmrep.figures.regime import draw_regime
 from lmrep.figures.shown import Shown
 
@@ -42,7 +42,8 @@ def test_each_side_has_the_numbers_of_its_table(images):
     assert list(found) == ["1", "neurons", "neurons_centred"]
     for run in ("neurons", "neurons_centred"):
         expected = read_ratios([row for row in rows if row["run"] == run], "change of row 1 / last row")
-        assert dict(found[run].get_xydata()) == expected
+        assert [round(place) for place in found[run].get_xdata()] == list(expected)
+        assert list(found[run].get_ydata()) == [geometric_mean(ratios) for ratios in expected.values()]
     assert right.get_ylabel() == "change of row 1 / last row"
     assert_clear(figure)
 
