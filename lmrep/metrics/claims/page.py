@@ -1,6 +1,7 @@
 """The claims as pages of Markdown: one of a study with all its numbers, and one of the rules and of all studies."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from textwrap import fill
@@ -9,7 +10,7 @@ from typing import Any
 from lmrep.metrics.claims.guide import ELSEWHERE, HEAD, KEY, MEANING, NOT_ASKED, STAR, VERDICTS
 from lmrep.metrics.claims.statistics import LEVEL
 from lmrep.metrics.claims.table import CLAIMS
-from lmrep.metrics.claims.verdicts import OPEN, OTHERWISE, WHERE
+from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, OTHERWISE, WHERE
 from lmrep.metrics.claims.words import (
     GATE,
     by_claim,
@@ -25,6 +26,22 @@ from lmrep.metrics.claims.words import (
 
 Entry = Mapping[str, Any]  # of claims.json
 LINE = 120
+TOGETHER = {  # what the verdicts on a sentence have in common
+    "Sentences that hold for every model that they are about": {HOLDS},
+    "That fail for every one": {FAILS},
+    "That are open for every one": {OPEN},
+    "That hold for some and are open for others": {HOLDS, OPEN},
+    "That fail for some and are open for others": {FAILS, OPEN},
+    "That hold for some and fail for others": {HOLDS, FAILS},
+    "That hold for some, fail for some and are open for others": {HOLDS, FAILS, OPEN},
+}
+REASONS = {  # of an open verdict, by how `judge.reason` begins
+    "no run": "no run of the study measures it",
+    "asked only if": "a precondition is not met",
+    "an interval needs": "there are too few images",
+    "the threshold lies in the interval:": "the threshold lies in an interval that an unfinished search widens",
+    "the threshold lies in the interval": "the threshold lies in the interval",
+}
 PAGES = "snakemake --cores all pages"
 
 
@@ -174,6 +191,24 @@ def claims_page(study: str, claims: Sequence[Entry]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def in_short(entries: Sequence[Entry]) -> str:
+    """What the verdicts say together, of the models that the sentences are about: a list of Markdown."""
+    about = [entry for entry in entries if not entry["contrast"]]
+    verdicts = {name: {entry["verdict"] for entry in about if entry["claim"] == name} for name in claim_numbers()}
+    lines = []
+    for words, wanted in TOGETHER.items():
+        if chosen := [str(claim_numbers()[name]) for name, found in verdicts.items() if found == wanted]:
+            lines.append(f"{words}: {', '.join(chosen)}.")
+    unsure = [entry["reason"] for entry in about if entry["verdict"] == OPEN]
+    whys = Counter(
+        next((why for start, why in REASONS.items() if reason.startswith(start)), reason) for reason in unsure
+    )
+    if whys:
+        told = "; ".join(f"{count} because {why}" for why, count in whys.most_common())
+        lines.append(f"{count_text(len(unsure), 'open verdict')}: {told}.")
+    return points(lines)
+
+
 def document(studies: Mapping[str, Sequence[Entry]]) -> str:
     """docs/claims.md: the rules of all claims, and the verdicts of all studies.
 
@@ -192,7 +227,8 @@ def document(studies: Mapping[str, Sequence[Entry]]) -> str:
         for name in claim_numbers()
     ]
     parts += [
-        "## The verdicts", points([f"{study}: {summary_text(claims)}" for study, claims in studies.items()]),
+        "## The verdicts", in_short([entry for claims in studies.values() for entry in claims]),
+        "By study:", points([f"{study}: {summary_text(claims)}" for study, claims in studies.items()]),
         table(("sentence", *(f"{model}, {study}" for study, model in columns)), rows),
         fill(f"{KEY} {ELSEWHERE}", LINE), NOT_ASKED, "## The commands",
         "The claims of each study, and then this page and a figure of all studies in `results`:",

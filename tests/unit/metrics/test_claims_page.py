@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from conftest import ROOT
 from entries import entries, entry
 
-from lmrep.metrics.claims.page import LINE, claims_page, document, short_verdict, table, wrapped
+from lmrep.metrics.claims.page import LINE, REASONS, claims_page, document, in_short, short_verdict, table, wrapped
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import WHERE
 from lmrep.metrics.claims.words import PLACES, claim_numbers, interval_text, number_of, number_text
@@ -135,6 +136,32 @@ def test_the_document_has_every_rule_and_every_study():
         f"- laptop: 0 holds, 0 fails, {count} open ({count} not measured). 0 of all {count} were also judged by another"
     )
     assert told in words(page)
+
+
+def test_the_document_says_in_short_what_the_verdicts_have_in_common():
+    first, second, third = list(claim_numbers())[:3]
+    lies = "the threshold lies in the interval"
+    claims = [
+        entry(first, "A"), entry(first, "B"), entry(first, "C", "fails", contrast=True),
+        entry(second, "A"), entry(second, "B", "open", reason=f"{lies}: a search behind it did not converge"),
+        entry(third, "A", "fails"), entry(third, "B", "open", reason=lies), entry(third, "C", "open", reason="it rained"),
+    ]  # fmt: skip
+    assert in_short(claims).splitlines() == [
+        "- Sentences that hold for every model that they are about: 1.",
+        "- That hold for some and are open for others: 2.",
+        "- That fail for some and are open for others: 3.",
+        "- 3 open verdicts: 1 because the threshold lies in an interval that an unfinished search widens; 1 because the",
+        "  threshold lies in the interval; 1 because it rained.",
+    ]
+    assert in_short(claims) in document({"one": claims[:4], "other": claims[4:]})
+    assert in_short([entry(first)]) == "- Sentences that hold for every model that they are about: 1."
+
+
+def test_every_reason_has_words_in_the_document():
+    """Those that `judge.reason` gives begin with one of REASONS."""
+    source = (ROOT / "lmrep/metrics/claims/judge.py").read_text()
+    given = re.findall(r'return f?"([^"{]+)', source[source.index("def reason") : source.index("def figure_of")])
+    assert len(given) >= 4 and all(any(text.startswith(start.rstrip(":")) for start in REASONS) for text in given)
 
 
 def test_the_document_leaves_out_claims_of_an_older_build():
