@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -22,7 +21,7 @@ from lmrep.descent.experiment import describe, perform_with
 from lmrep.descent.faults import told
 from lmrep.descent.plan import PRODUCTS, make_plan, pick_device, pick_precision, settle
 from lmrep.errors import InputError
-from lmrep.files import ArrayFile, write_arrays
+from lmrep.files import Array, ArrayFile, write_arrays
 from lmrep.inputs.workspace import LoadedStudy, load_pixels, weight_file
 from lmrep.probe.probe import Probe
 from lmrep.probe.probe import load_probe as build_probe
@@ -32,7 +31,6 @@ from lmrep.study.config import pick
 from lmrep.study.spec import Descent, Run
 from lmrep.study.spec import Probe as ProbeSpec
 
-Array = npt.NDArray[np.float32]
 Numbers = int | Sequence[int]
 Rate = float | Sequence[float]  # of all steps of an octave; or of its first and last, linear between
 Tell = Callable[[int, float], None]

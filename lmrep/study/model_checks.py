@@ -12,6 +12,7 @@ from lmrep.study.spec import Probe, Stem
 
 CHANNELS = 3
 MOST_PATCHES = 2**18  # 4096 px in patches of 8: with more, no machine holds the tokens of an image and their scores
+UNUSED = {"path": ("file", "revision"), "wheel": ("revision",)}  # a source -> options of others
 
 
 def check_weights(weights: Weights) -> None:
@@ -21,9 +22,10 @@ def check_weights(weights: Weights) -> None:
         raise InputError(f"{key}: expected one of a local path, a repo on the hub and a wheel")
     if weights.path:
         check_local_weights(key, weights)
-    for option in ("file", "revision") if weights.path else ("revision",) if weights.wheel else ():
-        if getattr(weights, option):
-            raise InputError(f"{key}.{option}: a {'path' if weights.path else 'wheel'} does not use it, expected none")
+    for source, spare in UNUSED.items():
+        for option in spare if getattr(weights, source) else ():
+            if getattr(weights, option):
+                raise InputError(f"{key}.{option}: a {source} does not use it, expected none")
     if weights.bytes and isdir(weights.path):
         raise InputError(f"{key}.bytes: a folder does not use it, expected none")
     if weights.repo and not weights.revision:

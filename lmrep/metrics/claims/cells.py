@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from lmrep.metrics.claims.statistics import Array
 from lmrep.study.config import Study
 from lmrep.study.spec import Run
-
-Array = npt.NDArray[np.float64]
 
 
 class Cell(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lmrep.metrics.claims.samples import Likeness, Sample, View, matched
 from lmrep.metrics.claims.statistics import Array
@@ -24,9 +24,9 @@ class Claim:
     `asked_of`: the probes that it makes sense for; `about`: those that the article speaks of, the others are there for
     contrast. `against`: what the model is compared with, the widest other model that fits; its view, or None without
     one, is then the second argument of `measure`. `weights`: of the blocks that it is about, "trained" or "untrained";
-    `reads`: of all the blocks that it measures. `cutoffs`, `likenesses`: others to ask it with (see `View`).
-    `one_size`: it compares numbers that depend on the size of images. `jitters`: it asks with jitter and without by
-    itself.
+    `reads`: of all the blocks that it measures, if there are others. `cutoffs`, `likenesses`: others to ask it with
+    (see `View`). `one_size`: it compares numbers that depend on the size of images. `jitters`: it asks with jitter and
+    without by itself.
     """
 
     name: str
@@ -34,17 +34,22 @@ class Claim:
     place: str
     figures: tuple[str, ...]  # kinds of figures that show it, the best one first
     rules: tuple[Rule, ...]
-    panels: str  # of the runs that it is about: neurons, patches or images
-    asked_of: Callable[[Probe], bool]
-    about: Callable[[Probe], bool]
-    against: Callable[[Probe], bool] | None
-    weights: str
-    cutoffs: tuple[float, ...]
-    likenesses: tuple[Likeness, ...]
-    one_size: bool
-    jitters: bool
-    reads: tuple[str, ...]
     measure: Callable[..., Parts]
+    panels: str  # of the runs that it is about: neurons, patches or images
+    asked_of: Callable[[Probe], bool] = bool
+    about: Callable[[Probe], bool] = bool
+    against: Callable[[Probe], bool] | None = None
+    weights: str = "trained"
+    reads: tuple[str, ...] = ()
+    cutoffs: tuple[float, ...] = ()
+    likenesses: tuple[Likeness, ...] = ()
+    one_size: bool = False
+    jitters: bool = False
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """The weights of all the blocks that it measures."""
+        return self.reads or (self.weights,)
 
     @property
     def statistic(self) -> str:
@@ -75,43 +80,12 @@ class Claim:
 ENTERED: dict[str, Claim] = {}  # `table` has them all
 
 
-def claim(
-    sentence: str,
-    place: str,
-    figures: tuple[str, ...],
-    *rules: Rule,
-    panels: str,
-    asked_of: Callable[[Probe], bool] = bool,
-    about: Callable[[Probe], bool] = bool,
-    against: Callable[[Probe], bool] | None = None,
-    weights: str = "trained",
-    cutoffs: tuple[float, ...] = (),
-    likenesses: tuple[Likeness, ...] = (),
-    one_size: bool = False,
-    jitters: bool = False,
-    reads: tuple[str, ...] = (),
-) -> Callable[[Ask], Ask]:
-    """Makes a function a claim, under its own name. `reads`: by default, `weights` alone."""
+def claim(sentence: str, place: str, figures: tuple[str, ...], *rules: Rule, **options: Any) -> Callable[[Ask], Ask]:
+    """Makes a function a claim, under its own name. `options`: other fields of `Claim`."""
 
     def enter(function: Ask) -> Ask:
-        ENTERED[function.__name__] = Claim(
-            function.__name__,
-            sentence,
-            place,
-            figures,
-            rules,
-            panels,
-            asked_of,
-            about,
-            against,
-            weights,
-            cutoffs,
-            likenesses,
-            one_size,
-            jitters,
-            reads or (weights,),
-            function,
-        )
+        name = function.__name__
+        ENTERED[name] = Claim(name, sentence, place, figures, rules, measure=function, **options)
         return function
 
     return enter

@@ -48,7 +48,8 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
         found.setdefault(what, {})[name] = own
         parts = parts_of(claim, measured, view.depth)
         numbers.setdefault(what, {})[name] = parts[deciding(parts, own)]["number"]
-        if own != here if both else {own, verdict} == {HOLDS, FAILS}:
+        differs = own != here if both else {own, verdict} == {HOLDS, FAILS}
+        if differs:
             depends.append(what)
     for what in PARTS:
         if {HOLDS, FAILS} <= set(found.get(what, {}).values()):

@@ -59,7 +59,7 @@ def in_common(claim: Claim, view: View, other: View) -> tuple[View, View] | None
     None if they have none in common.
     """
     blocks = common_blocks(claim, view, other)
-    images = [way.asked_images(claim.panels, weights) for way in (view, other) for weights in claim.reads]
+    images = [way.asked_images(claim.panels, weights) for way in (view, other) for weights in claim.measured]
     panels, seeds = (tuple(sorted(set.intersection(*sets))) for sets in zip(*images, strict=True))
     if not (blocks and panels and seeds):
         return None
@@ -72,5 +72,5 @@ def in_common(claim: Claim, view: View, other: View) -> tuple[View, View] | None
 
 def common_blocks(claim: Claim, view: View, other: View) -> tuple[int, ...]:
     """The blocks that two ways to ask a model both have."""
-    asked = [way.asked_blocks(claim.panels, weights) for way in (view, other) for weights in claim.reads]
+    asked = [way.asked_blocks(claim.panels, weights) for way in (view, other) for weights in claim.measured]
     return tuple(sorted(set.intersection(*asked)))
