@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from lmrep.metrics.claims.page import PAGES, cell, sentence, short_verdict
+from lmrep.metrics.claims.page import PAGES, cell, sentence, short_verdict, wrapped
 from lmrep.metrics.claims.words import by_claim
 from lmrep.study.config import Figure, Study
 from lmrep.study.words import figure_regime
@@ -39,12 +39,17 @@ def verdicts(name: str, claims: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(f"- {sentence(claim)} {verdict}." for claim, verdict in said.items())
 
 
+def anchor(study: Study, figure: str) -> str:
+    """The place of a figure on the page: several studies have figures of the same title."""
+    return f"{study.name}-{figure}"
+
+
 def entry(study: Study, figure: Figure, picture: str, claims: Sequence[Mapping[str, Any]]) -> str:
     """One figure: `picture` is the link to it."""
     text = caption(figure.kind, figure.title, figure_regime(study, figure.name), study.name, figure.name)
     text = text.removeprefix(f"**{figure.title}.** ").replace("``", "`")
     parts = [
-        f"### {figure.title}", f"![{cell(figure.title)}]({picture})",
+        f'### <a id="{anchor(study, figure.name)}"></a>{figure.title}', f"![{cell(figure.title)}]({picture})",
         f"`{figure.name}`", f"<details><summary>How to read it</summary>\n\n{text}\n\n</details>",
         verdicts(figure.name, claims),
     ]  # fmt: skip
@@ -55,6 +60,7 @@ def gallery(studies: Sequence[tuple[Study, Mapping[str, str], Sequence[Mapping[s
     """docs/gallery.md. studies: each with the links to the pictures of its figures, by name, and its claims."""
     parts = [HEAD]
     for study, pictures, claims in studies:
-        parts.append(f"## Study {study.name}")
+        places = [f"[{name}](#{anchor(study, name)})" for name in pictures]
+        parts += [f"## Study {study.name}", wrapped(" · ".join(places))]
         parts += [entry(study, study.figures[name], picture, claims) for name, picture in pictures.items()]
     return "\n\n".join(parts) + "\n"

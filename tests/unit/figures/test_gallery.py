@@ -14,7 +14,12 @@ def test_every_drawn_figure_has_its_caption_and_no_other():
     pictures = {name: f"../figures/gallery/studies/miniature/{name}.jpg" for name in STUDY.figures if "viz" not in name}
     page = gallery([(STUDY, pictures, [])])
     for name, figure in STUDY.figures.items():
-        assert (f"]({pictures.get(name, 'none')})" in page) is (f"### {figure.title}" in page) is (name in pictures)
+        assert (f"]({pictures.get(name, 'none')})" in page) is (f"</a>{figure.title}\n" in page) is (name in pictures)
+        assert (
+            page.count(f'<a id="miniature-{name}"></a>')
+            == page.count(f"[{name}](#miniature-{name})")
+            == (name in pictures)
+        )
     assert page.count("How to read it") == len(pictures)
     assert "``" not in page and "{{" not in page and "{%" not in page
 
