@@ -128,13 +128,13 @@ def read_cell(entry: Mapping[str, Any], width: float, detail: Detail) -> Cell:
     number, of = number_text(entry["number"], 2).replace("-", MINUS), number_of(entry)
     below = [interval_text(entry["interval"], 2).replace("-", MINUS)] if detail.intervals else []
     below.append(of if detail.words else GATE * of.startswith(GATE))
-    beside = ""
-    for text in filter(None, (unit_of(entry), depends)):
+    beside, unit = "", unit_of(entry)
+    for text in filter(None, (unit, depends)):
         longer = f"{beside}  {text}".strip()
         if text_width(number, TEXT, "bold") + GAP + text_width(longer, SMALL) <= room:
             beside = longer
         else:
-            below.append(text)
+            below.insert(0 if text == unit else len(below), text)
     return Cell(entry["verdict"], entry["contrast"], number, beside, list(lines_of(below, room)))
 
 
