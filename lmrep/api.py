@@ -5,7 +5,7 @@ that a build uses. The same settings and seed on the same machine give the same 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import index
@@ -89,7 +89,10 @@ def settled(threads: int) -> Iterator[None]:
     """torch as a build sets it, for the same bytes. Its threads and modes, not its environment, are restored."""
     filling: Any = torch.utils.deterministic  # it makes its attribute at runtime, where no type checker sees it
     before = torch.get_num_threads(), torch.get_deterministic_debug_mode(), filling.fill_uninitialized_memory
-    products = [(backend, backend.fp32_precision) for backend in PRODUCTS]
+    products, older = [(backend, backend.fp32_precision) for backend in PRODUCTS], "highest"
+    with suppress(RuntimeError):  # torch reads its older setting only if the newer ones agree with it
+        older = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
     settle(threads)
     try:
         yield
@@ -97,6 +100,7 @@ def settled(threads: int) -> Iterator[None]:
         torch.set_num_threads(before[0])
         torch.set_deterministic_debug_mode(before[1])
         filling.fill_uninitialized_memory = before[2]
+        torch.set_float32_matmul_precision(older)
         for backend, precision in products:
             backend.fp32_precision = precision
 
@@ -234,8 +238,8 @@ def run_descent(probe: LoadedProbe, run: Run, targets: Array | None, report: Tel
     """A run of a probe that is loaded already, as the content of a run file."""
     with settled(probe.study.threads):
         plan = make_plan(run, probe.device)
-        pair = (probe.packed,) * 2 if plan.precision == torch.float32 else (probe.exact, probe.quick)
         with told(run.name, "fewer panels"):
+            pair = (probe.packed,) * 2 if plan.precision == torch.float32 else (probe.exact, probe.quick)
             found = perform_with(*pair, run, targets, plan, Watch(whole_steps(report)))
     return ArrayFile(found, describe(run, probe.files, plan))
 

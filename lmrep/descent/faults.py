@@ -9,12 +9,18 @@ from lmrep.errors import InputError, MachineError
 
 # What torch says of a device without memory, besides its OutOfMemoryError: where a context, a library's handle or a
 # graph does not fit on a card, and on a CPU.
-FULL = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "DefaultCPUAllocator: can't allocate memory")
+FULL = (
+    "CUDA error: out of memory", "CUDA driver error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED", "DefaultCPUAllocator: can't allocate memory",
+)  # fmt: skip
 
 
-def is_full(error: BaseException) -> bool:
-    """Whether an error says that the device has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in FULL)
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that it was raised for, says that the device has no memory left."""
+    if error is None:
+        return False
+    own = isinstance(error, torch.OutOfMemoryError | MemoryError) or any(text in str(error) for text in FULL)
+    return own or is_full(error.__cause__ or error.__context__)
 
 
 @contextmanager
@@ -27,7 +33,7 @@ def told(key: str, advice: str) -> Iterator[None]:
         yield
     except FloatingPointError as error:
         raise InputError(f"{key}: {error}") from None
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError, InputError) as error:  # InputError: a loader takes any error for a misfit
         if not is_full(error):
             raise
         raise MachineError(f"{key}: the device is out of memory: expected {advice}") from error

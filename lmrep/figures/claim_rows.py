@@ -9,7 +9,6 @@ from lmrep.figures.page import MARGIN, PAGE, fold, text_width
 from lmrep.figures.shown import Shown
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.words import (
-    GATE,
     NONE,
     by_claim,
     claim_numbers,
@@ -39,7 +38,7 @@ fold_once = lru_cache(maxsize=4096)(fold)  # the same text is tried again with l
 class Detail(NamedTuple):
     """Which small print a page has.
 
-    `rules`: below each sentence. `words`: what a verdict depends on, and the rule and block of its number.
+    `rules`: below each sentence. `words`: what a verdict depends on, and the block of its number.
     """
 
     rules: bool
@@ -125,9 +124,9 @@ def read_cell(entry: Mapping[str, Any], width: float, detail: Detail) -> Cell:
     depends, room = depends if detail.words else depends[:1], width - MARK - 0.06
     if entry["number"] is None:
         return Cell(entry["verdict"], entry["contrast"], "", "", list(lines_of([NONE, depends], room)))
-    number, of = number_text(entry["number"], 2).replace("-", MINUS), number_of(entry)
+    number = number_text(entry["number"], 2).replace("-", MINUS)
     below = [interval_text(entry["interval"], 2).replace("-", MINUS)] if detail.intervals else []
-    below.append(of if detail.words else GATE * of.startswith(GATE))
+    below.append(number_of(entry, detail.words))
     beside, unit = "", unit_of(entry)
     for text in filter(None, (unit, depends)):
         longer = f"{beside}  {text}".strip()

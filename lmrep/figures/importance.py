@@ -113,6 +113,7 @@ def draw_importance(shown: Shown) -> Figure:
         prediction = linear_prediction(patches)
         look = {"color": "black", "linestyle": (0, (4, 2)), "label": PREDICTION}
         axes.plot(np.arange(1, patches + 1), prediction, **look)
+        values.append(prediction[0])  # its end, far below, may leave the page
         name_panel(axes, shown.labels[run], len(runs))
     panels[0].set_xlim(0, most + 1)
     scale_ratios(panels[0], values)

@@ -106,7 +106,7 @@ def fit_groups(groups: Sequence[Group], room: float) -> tuple[int, float]:
 
 def draw_group(axes: Axes, group: Group, y: float, across: int, size: float) -> None:
     """A group whose heading starts `y` in below the page's edge."""
-    place_heading(axes, group.heading, group.floors, y)
+    place_heading(axes, group.heading, [group.floors], y)
     left = MARGIN + size + BELOW + SIDEWAYS
     pitch = size + group.below + NEXT
     line_height = CAPTION + len(group.strips) * pitch

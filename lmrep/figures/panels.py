@@ -15,7 +15,7 @@ from lmrep.metrics.tsv import Row
 
 COLUMNS = 3  # axes side by side, at most
 MARKERS = "os^DvPX"
-TICKS = 0.08  # of the scale of blocks, between two ticks at least
+TICKS = 0.09  # of the scale of blocks, between two ticks at least
 
 
 def distinct(rows: list[Row], key: str) -> list[Any]:
@@ -84,12 +84,15 @@ def name_scales(panels: list[Axes], across: str, up: str, columns: int = COLUMNS
 
 
 def tick_blocks(axes: Axes, layers: Sequence[int]) -> None:
-    """Ticks at the blocks that `layers` names, as many as have room. Block 0 is called the stem."""
-    ticks: list[int] = []
-    for layer in sorted({*layers}):
-        if not ticks or layer - ticks[-1] >= TICKS * (max(layers) - min(layers)):
+    """A tick at each of `layers`, numbered at both ends and between where there is room. Block 0 is called the stem."""
+    layers = sorted({*layers})
+    first, last = layers[0], layers[-1]
+    apart, ticks = TICKS * (last - first), [last]
+    for layer in reversed(layers[1:-1]):
+        if ticks[-1] - layer >= apart and layer - first >= apart * (1.35 if first == 0 else 1):  # "stem" is a long name
             ticks.append(layer)
-    axes.set_xticks(ticks)
+    axes.set_xticks(sorted({first, *ticks}))
+    axes.set_xticks(layers, minor=True)
     axes.xaxis.set_major_formatter(lambda block, _: "stem" if block == 0 else f"{block:g}")
     axes.set_xlim(min(layers) - 0.5, max(layers) + 0.5)
 

@@ -6,7 +6,7 @@ from itertools import chain
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lmrep.figures.layout import BELOW, CAPTION, GAP, HEADING, fit_line, row_height
+from lmrep.figures.layout import BELOW, CAPTION, COLUMNS, GAP, HEADING, fit_line, row_height
 from lmrep.figures.page import (
     GREY,
     MARGIN,
@@ -36,20 +36,22 @@ def place_captioned(
         axes.text(x + size / 2, down, line, size=6 if index else 6.5, color=GREY, ha="center", va="top")
 
 
-def place_heading(axes: Axes, heading: str, method: str, y: float) -> None:
-    """A bold heading `y` in below the page's edge, and at its right in grey how the pictures were made."""
-    room = PAGE - 2 * MARGIN - text_width(method, 6) - 0.1
-    axes.text(MARGIN, y + 0.13, fold(heading, room, 8, "bold"), size=8, weight="bold")
-    axes.text(PAGE - MARGIN, y + 0.13, method, size=6, color=GREY, ha="right")
+def place_heading(axes: Axes, heading: str, beside: Sequence[str], y: float) -> None:
+    """A bold heading `y` in below the page's edge, and at its right in grey as much of `beside` as has room."""
+    room = PAGE - 2 * MARGIN - 0.1 - text_width(heading, 8, "bold")
+    texts = ["; ".join(beside[:end]) for end in range(len(beside), -1, -1)]
+    axes.text(MARGIN, y + 0.13, fold(heading, PAGE - 2 * MARGIN, 8, "bold"), size=8, weight="bold")
+    fitting = next((text for text in texts if text_width(text, 6) <= room), "")
+    axes.text(PAGE - MARGIN, y + 0.13, fitting, size=6, color=GREY, ha="right")
 
 
 def columns_of(shown: Shown) -> dict[str, Sequence[int]]:
-    """The blocks that have a place in the line of each run: those of another run of its probe, if it shows more."""
+    """The blocks that have a place in the line of each run: those of all runs of its probe, if they fit one line."""
     found: dict[str, Sequence[int]] = {}
     for name, label in shown.labels.items():
-        others = [shown.layers[other] for other, same in shown.labels.items() if same == label]
-        wider = [layers for layers in others if {*shown.layers[name]} <= {*layers}]
-        found[name] = max(wider, key=len)
+        runs = [other for other, same in shown.labels.items() if same == label]
+        every = sorted({block for other in runs for block in shown.layers[other]})
+        found[name] = every if len(every) < max(COLUMNS) else shown.layers[name]
     return found
 
 
@@ -85,7 +87,7 @@ def draw_reconstructions(shown: Shown) -> Figure:
     for (name, run), height in zip(runs.items(), heights, strict=True):
         upper = y + HEADING + CAPTION
         found = [measured[name, shown.image, block] for block in pictures[name]]
-        place_heading(axes, titles[name], f"{method_text(found)}; {floors_text(found[0])}", y)
+        place_heading(axes, titles[name], [method_text(found), floors_text(found[0])], y)
         place_captioned(axes, run["targets"][panels[name]], MARGIN, upper, size, "target", [])
         for row, (block, image) in zip(found, pictures[name].items(), strict=True):
             line, column = divmod(places[name].index(block), across - 1)

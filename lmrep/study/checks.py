@@ -114,10 +114,11 @@ def check_run(run: Run, images: Iterable[str]) -> None:
         if not lowest <= layer <= stack.depth:
             raise InputError(f"{key}.layers: '{stack.name}' has blocks 1 to {stack.depth}{stem}, not {layer}")
     check_panels(run, images)
-    try:  # what a run's file will say; a descent from Python may hold anything
-        json.dumps([identity(run.descent), run.memory], allow_nan=False)
-    except (TypeError, ValueError):
-        raise InputError(f"{key}: expected finite plain numbers in its descent and memory") from None
+    for name, value in {**identity(run.descent), "memory": run.memory}.items():
+        try:  # a run's file says it in JSON, and a descent from Python may hold anything
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            raise InputError(f"{key}.{name}: expected finite plain numbers, not {value!r}") from None
     check_descent(run)
     kind, first, second = run.descent.start
     if second < (first if kind == "uniform" else 0):

@@ -31,8 +31,8 @@ choose them. This page is written from that code and from `results/*/claims.json
   and with replacement (the pigeonhole bootstrap, Owen 2007). With few panels and seeds, a bootstrap gives too small a
   variance. We therefore add the missing part, and use Student's t with Satterthwaite's degrees of freedom in place of
   the normal distribution (Hesterberg 2015). Ends beyond what a statistic can be, such as an SSIM above 1, are cut.
-  Images that all have the same value, such as a rank of 1, give an interval of no width, however few they are: read it
-  with their number. Fewer than {FEWEST} images (panels times seeds) give no interval. With one seed, the interval
+  Images that all have the same value, such as a rank of 1, give an interval of no width: read it with their number.
+  Fewer than {FEWEST} images (panels times seeds) give no interval. With one seed, the interval
   describes neurons, patches or photographs only, not other starts. A panel with fewer seeds counts as much as the
   others: the mean of its seeds stands for those it lacks.
 - **Photographs are few**, four or six in these studies, so their intervals are wide. More photographs could decide

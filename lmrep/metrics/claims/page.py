@@ -27,13 +27,13 @@ from lmrep.metrics.claims.words import (
 Entry = Mapping[str, Any]  # of claims.json
 LINE = 120
 TOGETHER = {  # what the verdicts on a sentence have in common
-    "Sentences that hold for every model that they are about": {HOLDS},
-    "That fail for every one": {FAILS},
-    "That are open for every one": {OPEN},
-    "That hold for some and are open for others": {HOLDS, OPEN},
-    "That fail for some and are open for others": {FAILS, OPEN},
-    "That hold for some and fail for others": {HOLDS, FAILS},
-    "That hold for some, fail for some and are open for others": {HOLDS, FAILS, OPEN},
+    "Hold for every model that they are about": {HOLDS},
+    "Fail for every one": {FAILS},
+    "Are open for every one": {OPEN},
+    "Hold for some and are open for others": {HOLDS, OPEN},
+    "Fail for some and are open for others": {FAILS, OPEN},
+    "Hold for some and fail for others": {HOLDS, FAILS},
+    "Hold for some, fail for some and are open for others": {HOLDS, FAILS, OPEN},
 }
 REASONS = {  # of an open verdict, by how `judge.reason` begins
     "no run": "no run of the study measures it",
@@ -198,7 +198,7 @@ def in_short(entries: Sequence[Entry]) -> str:
     lines = []
     for words, wanted in TOGETHER.items():
         if chosen := [str(claim_numbers()[name]) for name, found in verdicts.items() if found == wanted]:
-            lines.append(f"{words}: {', '.join(chosen)}.")
+            lines.append(f"{words}: {'sentence' if len(chosen) == 1 else 'sentences'} {', '.join(chosen)}.")
     unsure = [entry["reason"] for entry in about if entry["verdict"] == OPEN]
     whys = Counter(
         next((why for start, why in REASONS.items() if reason.startswith(start)), reason) for reason in unsure

@@ -59,17 +59,17 @@ def own_rule(name: str) -> Rule:
     return next(rule for rule in CLAIMS[name].rules if not rule.gate)
 
 
-def number_of(entry: Mapping[str, Any]) -> str:
+def number_of(entry: Mapping[str, Any], with_block: bool = True) -> str:
     """What the number of an entry is of: its block, and its rule unless that is the claim's own: "gate", "rule 2".
 
-    Gates are not counted.
+    Gates are not counted. `with_block`: False leaves the block out.
     """
     rules, index = CLAIMS[entry["claim"]].rules, entry["decided_by"]
     if index >= len(rules):  # of an older table
         return ""
     count = sum(not rule.gate for rule in rules[: index + 1])
     rule = GATE if rules[index].gate else "" if rules[index] == own_rule(entry["claim"]) else f"rule {count}"
-    block = "" if entry["block"] is None else f"block {entry['block']}"
+    block = f"block {entry['block']}" if with_block and entry["block"] is not None else ""
     return ", ".join(filter(None, (rule, block)))
 
 

@@ -31,6 +31,20 @@ def test_a_full_host_is_told_as_one():
         torch.empty(2**60, dtype=torch.uint8)
 
 
+def test_a_full_card_while_weights_are_loaded_is_no_misfit():
+    """A loader takes any error of a library for a model that does not fit, and hides it."""
+    with pytest.raises(MachineError, match=LINE), told("runs.a", "a smaller memory"):
+        try:
+            raise FULL[0]
+        except torch.OutOfMemoryError as error:
+            raise InputError(f"weights.a: a model of type 'llama' does not fit ({error})") from None
+    with pytest.raises(InputError, match="does not fit"), told("runs.a", ""):
+        try:
+            raise ValueError("wrong shapes")
+        except ValueError as error:
+            raise InputError(f"weights.a: a model of type 'llama' does not fit ({error})") from None
+
+
 def test_a_descent_that_diverges_is_bad_input_and_another_error_is_a_mistake_of_ours():
     with pytest.raises(InputError, match=r"^runs\.a: the loss is nan$"), told("runs.a", ""):
         raise FloatingPointError("the loss is nan")
@@ -47,6 +61,22 @@ def test_a_photograph_without_an_output_is_named_with_its_block():
     assert len(make_objectives(run, plan, (1, 3), slice(0, 2), [there, there])) == 2
     with pytest.raises(FloatingPointError, match=r"^block 3: the output of coil is zero"):
         make_objectives(run, plan, (1, 3), slice(0, 2), outputs)
+
+
+@pytest.mark.parametrize("asked", ["highest", "high", "medium"])
+def test_a_notebooks_own_setting_of_products_comes_back(asked):
+    before = torch.get_float32_matmul_precision(), [backend.fp32_precision for backend in PRODUCTS]
+    try:
+        torch.set_float32_matmul_precision(asked)
+        own = [backend.fp32_precision for backend in PRODUCTS]
+        with api.settled(torch.get_num_threads()):
+            assert torch.get_float32_matmul_precision() == "highest" and not torch.backends.cuda.matmul.allow_tf32
+        assert torch.get_float32_matmul_precision() == asked
+        assert [backend.fp32_precision for backend in PRODUCTS] == own
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        for backend, precision in zip(PRODUCTS, before[1], strict=True):
+            backend.fp32_precision = precision
 
 
 def test_float32_products_are_whole_whatever_a_notebook_asked_for():

@@ -116,6 +116,7 @@ def test_each_figure_of_a_shipped_study_fits_a_page(config):
         labels = {name: study.runs[name].probe.label for name in runs}
         drawn = reconstructions(runs, layers, figure.image, figure.title, labels)
         assert drawn.get_figheight() <= TALLEST, figure.name
+        assert_legible(drawn)
 
 
 def test_a_missing_image_or_ssim_is_an_error():

@@ -148,14 +148,14 @@ def test_the_document_says_in_short_what_the_verdicts_have_in_common():
         entry(third, "C", "open", reason="it rained"),
     ]  # fmt: skip
     assert words(in_short(claims)).split(" - ") == [
-        "- Sentences that hold for every model that they are about: 1.",
-        "That hold for some and are open for others: 2.",
-        "That fail for some and are open for others: 3.",
+        "- Hold for every model that they are about: sentence 1.",
+        "Hold for some and are open for others: sentence 2.",
+        "Fail for some and are open for others: sentence 3.",
         "3 open verdicts: 1 because the threshold lies in an interval that an unfinished search widens; "
         "1 because the threshold lies in the interval; 1 because it rained.",
     ]
     assert in_short(claims) in document({"one": claims[:4], "other": claims[4:]})
-    assert in_short([entry(first)]) == "- Sentences that hold for every model that they are about: 1."
+    assert in_short([entry(first)]) == "- Hold for every model that they are about: sentence 1."
 
 
 def test_every_reason_has_words_in_the_document():

@@ -261,5 +261,5 @@ def test_a_number_that_a_run_file_cannot_hold_is_refused(value):
     run = next(run for run in make_study(CONFIG).runs.values() if run.matches)
     check_run(run, run.panel_names)
     changed = replace(run, descent=replace(run.descent, constant=value))
-    with pytest.raises(InputError, match=f"^runs.{run.name}: expected finite plain numbers in its descent and memory$"):
+    with pytest.raises(InputError, match=f"^runs.{run.name}.constant: expected finite plain numbers, not "):
         check_run(changed, run.panel_names)
