@@ -100,7 +100,7 @@ def speed_table(
             print(f"| {name} | {' '.join(map(str, layers))} | {' | '.join(row)} |", flush=True)
     for precision in precisions:
         rates = [f"{kind} {1 / times.median((kind, precision)) / 1e9:.0f}" for kind in PRODUCTS]
-        print(f"\nGFLOP/s of a block's products, {images} images, {precision}: {', '.join(rates)}.")
+        print(f"\nGFLOP/s of a block's products, {images} images, {name_of(precision)}: {', '.join(rates)}.")
 
 
 def cost_table(probe: Probe, device: torch.device, rounds: int, repeat: int) -> None:
