@@ -19,7 +19,7 @@ from lmrep.study.spec import Descent, Octave, Run
 
 PIXELS, PATCH = 224, 16
 RATE = 1e-3
-START = 4  # steps of a descent, of which the first is taken as it is and the second makes a graph
+START = 4  # steps that are left out: the first runs without a graph, and the second makes it
 
 
 def write_stem(run: Run, folder: str) -> dict[str, Path]:
