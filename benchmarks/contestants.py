@@ -132,9 +132,9 @@ def our_step(probe: Probe, layers: Sequence[int], panels: int, steps: int = 1) -
         return time.perf_counter() - begun
 
     def step() -> tuple[float, float]:
-        start = taken(START) if device.type == "cuda" else 0.0
-        more = START if device.type == "cuda" else 0
-        return len(layers) * panels * steps, taken(more + steps) - start
+        first = START if device.type == "cuda" else 0
+        start = taken(first) if first else 0.0
+        return len(layers) * panels * steps, taken(first + steps) - start
 
     return step
 

@@ -11,7 +11,7 @@ def keep_freed_memory() -> bool:
     """Keeps freed memory in the process.
 
     Every step allocates the same buffers, and returning them makes the system map them again page by page. Changes
-    speed only: a step of the miniature takes 6 to 12 % less time (benchmarks/speed.md). Returns whether glibc
+    speed only: a step of the miniature takes 6 to 12% less time (benchmarks/speed.md). Returns whether glibc
     accepted; False on systems without glibc, which stay as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
