@@ -1,5 +1,6 @@
 """Made-up entries of claims.json."""
 
+from lmrep.metrics.claims.firmness import FIRMNESS
 from lmrep.metrics.claims.table import CLAIMS
 
 
@@ -17,7 +18,7 @@ def entry(name, model="A", verdict="holds", number=0.25, interval=(0.1, 0.5), **
         "intervals": {model: {block: interval or [None, None] for block in values}}, "number": number,
         "interval": interval, "panels": 6 if values else 0, "seeds": 1 if values else 0, "parts": parts,
         "verdict": verdict, "reason": "it rained" if verdict == "open" else "", "depends_on": [],
-        "others": {}, "other_numbers": {},
+        "others": {}, "other_numbers": {}, "firmness": dict.fromkeys(FIRMNESS, verdict),
         "figure": "a_figure",
     } | changes  # fmt: skip
 

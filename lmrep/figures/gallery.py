@@ -7,8 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from lmrep.metrics.claims.page import PAGES, cell, sentence, short_verdict, wrapped
+from lmrep.metrics.claims.page import PAGES, sentence, short_verdict
 from lmrep.metrics.claims.words import by_claim
+from lmrep.metrics.markdown import cell, wrapped
 from lmrep.study.config import Figure, Study
 from lmrep.study.words import figure_regime
 

@@ -102,7 +102,7 @@ def read_inputs(found: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]
 OF_CLAIM = {
     "claim", "sentence", "place", "study", "model", "contrast", "against", "statistic", "rule", "values", "intervals",
     "number", "interval", "block", "panels", "seeds", "decided_by", "parts", "run", "verdict", "reason", "depends_on",
-    "others", "other_numbers", "figure",
+    "others", "other_numbers", "firmness", "figure",
 }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ PLACE, END = "Image Reconstruction", "Conclusion"
 FIRST = 1.5  # the mean rank of candidates that are first, or nearly so
 SIMILARITY, DIFFERENCE = Scale("SSIM", -1.0, 1.0), Scale("SSIM")  # of two images; of two SSIM
 RANK = Scale("rank", 1, COUNT)  # among candidates
+RANKS, HALVES = (1.25, 3), (0.25, 0.75)  # other thresholds: no rank is below 1, and no share above it
 # The error of noise is of high frequency too.
 ABOVE_FLOORS = Rule("SSIM above the better floor", "above", SSIM, "early", DIFFERENCE, gate=True)
 
@@ -84,10 +85,10 @@ def rank(values: Array, sign: int) -> Array:
 
 @claim(
     "Early layers of the language model still give recognisable images.", PLACE, ("inversion", "reconstructions"),
-    Rule("the rank by SSIM with the start noise", "above", FIRST, "early", RANK, gate=True),
-    Rule("the rank by SSIM", "at most", FIRST, "every_early", RANK),
-    Rule("the rank by output distance", "at most", FIRST, "every_early", RANK), asked_of=is_language,
-    panels="images", likenesses=(BY_CORRELATION,),
+    Rule("the rank by SSIM with the start noise", "above", FIRST, "early", RANK, gate=True, others=RANKS),
+    Rule("the rank by SSIM", "at most", FIRST, "every_early", RANK, others=RANKS),
+    Rule("the rank by output distance", "at most", FIRST, "every_early", RANK, others=RANKS),
+    asked_of=is_language, panels="images", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def early_is_recognisable(view: View) -> Parts:
     """The rank of the right photograph among 20 candidates, 1 is best: by SSIM with the re-created image, and by the L1
@@ -99,7 +100,7 @@ def early_is_recognisable(view: View) -> Parts:
 
 @claim(
     "A language model keeps most of the input across a whole block.", END, ("accuracy", "inversion"),
-    Rule("the share of the possible SSIM above grey", "above", 0.5, "first", Scale("share", most=1.0)),
+    Rule("the share of the possible SSIM above grey", "above", 0.5, "first", Scale("share", most=1.0), others=HALVES),
     asked_of=is_language, panels="images", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def one_block_keeps_most(view: View) -> Parts:
@@ -139,7 +140,10 @@ def first_rows_are_worst(view: View, other: View | None) -> Parts:
 @claim(
     "The errors of re-created images are of high frequency.", PLACE, ("inversion", "reconstructions"),
     ABOVE_FLOORS,
-    Rule("the share of the error's power at high frequencies", "above", 0.5, "early", Scale("share", 0.0, 1.0)),
+    Rule(
+        "the share of the error's power at high frequencies", "above", 0.5, "early", Scale("share", 0.0, 1.0),
+        others=HALVES,
+    ),
     asked_of=is_language,
     panels="images",
 )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 
 from lmrep.metrics.claims.cells import Cells
 from lmrep.metrics.claims.claim import Claim, Parts, has_runs, main_probes
+from lmrep.metrics.claims.firmness import firmness
 from lmrep.metrics.claims.samples import SEARCHES, View
 from lmrep.metrics.claims.statistics import FEWEST, rounded
 from lmrep.metrics.claims.table import CLAIMS
@@ -39,9 +40,9 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
         if too_few(measured):
             found.setdefault(what, {})[name] = TOO_FEW
             continue
-        own, here = decide(claim.rules, list(measured), view.depth), verdict
+        own, here = decide(claim.rules, measured, view.depth), verdict
         if both:
-            here = decide(claim.rules, list(claim.parts(both[0])), view.depth)
+            here = decide(claim.rules, claim.parts(both[0]), view.depth)
         if both and here != verdict:
             blocks = ", ".join(map(str, both[0].blocks))
             name += f", at blocks {blocks} of the same images, where the main way {here}"
@@ -57,9 +58,9 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     return list(dict.fromkeys(depends)), found, numbers
 
 
-def entry(claim: Claim, view: View, figure: str) -> Entry:
-    """One row of claims.json: a claim and a model."""
-    measured, model = list(claim.parts(view)), view.probe.label
+def entry(claim: Claim, view: View, figure: str, questions: int = 1) -> Entry:
+    """One row of claims.json: a claim and a model. `questions`: how many the study asks, see `firmness`."""
+    measured, model = claim.parts(view), view.probe.label
     verdict = decide(claim.rules, measured, view.depth)
     depends, others, numbers = dependence(claim, view, verdict)
     parts = parts_of(claim, measured, view.depth)
@@ -73,7 +74,7 @@ def entry(claim: Claim, view: View, figure: str) -> Entry:
         **{key: parts[shown][key] for key in ("number", "interval", "block", "panels", "seeds")}, "decided_by": shown,
         "parts": parts, "run": run_of(claim, view, figure),
         "verdict": verdict, "reason": reason(claim, view, measured, verdict), "depends_on": depends, "others": others,
-        "other_numbers": numbers,
+        "other_numbers": numbers, "firmness": firmness(claim, measured, view.depth, questions),
         "figure": figure,
     }  # fmt: skip
 
@@ -125,7 +126,7 @@ def too_few(measured: Iterable[Measured | None]) -> bool:
     return any(part is not None and not np.isfinite(part.draws).any(axis=(0, 1)).all() for part in measured)
 
 
-def reason(claim: Claim, view: View, measured: list[Measured | None], verdict: str) -> str:
+def reason(claim: Claim, view: View, measured: Parts, verdict: str) -> str:
     """Why a claim is open, in a few words; nothing for the others."""
     if verdict != OPEN:
         return ""
@@ -164,13 +165,13 @@ def judge(study: Study, cells: Mapping[str, Mapping[str, Cells]]) -> list[Entry]
 
     `cells`: what `cells.read_cells` makes of each table, by the table's name.
     """
-    found = []
-    for claim in CLAIMS.values():
-        for probe in main_probes(study):
-            if claim.asked_of(probe) and has_runs(study, probe, claim.panels):
-                view = View(study, cells, probe, next(iter(searches(study, probe, claim.weights)), SEARCHES[0]))
-                found.append(entry(claim, view, figure_of(claim, view)))
-    return found
+    asked = [
+        (claim, View(study, cells, probe, next(iter(searches(study, probe, claim.weights)), SEARCHES[0])))
+        for claim in CLAIMS.values()
+        for probe in main_probes(study)
+        if claim.asked_of(probe) and has_runs(study, probe, claim.panels)
+    ]
+    return [entry(claim, view, figure_of(claim, view), len(asked)) for claim, view in asked]
 
 
 def tally(entries: Iterable[Mapping[str, Any]]) -> dict[str, int]:

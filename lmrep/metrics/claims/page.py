@@ -1,13 +1,13 @@
 """The claims as pages of Markdown: one of a study with all its numbers, and one of the rules and of all studies."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from textwrap import fill
 from typing import Any
 
-from lmrep.metrics.claims.guide import ELSEWHERE, HEAD, KEY, MEANING, NOT_ASKED, STAR, VERDICTS
+from lmrep.metrics.claims.firmness import FIRMNESS
+from lmrep.metrics.claims.guide import ELSEWHERE, FIRM, HEAD, KEY, MEANING, NOT_ASKED, STAR, VERDICTS
 from lmrep.metrics.claims.statistics import LEVEL
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, OTHERWISE, WHERE
@@ -23,9 +23,9 @@ from lmrep.metrics.claims.words import (
     summary_text,
     value_text,
 )  # fmt: skip
+from lmrep.metrics.markdown import LINE, points, table, wrapped
 
 Entry = Mapping[str, Any]  # of claims.json
-LINE = 120
 TOGETHER = {  # what the verdicts on a sentence have in common
     "Hold for every model that they are about": {HOLDS},
     "Fail for every one": {FAILS},
@@ -43,37 +43,6 @@ REASONS = {  # of an open verdict, by how `judge.reason` begins
     "the threshold lies in the interval": "the threshold lies in the interval",
 }
 PAGES = "snakemake --cores all pages"
-
-
-def cell(text: object) -> str:
-    """Text of a table's cell: on one line, and a bar does not end it."""
-    return " ".join(str(text).split()).replace("|", "\\|")
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table of Markdown whose columns are aligned in the raw text too."""
-    cells = [[cell(text) for text in row] for row in (head, *rows)]
-    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [" | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in cells]
-    lines.insert(1, " | ".join("-" * width for width in widths))
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def wrapped(text: str) -> str:
-    """Markdown whose paragraphs and points have lines no longer than LINE; headings stay as they are."""
-    found = []
-    for block in re.split(r"\n(?=- |\n)", text):
-        lead, words = block[: len(block) - len(block.lstrip("\n"))], " ".join(block.split())
-        if not words.startswith("#"):
-            indent = "  " if words.startswith("- ") else ""
-            words = fill(words, LINE, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
-        found.append(lead + words)
-    return "\n".join(found)
-
-
-def points(lines: Sequence[str]) -> str:
-    """A list of Markdown, with lines no longer than LINE."""
-    return wrapped("\n".join(f"- {line}" for line in lines))
 
 
 def command(study: str) -> str:
@@ -103,7 +72,13 @@ def sentence(name: str) -> str:
 
 
 def rules(name: str) -> list[str]:
-    return [f"{'Gate' if rule.gate else 'Rule'}: {rule}." for rule in CLAIMS[name].rules]
+    """Each rule of a claim, with the thresholds that `firmness` tries in place of its own."""
+    found = []
+    for rule in CLAIMS[name].rules:
+        laxer, stricter = rule.thresholds()
+        tried = f" (laxer {laxer:.3g}, stricter {stricter:.3g})" if laxer != stricter else ""
+        found.append(f"{'Gate' if rule.gate else 'Rule'}: {rule}{tried}.")
+    return found
 
 
 def models_table(entries: Mapping[str, Entry]) -> str:
@@ -149,11 +124,13 @@ def blocks_table(entries: Mapping[str, Entry]) -> str:
 
 
 def notes(entries: Mapping[str, Entry]) -> list[str]:
-    """Why a model's claim is open, and what other ways to ask it say."""
+    """Why a model's claim is open, how firm its verdict is, and what other ways to ask it say."""
     found = []
     for model, entry in entries.items():
         if entry["verdict"] == OPEN:
             found.append(f"{model} is open: {entry['reason']}.")
+        tried = ", ".join(f"{words} ({entry['firmness'][key]})" for key, words in FIRMNESS.items())
+        found.append(f"{model} {tried}.")
         for what, others in entry["others"].items():
             numbers = entry["other_numbers"].get(what, {})
             told = {name: f" {number_text(numbers[name])}" if name in numbers else "" for name in others}
@@ -209,6 +186,25 @@ def in_short(entries: Sequence[Entry]) -> str:
     return points(lines)
 
 
+def firm_section(studies: Mapping[str, Sequence[Entry]]) -> str:
+    """How many verdicts stay as they are, and those that do not, of the models that the sentences are about."""
+    about = [(study, entry) for study, claims in studies.items() for entry in claims if not entry["contrast"]]
+    lines = []
+    for words, verdicts in (("hold or fail", (HOLDS, FAILS)), ("are open", (OPEN,))):
+        kept = [entry for _, entry in about if entry["verdict"] in verdicts]
+        stay = [sum(entry["firmness"][key] == entry["verdict"] for entry in kept) for key in FIRMNESS]
+        told = ", ".join(f"{count} {way}" for count, way in zip(stay, FIRMNESS.values(), strict=True))
+        lines.append(f"Of {len(kept)} that {words}, so many stay so: {told}.")
+    changed = [
+        (claim_numbers()[name], f"{entry['model']}, {study}", entry["verdict"], *entry["firmness"].values())
+        for name in claim_numbers()
+        for study, entry in about
+        if entry["claim"] == name and {*entry["firmness"].values()} != {entry["verdict"]}
+    ]
+    head = ("sentence", "model", "verdict", *FIRMNESS)
+    return "\n\n".join([wrapped(FIRM.strip()), points(lines), *([table(head, changed)] if changed else [])])
+
+
 def document(studies: Mapping[str, Sequence[Entry]]) -> str:
     """docs/claims.md: the rules of all claims, and the verdicts of all studies.
 
@@ -230,7 +226,7 @@ def document(studies: Mapping[str, Sequence[Entry]]) -> str:
         "## The verdicts", in_short([entry for claims in studies.values() for entry in claims]),
         "By study:", points([f"{study}: {summary_text(claims)}" for study, claims in studies.items()]),
         table(("sentence", *(f"{model}, {study}" for study, model in columns)), rows),
-        fill(f"{KEY} {ELSEWHERE}", LINE), NOT_ASKED, "## The commands",
+        fill(f"{KEY} {ELSEWHERE}", LINE), firm_section(studies), NOT_ASKED, "## The commands",
         "The claims of each study, and then this page and a figure of all studies in `results`:",
         "\n".join(["```bash", *map(command, studies), PAGES, "```"]),
     ]  # fmt: skip

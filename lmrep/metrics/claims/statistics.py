@@ -180,16 +180,22 @@ def bootstrap(panels: int, seeds: int) -> tuple[Weights, Weights, Weights]:
     return Weights(of_panels * of_seeds), Weights(of_panels * all_seeds), Weights(all_panels * of_seeds)
 
 
-def interval(draws: Array, values: Array, panels: npt.ArrayLike, seeds: npt.ArrayLike) -> tuple[Array, Array]:
+def interval(
+    draws: Array, values: Array, panels: npt.ArrayLike, seeds: npt.ArrayLike, together: int = 1
+) -> tuple[Array, Array]:
     """The interval [...] at LEVEL around values [...], from the draws [3, draw, ...] of `bootstrap`; NaN without draws.
 
-    panels, seeds: how many there are, one number or [...].
+    panels, seeds: how many there are, one number or [...]. together: how many intervals shall hold together at LEVEL.
 
     A percentile interval of few units is too narrow for two reasons: its variance lacks a factor n / (n - 1), and it
     has the tails of a normal distribution (Hesterberg 2015, "What teachers should know about the bootstrap", The
     American Statistician 69). Both are corrected: its ends are moved outwards by the missing variance, and by a
     quantile of Student's t over that of the normal distribution. The degrees of freedom are those of the sum of two
     variances, of panels and of seeds (Satterthwaite 1946). A single panel or seed does not vary.
+
+    Intervals that hold together share the chance of error (Bonferroni). So far out, the draws have no quantiles, and
+    Satterthwaite's approximation misses too often: each variance has its own quantile of t there (Banerjee 1960,
+    "Approximate confidence interval for linear functions of means of k populations", Sankhya 22), a safe bound.
     """
     if not values.size:  # which numpy's quantiles do not take
         return values, values
@@ -201,7 +207,11 @@ def interval(draws: Array, values: Array, panels: npt.ArrayLike, seeds: npt.Arra
     parts = [variance * (n + 1) / n for variance, n in zip(apart, free, strict=True)]
     whole = parts[0] + parts[1]
     freedom = ratio(whole**2, parts[0] ** 2 / free[0] + parts[1] ** 2 / free[1])
-    tails = np.where(whole > 0, stdtrit(np.maximum(freedom, 1), 1 - tail) / ndtri(1 - tail), 1.0)
+    quantiles = stdtrit(np.maximum(freedom, 1), 1 - tail)
+    if together > 1:
+        each = [stdtrit(n, 1 - tail / together) ** 2 * variance for variance, n in zip(parts, free, strict=True)]
+        quantiles = np.sqrt(ratio(each[0] + each[1], whole))
+    tails = np.where(whole > 0, quantiles / ndtri(1 - tail), 1.0)
     wider = tails * np.sqrt(np.maximum(ratio(whole, found), 1))
     wider = np.where(found > 0, wider, 1.0)
     return np.where(some, values + wider * low, np.nan), np.where(some, values + wider * high, np.nan)

@@ -59,9 +59,9 @@ class Measured:
     panels: Array
     seeds: Array
 
-    def bounds(self) -> tuple[Array, Array]:
-        """The interval of each block, wider where a search has not converged."""
-        low, high = interval(self.draws, self.values, self.panels, self.seeds)
+    def bounds(self, together: int = 1) -> tuple[Array, Array]:
+        """The interval of each block, wider where a search has not converged. `together`: see `interval`."""
+        low, high = interval(self.draws, self.values, self.panels, self.seeds, together)
         return low - self.falls, high + self.rises
 
     def at(self, index: int) -> "Measured":
@@ -103,7 +103,7 @@ class Rule:
 
     It fails if the interval lies on the other side, and is open if the threshold is inside or nothing was measured.
     `gate`: a condition without which the claim is open. `scale`: of the number; an interval of few images, which may
-    go beyond it, is cut to it.
+    go beyond it, is cut to it. `others`: two thresholds that one might have set instead; half and twice without them.
     """
 
     what: str
@@ -112,6 +112,7 @@ class Rule:
     where: str  # a key of WHERE
     scale: Scale
     gate: bool = False
+    others: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         return f"{self.what} {WHERE[self.where]}: {self.side} {self.threshold:.3g}"
@@ -124,16 +125,21 @@ class Rule:
         low, high = measured.bounds()
         return np.clip(low, least, most), np.clip(high, least, most)
 
-    def verdicts(self, measured: Measured) -> list[str]:
+    def thresholds(self) -> tuple[float, float]:
+        """A laxer and a stricter threshold than its own."""
+        low, high = sorted(self.others or (self.threshold / 2, self.threshold * 2))
+        return (low, high) if self.side == "above" else (high, low)
+
+    def verdicts(self, measured: Measured, together: int = 1) -> list[str]:
         """Of each value by itself."""
-        low, high = measured.bounds()
+        low, high = measured.bounds(together)
         above, below = low > self.threshold, high <= self.threshold
         holds, fails = (above, below) if self.side == "above" else (below, above)
         return [HOLDS if yes else FAILS if no else OPEN for yes, no in zip(holds, fails, strict=True)]
 
-    def verdict(self, measured: Measured | None, depth: int) -> str:
+    def verdict(self, measured: Measured | None, depth: int, together: int = 1) -> str:
         """Of every block that the rule looks at: holds in all, fails in some, or else open."""
-        found = set(self.verdicts(measured.joined(self.where, depth))) if measured else set()
+        found = set(self.verdicts(measured.joined(self.where, depth), together)) if measured else set()
         return FAILS if FAILS in found else HOLDS if found == {HOLDS} else OPEN
 
     def decisive(self, measured: Measured, depth: int) -> Measured | None:
@@ -151,9 +157,9 @@ class Rule:
         return looked.at(min(found)[1]) if found else None
 
 
-def decide(rules: tuple[Rule, ...], measured: list[Measured | None], depth: int) -> str:
+def decide(rules: Sequence[Rule], measured: Sequence[Measured | None], depth: int, together: int = 1) -> str:
     """The verdict of a claim: all its rules must hold; one that fails decides, unless a gate is not passed."""
-    found = [(rule.gate, rule.verdict(part, depth)) for rule, part in zip(rules, measured, strict=True)]
+    found = [(rule.gate, rule.verdict(part, depth, together)) for rule, part in zip(rules, measured, strict=True)]
     if any(gate and verdict != HOLDS for gate, verdict in found):
         return OPEN
     verdicts = {verdict for gate, verdict in found if not gate}

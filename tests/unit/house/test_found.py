@@ -34,3 +34,14 @@ def test_the_catalogue_names_a_config_that_is_there():
     usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     option, config = usage["mandatory-flags"]["flags"].split()
     assert option == "--configfile" and (ROOT / config).is_file() and usage["report"] is True
+
+
+def test_the_readme_counts_firm_verdicts_as_the_page_of_claims_does():
+    said, found = ((ROOT / name).read_text() for name in ("README.md", "docs/claims.md"))
+    page = re.search(
+        r"Of (\d+) that hold or fail, so many stay so: (\d+) with .*?, (\d+) with .*?, (\d+) corr", found, re.S
+    )
+    readme = re.search(r"Of (\d+) that hold or fail, (\d+) do so with other thresholds too, and (\d+) \[if corr", said)
+    assert page and readme
+    decided, laxer, stricter, corrected = map(int, page.groups())
+    assert tuple(map(int, readme.groups())) == (decided, min(laxer, stricter), corrected)

@@ -6,7 +6,8 @@ import pytest
 from conftest import ROOT
 from entries import entries, entry
 
-from lmrep.metrics.claims.page import LINE, REASONS, claims_page, document, in_short, short_verdict, table, wrapped
+from lmrep.metrics.claims.firmness import FIRMNESS
+from lmrep.metrics.claims.page import REASONS, claims_page, document, firm_section, in_short, short_verdict
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import WHERE
 from lmrep.metrics.claims.words import PLACES, claim_numbers, interval_text, number_of, number_text
@@ -106,6 +107,10 @@ def test_an_open_claim_has_its_reason_and_other_ways_their_verdicts():
     assert "- A is open: it rained.\n" in page
     assert "- A in another regime: pixels centred (holds), 10 times the RMS (fails).\n" in page
     assert "- A by one seed alone: seed 0 (open)." in page
+    tried = (
+        "- A with laxer thresholds (open), with stricter ones (open), corrected for all questions of the study (open)."
+    )
+    assert tried in words(page)
 
 
 def test_a_mean_over_blocks_has_no_row_of_its_own():
@@ -116,7 +121,6 @@ def test_a_mean_over_blocks_has_no_row_of_its_own():
 def test_a_bar_in_a_label_does_not_end_its_cell():
     first = read_tables(claims_page("laptop", entries(("A | B", "C"))))[0]
     assert first[0] == ["sentence", "A \\| B", "C"]
-    assert table(("a", "b"), [("1\n2", "|")]) == "| a   | b   |\n| --- | --- |\n| 1 2 | \\|  |"
 
 
 def test_the_document_has_every_rule_and_every_study():
@@ -125,7 +129,7 @@ def test_the_document_has_every_rule_and_every_study():
         for text in (claim.sentence, claim.statistic, *map(str, claim.rules)):
             assert text in words(page)
     assert all(f"- {where}" in page for where in WHERE.values())
-    (verdicts,) = read_tables(page)
+    (verdicts, *_) = read_tables(page)
     assert verdicts[0] == ["sentence", "GPT-2, miniature", "A, laptop", "B, laptop"]
     assert [row[0].split(". ")[0] for row in verdicts[1:]] == [str(number) for number in claim_numbers().values()]
     assert all(row[1:] == ["holds 0.250", "open", "open"] for row in verdicts[1:])
@@ -158,6 +162,30 @@ def test_the_document_says_in_short_what_the_verdicts_have_in_common():
     assert in_short([entry(first)]) == "- Hold for every model that they are about: sentence 1."
 
 
+def test_the_document_says_which_verdicts_are_firm():
+    first, second = list(claim_numbers())[:2]
+    firm, soft = dict.fromkeys(FIRMNESS, "holds"), {"laxer": "holds", "stricter": "fails", "corrected": "open"}
+    claims = [
+        entry(second, "A", firmness=soft), entry(first, "A", firmness=firm), entry(second, "B", firmness=firm),
+        entry(first, "B", "open", firmness=dict.fromkeys(FIRMNESS, "open")),
+        entry(first, "C", contrast=True, firmness=soft),
+    ]  # fmt: skip
+    page = firm_section({"laptop": claims})
+    assert read_tables(page) == [[
+        ["sentence", "model", "verdict", "laxer", "stricter", "corrected"],
+        ["2", "A, laptop", "holds", "holds", "fails", "open"],
+    ]]  # fmt: skip
+    assert "Of 3 that hold or fail, so many stay so: 3 with laxer thresholds, 2 with stricter ones, 2" in words(page)
+    assert "Of 1 that are open, so many stay so: 1 with laxer thresholds, 1 with stricter ones, 1" in words(page)
+    assert page in document({"laptop": claims}) and not read_tables(firm_section({"laptop": claims[1:4]}))
+
+
+def test_rules_have_the_thresholds_that_are_tried():
+    page = document({"laptop": entries()})
+    assert "at most -0.02 (laxer -0.01, stricter -0.04)." in page and "at most 1.5 (laxer 3, stricter 1.25)." in page
+    assert "the largest change after the patch in every block: at most 0." in page
+
+
 def test_every_reason_has_words_in_the_document():
     """Those that `judge.reason` gives begin with one of REASONS."""
     source = (ROOT / "lmrep/metrics/claims/judge.py").read_text()
@@ -168,14 +196,6 @@ def test_every_reason_has_words_in_the_document():
 def test_the_document_leaves_out_claims_of_an_older_build():
     old = entry(FIRST) | {"claim": "gone", "sentence": "It is gone."}
     assert "It is gone" not in document({"laptop": [old, *entries()]})
-
-
-def test_paragraphs_and_points_are_wrapped_and_links_stay_whole():
-    link = "[a](methods.md#the-miniature-models)"
-    found = wrapped(f"## A heading\n\nOne\nparagraph.\n\n- a point {'x ' * 50}{link} and\n  more\n- b\n\nEnd.")
-    assert found.startswith("## A heading\n\nOne paragraph.\n\n- a point x") and link in found
-    assert "\n  " in found and found.endswith(" and more\n- b\n\nEnd.")
-    assert max(map(len, found.splitlines())) <= LINE
 
 
 def test_lines_outside_tables_are_short():
