@@ -153,7 +153,7 @@ class Run:
     layers: tuple[int, ...]  # blocks, from 1; 0, the stem, in a match
     panels: tuple[int, ...] | tuple[str, ...]  # neurons, patches (both from 0), or image names
     descent: Descent
-    seed: int  # of the jitter, of the yardstick's noise and of fresh blocks
+    seed: int  # of the jitter, of the yardstick's noise and of untrained blocks
     precision: str  # of the products: "auto", "float32" or "bfloat16"
     memory: float | str  # MB for the activations that one group of images keeps for the backward pass, or "auto"
     panel_seeds: tuple[int, ...] = ()  # of each panel's start; none: `seed`

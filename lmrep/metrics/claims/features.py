@@ -231,14 +231,14 @@ def language_is_less_self_attentive(view: View, other: View | None) -> Parts:
     "The first tokens change more than the last because each token attends only to itself and earlier ones.", NEURON,
     ("causality",), Rule("ln(top row / bottom row) with the mask", "above", ORDER, "every", RATIO, gate=True),
     Rule("ln(top row / bottom row) without the mask", "at most", ORDER, "every", RATIO),
-    Rule("ln(top row / bottom row) of fresh blocks with the mask", "above", ORDER, "every", RATIO),
+    Rule("ln(top row / bottom row) of untrained blocks with the mask", "above", ORDER, "every", RATIO),
     Rule("ln(top row / bottom row) of a model without a mask", "at most", ORDER, "every", RATIO),
     asked_of=is_masked, against=is_not_masked, panels="neurons", reads=("trained", "untrained"),
 )  # fmt: skip
 def order_is_the_masks(view: View, other: View | None) -> Parts:
     """The natural logarithm of the change of the top row of patches over that of the bottom row, one neuron maximised:
-    of the model, of its weights without the mask, of fresh blocks with the mask, and of another model without one. At
-    0.0488, which is ln 1.05, the top row changes 5% more."""
+    of the model, of its weights without the mask, of untrained blocks with the mask, and of another model without one.
+    At 0.0488, which is ln 1.05, the top row changes 5% more."""
     wanted = replace(view.probe, causal="never")
     bare = next((probe for probe in view.study.probes.values() if same_probe(probe, wanted)), None)
     samples = [

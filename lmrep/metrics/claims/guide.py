@@ -38,14 +38,14 @@ choose them. This page is written from that code and from `results/*/claims.json
 - **Photographs are few**, four or six in these studies, so their intervals are wide. More photographs could decide
   more: a run with further `images` counts with the others of its probe. Four of the miniature's six photographs were
   training data of its ViTs, so its verdicts are not only about unseen pictures.
-- **Fresh blocks are drawn once a run**, whatever its seeds: these vary the start noise only. Sentences
+- **Untrained blocks are drawn once a run**, whatever its seeds: these vary the start noise only. Sentences
   {{untrained_deeper_holds_less}}, {{trained_holds_less}} and {{order_is_the_masks}} therefore rest on at most two
-  draws of fresh blocks per model. Searches on fresh and on trained blocks may differ in length: 100 and 160 passes
-  for SmolLM2; 160 (50 for ViT-L mini) and 360 in the miniature. Each SSIM is a lower bound. In the miniature, fresh
-  blocks are close to the identity: libraries draw weights with a standard deviation of 0.02, which does little at a
-  width of 108. The six fresh blocks of its GPT-2 change the tokens by 9% of their norm, the trained ones by 150%
-  ([methods](methods.md#the-miniature-models)). So its verdicts on these three sentences compare training with almost
-  nothing, and say little of fresh blocks at full width.
+  draws of untrained blocks per model. Searches on untrained and on trained blocks may differ in length: 100 and 160
+  passes for SmolLM2; 160 (50 for ViT-L mini) and 360 in the miniature. Each SSIM is a lower bound. In the miniature,
+  untrained blocks are close to the identity: libraries draw weights with a standard deviation of 0.02, which does
+  little at a width of 108. The six untrained blocks of its GPT-2 change the tokens by 9% of their norm, the trained
+  ones by 150% ([methods](methods.md#the-miniature-models)). So its verdicts on these three sentences compare training
+  with almost nothing, and say little of untrained blocks at full width.
 - The **number** in the table is that of the rule that decided the verdict. If the rule looks at every block, it is the
   number of the block that did worst. Sentences with several rules count them from 1, without gates.
 - **For contrast**, some sentences are asked of other models too, such as vision transformers where the article speaks

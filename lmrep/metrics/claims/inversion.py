@@ -170,7 +170,7 @@ def deeper_holds_less(view: View) -> Parts:
     panels="images", weights="untrained", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def untrained_deeper_holds_less(view: View) -> Parts:
-    """SSIM of the image re-created from freshly initialised blocks with the photograph: last block minus first."""
+    """SSIM of the image re-created from untrained blocks with the photograph: last block minus first."""
     return [measure(view.likenesses("untrained"), rises=unfinished(view, "untrained"))]
 
 
@@ -181,7 +181,7 @@ def untrained_deeper_holds_less(view: View) -> Parts:
     panels="images", reads=("trained", "untrained"), likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def trained_holds_less(view: View) -> Parts:
-    """SSIM of the image re-created from freshly initialised blocks minus that from the trained ones, block by block."""
+    """SSIM of the image re-created from untrained blocks minus that from the trained ones, block by block."""
     gap = difference(view.likenesses("untrained"), view.likenesses())
     return [measure(gap, *(cut_to(unfinished(view, weights), gap) for weights in ("trained", "untrained")))]
 
