@@ -73,13 +73,10 @@ def unchanged_early(view: View) -> Parts:
 
 
 @claim(
-    "The weight of a token falls with its index, but not along a straight line.",
-    NEURON,
-    ("importance",),
+    "The weight of a token falls with its index, but not along a straight line.", NEURON, ("importance",),
     Rule("the AIC of a straight line minus that of a curved fall", "above", 10, "every", Scale("AIC")),
-    panels="neurons",
-    about=is_causal_language,
-)
+    panels="neurons", about=is_causal_language,
+)  # fmt: skip
 def falls_not_along_a_line(view: View) -> Parts:
     """How much better an exponential or a power law fits the mean change by patch than a straight line: the AIC of the
     line minus the lower AIC of the two. Above 10 is by convention no support for the line (Burnham and Anderson 2002),
@@ -148,7 +145,13 @@ def largest_after(changes: Array, patch: int) -> Array:
 
 
 STANDS_OUT = Rule(
-    "the patch's own share over that of an average patch", "above", 2, "mean", Scale("times", 0.0), gate=True
+    "the patch's own share over that of an average patch",
+    "above",
+    2,
+    "mean",
+    Scale("times", 0.0),
+    gate=True,
+    others=(1.5, 4),
 )
 
 

@@ -3,34 +3,36 @@
 from dataclasses import replace
 
 from lmrep.metrics.claims.claim import Claim, Parts
-from lmrep.metrics.claims.verdicts import decide
+from lmrep.metrics.claims.verdicts import Rule, decide
 
-FIRMNESS = {  # what may be changed about a verdict's rules, in words
-    "laxer": "with laxer thresholds",
-    "stricter": "with stricter ones",
+FIRMNESS = {  # other ways to decide, from the same numbers
+    "smaller": "with smaller thresholds",
+    "larger": "with larger ones",
     "corrected": "corrected for all questions of the study",
 }
 
 
 def firmness(claim: Claim, measured: Parts, depth: int, questions: int) -> dict[str, str]:
-    """The verdict with each of FIRMNESS; laxer and stricter are those of all rules and gates together.
+    """The verdict by each of FIRMNESS.
 
+    Smaller and larger are all thresholds of a claim at once, so that rules that cut one quantity at one place still do.
     `questions`: how many the study asks. Each has an equal share of the chance of error, and each interval that a
     question looks at has an equal share of that.
     """
-    pairs = [rule.thresholds() for rule in claim.rules]
-    laxer, stricter = (
-        [replace(rule, threshold=pair[index]) for rule, pair in zip(claim.rules, pairs, strict=True)]
-        for index in (0, 1)
-    )
+    smaller, larger = ([moved(rule, end) for rule in claim.rules] for end in (0, 1))
     return {
-        "laxer": decide(laxer, measured, depth),
-        "stricter": decide(stricter, measured, depth),
+        "smaller": decide(smaller, measured, depth),
+        "larger": decide(larger, measured, depth),
         "corrected": decide(claim.rules, measured, depth, questions * looked_at(claim, measured, depth)),
     }
 
 
+def moved(rule: Rule, end: int) -> Rule:
+    """A rule with the smaller (0) or the larger (1) of its other thresholds."""
+    return replace(rule, threshold=rule.thresholds()[end])
+
+
 def looked_at(claim: Claim, measured: Parts, depth: int) -> int:
-    """How many intervals the rules of a claim look at."""
+    """How many intervals the rules and gates of a claim look at."""
     parts = zip(claim.rules, measured, strict=True)
     return sum(len(part.joined(rule.where, depth).values) for rule, part in parts if part)

@@ -71,8 +71,8 @@ choose them. This page is written from that code and from `results/*/claims.json
 - **The regimes of the laptop study** were chosen by how well `chelsea` was re-created from trained blocks
   ([regime](../benchmarks/regime.md)), and `chelsea` is one of its four photographs.
 - **Many questions** are asked at once, and the intervals in the tables are not corrected for that. One verdict in
-  twenty may be chance: take it as a lead, not as a test. [Below](#how-firm-the-verdicts-are) are those that stay if
-  the intervals are corrected.
+  twenty may be chance: take it as a lead, not as a test. [Below](#how-firm-the-verdicts-are) is how many stay when
+  corrected for that, and which do not.
 
 A rule looks at its statistic
 
@@ -105,9 +105,9 @@ The rules were written before most numbers were known, but not all of them staye
 - Stars for another measure, since a darker start had shown that SSIM may follow the brightness of the start.
 
 Four rules had changed before that day, and we kept no record of the verdicts: what counts as a straight line in
-sentence {{falls_not_along_a_line}}, the blocks of sentence {{trained_holds_less}}, wider intervals, and the block
-that decides in place of a mean. As for thresholds, {SSIM:g} of SSIM and {SHARE:g} of a share are the smallest
-differences that we count. All others are our judgement; [below](#how-firm-the-verdicts-are) is what others would say.
+sentence {{falls_not_along_a_line}}, the blocks of sentence {{trained_holds_less}}, wider intervals, and the block that
+decides in place of a mean. As for thresholds, {SSIM:g} of SSIM and {SHARE:g} of a share are the smallest differences
+that we count. All others are our judgement; [below](#how-firm-the-verdicts-are) is what other thresholds would say.
 """
 
 MEANING = {  # of WHERE, where its words leave a question
@@ -132,15 +132,17 @@ FIRM = f"""
 
 The thresholds are our judgement, and many questions are asked at once. So each verdict is made three times more:
 
-- **laxer** and **stricter**: with other thresholds in all its rules and gates at once. They are half and twice the
-  rule's own, or, where that makes no sense, two that we name. They stand beside each rule above.
+- **smaller** and **larger**: with other thresholds in all its rules and gates at once. They stand beside each rule
+  above: half and twice its own, or two that we name where half and twice make no sense. A threshold of 0 has no other.
 - **corrected**: with wider intervals, for all questions that its study asks. The correction is Bonferroni's. Of N
-  questions, one that looks at k intervals takes each at a level of 1 - {1 - LEVEL:.2g} / (N k). So all intervals of a
-  study hold together at {LEVEL:.0%}. So far out, Satterthwaite's approximation misses too often, and panels and seeds
-  each have their own quantile of Student's t (Banerjee 1960). This is cautious: a verdict that does not stay may still
-  be right.
+  questions, one that looks at k intervals takes each at a level of 1 - {1 - LEVEL:.2g} / (N k). If the values of panels
+  are about normal, all intervals of a study then hold together at {LEVEL:.0%}. With few panels and skewed values they
+  do not.
 
-An open verdict may be decided by a laxer gate, and a rule may fail by a stricter threshold.
+So far out, Satterthwaite's approximation misses too often: panels and seeds each have their own quantile of Student's t
+(Banerjee 1960). With two seeds, that widens an interval up to thousands of times, and hardly any verdict could stay:
+open then says that seeds are few. The correction is stricter than it need be in two more ways. A sentence that holds in
+every block needs no share for each, and a verdict looks at one end of an interval only.
 """
 
 NOT_ASKED = """## What is not asked

@@ -58,7 +58,7 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     return list(dict.fromkeys(depends)), found, numbers
 
 
-def entry(claim: Claim, view: View, figure: str, questions: int = 1) -> Entry:
+def entry(claim: Claim, view: View, figure: str, questions: int) -> Entry:
     """One row of claims.json: a claim and a model. `questions`: how many the study asks, see `firmness`."""
     measured, model = claim.parts(view), view.probe.label
     verdict = decide(claim.rules, measured, view.depth)

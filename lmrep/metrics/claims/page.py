@@ -75,8 +75,8 @@ def rules(name: str) -> list[str]:
     """Each rule of a claim, with the thresholds that `firmness` tries in place of its own."""
     found = []
     for rule in CLAIMS[name].rules:
-        laxer, stricter = rule.thresholds()
-        tried = f" (laxer {laxer:.3g}, stricter {stricter:.3g})" if laxer != stricter else ""
+        smaller, larger = rule.thresholds()
+        tried = f" (also {smaller:.3g} and {larger:.3g})" if smaller != larger else ""
         found.append(f"{'Gate' if rule.gate else 'Rule'}: {rule}{tried}.")
     return found
 
@@ -188,21 +188,34 @@ def in_short(entries: Sequence[Entry]) -> str:
 
 def firm_section(studies: Mapping[str, Sequence[Entry]]) -> str:
     """How many verdicts stay as they are, and those that do not, of the models that the sentences are about."""
-    about = [(study, entry) for study, claims in studies.items() for entry in claims if not entry["contrast"]]
-    lines = []
-    for words, verdicts in (("hold or fail", (HOLDS, FAILS)), ("are open", (OPEN,))):
-        kept = [entry for _, entry in about if entry["verdict"] in verdicts]
-        stay = [sum(entry["firmness"][key] == entry["verdict"] for entry in kept) for key in FIRMNESS]
-        told = ", ".join(f"{count} {way}" for count, way in zip(stay, FIRMNESS.values(), strict=True))
-        lines.append(f"Of {len(kept)} that {words}, so many stay so: {told}.")
-    changed = [
-        (claim_numbers()[name], f"{entry['model']}, {study}", entry["verdict"], *entry["firmness"].values())
+    entries = [
+        (name, study, entry)
         for name in claim_numbers()
-        for study, entry in about
-        if entry["claim"] == name and {*entry["firmness"].values()} != {entry["verdict"]}
+        for study, claims in studies.items()
+        for entry in claims
+        if entry["claim"] == name and not entry["contrast"]
     ]
-    head = ("sentence", "model", "verdict", *FIRMNESS)
-    return "\n\n".join([wrapped(FIRM.strip()), points(lines), *([table(head, changed)] if changed else [])])
+    decided = [entry for _, _, entry in entries if entry["verdict"] != OPEN]
+    stay = {key: [entry for entry in decided if entry["firmness"][key] == entry["verdict"]] for key in FIRMNESS}
+    both = sum(entry in stay["larger"] for entry in stay["smaller"])
+    flat = sum(len({*(entry["interval"] or ())}) == 1 for entry in stay["corrected"])
+    lines = [
+        f"Of {len(decided)} verdicts that hold or fail, {len(stay['smaller'])} stay with smaller thresholds, "
+        f"{len(stay['larger'])} with larger ones, and {both} with both.",
+        f"{len(stay['corrected'])} stay when corrected for all questions of their study. {flat} of these "
+        f"{'has' if flat == 1 else 'have'} an interval of no width, which no correction widens.",
+        f"Questions: {', '.join(f'{len(claims)} in {study}' for study, claims in studies.items())}.",
+    ]
+    changed = [
+        (claim_numbers()[name], f"{entry['model']}, {study}",
+         f"{count_text(entry['panels'], 'panel')}, {count_text(entry['seeds'], 'seed')}", entry["verdict"],
+         *entry["firmness"].values())
+        for name, study, entry in entries
+        if {*entry["firmness"].values()} != {entry["verdict"]}
+    ]  # fmt: skip
+    head = ("sentence", "model", "from", "verdict", *FIRMNESS)
+    below = ["Those that do not stay, and what their number comes from:", table(head, changed)] if changed else []
+    return "\n\n".join([wrapped(FIRM.strip()), points(lines), *below])
 
 
 def document(studies: Mapping[str, Sequence[Entry]]) -> str:

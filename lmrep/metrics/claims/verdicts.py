@@ -103,7 +103,8 @@ class Rule:
 
     It fails if the interval lies on the other side, and is open if the threshold is inside or nothing was measured.
     `gate`: a condition without which the claim is open. `scale`: of the number; an interval of few images, which may
-    go beyond it, is cut to it. `others`: two thresholds that one might have set instead; half and twice without them.
+    go beyond it, is cut to it. `others`: a smaller and a larger threshold that one might have set instead, where half
+    and twice would make no sense.
     """
 
     what: str
@@ -126,9 +127,8 @@ class Rule:
         return np.clip(low, least, most), np.clip(high, least, most)
 
     def thresholds(self) -> tuple[float, float]:
-        """A laxer and a stricter threshold than its own."""
-        low, high = sorted(self.others or (self.threshold / 2, self.threshold * 2))
-        return (low, high) if self.side == "above" else (high, low)
+        """A threshold of a smaller and one of a larger size than its own; 0 has no other."""
+        return self.others or (self.threshold / 2, self.threshold * 2)
 
     def verdicts(self, measured: Measured, together: int = 1) -> list[str]:
         """Of each value by itself."""

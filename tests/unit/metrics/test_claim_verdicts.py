@@ -509,7 +509,7 @@ def test_a_row_has_what_a_reader_needs_and_is_plain_json(judged):
 
 
 def test_a_claim_that_nothing_measures_says_so():
-    found = entry(CLAIMS["deeper_holds_less"], view_of({}), "")
+    found = entry(CLAIMS["deeper_holds_less"], view_of({}), "", 1)
     assert (found["verdict"], found["number"], found["reason"]) == (
         OPEN,
         None,

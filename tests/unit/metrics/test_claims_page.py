@@ -6,7 +6,6 @@ import pytest
 from conftest import ROOT
 from entries import entries, entry
 
-from lmrep.metrics.claims.firmness import FIRMNESS
 from lmrep.metrics.claims.page import REASONS, claims_page, document, firm_section, in_short, short_verdict
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import WHERE
@@ -107,10 +106,8 @@ def test_an_open_claim_has_its_reason_and_other_ways_their_verdicts():
     assert "- A is open: it rained.\n" in page
     assert "- A in another regime: pixels centred (holds), 10 times the RMS (fails).\n" in page
     assert "- A by one seed alone: seed 0 (open)." in page
-    tried = (
-        "- A with laxer thresholds (open), with stricter ones (open), corrected for all questions of the study (open)."
-    )
-    assert tried in words(page)
+    tried = "with smaller thresholds (open), with larger ones (open), corrected for all questions of the study (open)"
+    assert f"- A {tried}." in words(page)
 
 
 def test_a_mean_over_blocks_has_no_row_of_its_own():
@@ -162,27 +159,36 @@ def test_the_document_says_in_short_what_the_verdicts_have_in_common():
     assert in_short([entry(first)]) == "- Hold for every model that they are about: sentence 1."
 
 
+def firm(smaller="holds", larger="holds", corrected="holds"):
+    return {"smaller": smaller, "larger": larger, "corrected": corrected}
+
+
 def test_the_document_says_which_verdicts_are_firm():
     first, second = list(claim_numbers())[:2]
-    firm, soft = dict.fromkeys(FIRMNESS, "holds"), {"laxer": "holds", "stricter": "fails", "corrected": "open"}
     claims = [
-        entry(second, "A", firmness=soft), entry(first, "A", firmness=firm), entry(second, "B", firmness=firm),
-        entry(first, "B", "open", firmness=dict.fromkeys(FIRMNESS, "open")),
-        entry(first, "C", contrast=True, firmness=soft),
+        entry(second, "A", firmness=firm("holds", "fails", "open")), entry(first, "A", firmness=firm()),
+        entry(second, "B", firmness=firm("open")), entry(first, "D", interval=(0.25, 0.25), firmness=firm()),
+        entry(first, "B", "open", firmness=firm("open", "open", "open")),
+        entry(first, "C", contrast=True, firmness=firm("fails")), entry(first, "E") | {"claim": "gone"},
     ]  # fmt: skip
     page = firm_section({"laptop": claims})
     assert read_tables(page) == [[
-        ["sentence", "model", "verdict", "laxer", "stricter", "corrected"],
-        ["2", "A, laptop", "holds", "holds", "fails", "open"],
+        ["sentence", "model", "from", "verdict", "smaller", "larger", "corrected"],
+        ["2", "A, laptop", "6 panels, 1 seed", "holds", "holds", "fails", "open"],
+        ["2", "B, laptop", "6 panels, 1 seed", "holds", "open", "holds", "holds"],
     ]]  # fmt: skip
-    assert "Of 3 that hold or fail, so many stay so: 3 with laxer thresholds, 2 with stricter ones, 2" in words(page)
-    assert "Of 1 that are open, so many stay so: 1 with laxer thresholds, 1 with stricter ones, 1" in words(page)
-    assert page in document({"laptop": claims}) and not read_tables(firm_section({"laptop": claims[1:4]}))
+    told = (
+        "- Of 4 verdicts that hold or fail, 3 stay with smaller thresholds, 3 with larger ones, and 2 with both. "
+        "- 3 stay when corrected for all questions of their study. 1 of these has an interval of no width, which no "
+        "correction widens. - Questions: 7 in laptop."
+    )
+    assert told in words(page)
+    assert page in document({"laptop": claims}) and not read_tables(firm_section({"laptop": claims[3:5]}))
 
 
 def test_rules_have_the_thresholds_that_are_tried():
     page = document({"laptop": entries()})
-    assert "at most -0.02 (laxer -0.01, stricter -0.04)." in page and "at most 1.5 (laxer 3, stricter 1.25)." in page
+    assert "at most -0.02 (also -0.01 and -0.04)." in page and "at most 1.5 (also 1.25 and 3)." in page
     assert "the largest change after the patch in every block: at most 0." in page
 
 
