@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from lmrep.metrics.claims.samples import Likeness, Sample, View, matched
 from lmrep.metrics.claims.statistics import Array
-from lmrep.metrics.claims.verdicts import Measured, Rule, early_blocks, measure
+from lmrep.metrics.claims.verdicts import Measured, Rule, Scale, early_blocks, measure
 from lmrep.study.config import Study
 from lmrep.study.kinds import FAMILIES, OBJECTIVES
 from lmrep.study.spec import Probe
@@ -14,6 +14,7 @@ from lmrep.study.spec import Probe
 Parts = Sequence[Measured | None]
 SSIM = 0.02  # of two SSIM: a smaller difference is none
 SHARE = 0.01  # of two shares, likewise
+SHARES = Scale("share", 0.0, 1.0)  # of patches, of the change
 Ask = TypeVar("Ask", bound=Callable[..., Parts])
 
 

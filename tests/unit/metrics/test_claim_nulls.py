@@ -45,7 +45,7 @@ def holding(study, cells, names=CLAIMS, likeness=BY_SSIM):
 
 
 def of_features():
-    return [name for name, claim in CLAIMS.items() if claim.measure.__module__.endswith("features")]
+    return [name for name, claim in CLAIMS.items() if claim.panels != "images"]
 
 
 def no_change(run, *key):
@@ -141,5 +141,5 @@ def test_patches_in_a_random_order_give_no_holds():
 
 
 def test_these_nulls_are_of_all_claims():
-    modules = {claim.measure.__module__.rpartition(".")[2] for claim in CLAIMS.values()}
-    assert modules == {"features", "inversion"} and of_features() and set(of_features()) < set(CLAIMS)
+    panels = {claim.panels for claim in CLAIMS.values()}
+    assert panels == {"neurons", "patches", "images"} and of_features() and set(of_features()) < set(CLAIMS)

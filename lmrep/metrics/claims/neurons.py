@@ -1,0 +1,122 @@
+"""What the article says of maximised neurons."""
+
+from dataclasses import replace
+from functools import partial
+from math import log
+
+from lmrep.metrics.claims.claim import (
+    SHARE,
+    SHARES,
+    Parts,
+    claim,
+    difference,
+    is_causal_language,
+    is_masked,
+    is_not_masked,
+    map_sample,
+    same_probe,
+)  # fmt: skip
+from lmrep.metrics.claims.samples import View
+from lmrep.metrics.claims.statistics import (
+    CUTOFFS,
+    centre_of_mass,
+    curvature,
+    effective_share,
+    rank_correlation,
+    share_unchanged,
+    top_to_bottom,
+)  # fmt: skip
+from lmrep.metrics.claims.verdicts import Rule, Scale, measure, measure_means
+
+PLACE = "Spatial Learning, one neuron"
+ORDER = log(1.05)  # of the top row's change over the bottom row's
+RATIO = Scale("ln ratio")
+
+
+@claim(
+    "Patterns form from the first patches to the last.", PLACE,
+    ("importance", "features"), Rule("the rank correlation", "at most", -0.2, "every", Scale("corr.", -1.0, 1.0)),
+    panels="neurons", about=is_causal_language,
+)  # fmt: skip
+def patterns_begin_first(view: View) -> Parts:
+    """Spearman's rank correlation of a patch's change with its number, when one neuron of all patches is maximised."""
+    return [map_sample(view.changes("neurons"), rank_correlation)]
+
+
+@claim(
+    "Much of the input stays unchanged in early layers.", PLACE, ("features", "importance"),
+    Rule("the share of unchanged patches", "above", 0.25, "early", SHARES),
+    panels="neurons", about=is_causal_language, cutoffs=CUTOFFS,
+)  # fmt: skip
+def much_is_unchanged(view: View) -> Parts:
+    """The share of patches that change by less than a tenth of the image's largest change, one neuron maximised."""
+    return [map_sample(view.changes("neurons"), partial(share_unchanged, cutoff=view.cutoff))]
+
+
+@claim(
+    "More of the input stays unchanged in early layers than in deep ones.", PLACE, ("features", "importance"),
+    Rule("the share of unchanged patches changes", "at most", -SHARE, "change", SHARES),
+    panels="neurons", about=is_causal_language, cutoffs=CUTOFFS,
+)  # fmt: skip
+def unchanged_early(view: View) -> Parts:
+    """The share of patches that change by less than a tenth of the image's largest change: last block minus first."""
+    return [map_sample(view.changes("neurons"), partial(share_unchanged, cutoff=view.cutoff))]
+
+
+@claim(
+    "The weight of a token falls with its index, but not along a straight line.", PLACE, ("importance",),
+    Rule("the AIC of a straight line minus that of a curved fall", "above", 10, "every", Scale("AIC")),
+    panels="neurons", about=is_causal_language,
+)  # fmt: skip
+def falls_not_along_a_line(view: View) -> Parts:
+    """How much better an exponential or a power law fits the mean change by patch than a straight line: the AIC of the
+    line minus the lower AIC of the two. Above 10 is by convention no support for the line (Burnham and Anderson 2002),
+    but AIC takes patches for independent, and neighbours are alike: read it as an order of curves. The article's f' is
+    one of these lines: n times for the first of n patches, once for the last."""
+    return [measure_means(view.changes("neurons"), curvature)]
+
+
+@claim(
+    "Early layers focus on the first tokens, deeper layers more broadly.", PLACE, ("importance", "features"),
+    Rule("the effective share of patches changes", "above", SHARE, "change", SHARES),
+    panels="neurons", about=is_causal_language,
+)  # fmt: skip
+def deeper_is_broader(view: View) -> Parts:
+    """The effective number of patches that change (the exponential of the entropy of the change), as a share of all,
+    when one neuron of all patches is maximised: last block minus first."""
+    return [map_sample(view.changes("neurons"), effective_share)]
+
+
+@claim(
+    "Without blur and jitter, the start of the input matters even more.", PLACE, ("features", "importance"),
+    Rule("the centre of mass with jitter minus that without", "above", SHARE, "mean", Scale("position", -1.0, 1.0)),
+    panels="neurons", about=is_causal_language, jitters=True,
+)  # fmt: skip
+def start_matters_more_plain(view: View) -> Parts:
+    """Where the change lies on average in the order of patches, 0 for the first and 1 for the last, when one neuron is
+    maximised: with blur and jitter minus without."""
+    ways = [replace(view, jittered=jittered).changes("neurons") for jittered in (True, False)]
+    return [measure(difference(*(sample and sample.map(centre_of_mass) for sample in ways)))]
+
+
+@claim(
+    "The first tokens change more than the last because each token attends only to itself and earlier ones.", PLACE,
+    ("causality",), Rule("ln(top row / bottom row) with the mask", "above", ORDER, "every", RATIO, gate=True),
+    Rule("ln(top row / bottom row) without the mask", "at most", ORDER, "every", RATIO),
+    Rule("ln(top row / bottom row) of untrained blocks with the mask", "above", ORDER, "every", RATIO),
+    Rule("ln(top row / bottom row) of a model without a mask", "at most", ORDER, "every", RATIO),
+    asked_of=is_masked, against=is_not_masked, panels="neurons", reads=("trained", "untrained"),
+)  # fmt: skip
+def order_is_the_masks(view: View, other: View | None) -> Parts:
+    """The natural logarithm of the change of the top row of patches over that of the bottom row, one neuron maximised:
+    of the model, of its weights without the mask, of untrained blocks with the mask, and of another model without one.
+    At 0.0488, which is ln 1.05, the top row changes 5% more."""
+    wanted = replace(view.probe, causal="never")
+    bare = next((probe for probe in view.study.probes.values() if same_probe(probe, wanted)), None)
+    samples = [
+        view.changes("neurons"),
+        replace(view, probe=bare).changes("neurons") if bare else None,
+        view.changes("neurons", "untrained"),
+        other.changes("neurons") if other else None,
+    ]
+    return [map_sample(sample, top_to_bottom) for sample in samples]
