@@ -27,14 +27,16 @@ choose them. This page is written from that code and from `results/*/claims.json
 - A sentence **holds** if all its rules hold, and **fails** if one of them fails. Otherwise it is **open**: the data do
   not say.
 - A **gate** is a precondition. Where it does not hold, the sentence is open, whatever the other rules say.
-- The **interval** comes from a bootstrap over panels and seeds: {DRAWS} times, panels and seeds are drawn independently
-  and with replacement (the pigeonhole bootstrap, Owen 2007). With few panels and seeds, a bootstrap gives too small a
-  variance. We therefore add the missing part, and use Student's t with Satterthwaite's degrees of freedom in place of
-  the normal distribution (Hesterberg 2015). Ends beyond what a statistic can be, such as an SSIM above 1, are cut.
-  Images that all have the same value, such as a rank of 1, give an interval of no width: read it with their number.
-  Fewer than {FEWEST} images (panels times seeds) give no interval. With one seed, the interval
-  describes neurons, patches or photographs only, not other starts. A panel with fewer seeds counts as much as the
-  others: the mean of its seeds stands for those it lacks.
+- The **interval** comes from a bootstrap over panels and seeds: {DRAWS} times, panels and seeds are drawn
+  independently and with replacement (the pigeonhole bootstrap, Owen 2007). With few panels and seeds, a bootstrap
+  gives too small a variance. We therefore add the missing part, and use Student's t with Satterthwaite's degrees of
+  freedom in place of the normal distribution (Hesterberg 2015). Ends beyond what a statistic can be, such as an SSIM
+  above 1, are cut. In simulations of 4 to 16 panels, it misses the truth in 5 to 7% of cases if panels are about
+  normal, in 7 to 12% if they are exponential, and in 12 to 17% if they are lognormal. Images that all have the same
+  value, such as a rank of 1, give an interval of no width: read it with their number. Fewer than {FEWEST} images
+  (panels times seeds) give no interval. With one seed, the interval describes neurons, patches or photographs only,
+  not other starts. A panel with fewer seeds counts as much as the others: the mean of its seeds stands for those it
+  lacks.
 - **Photographs are few**, four or six in these studies, so their intervals are wide. More photographs could decide
   more: a run with further `images` counts with the others of its probe. Four of the miniature's six photographs were
   training data of its ViTs, so its verdicts are not only about unseen pictures.

@@ -188,6 +188,23 @@ def test_an_interval_of_few_misses_the_truth_as_seldom_as_it_says(panels, seeds,
     assert max((low > 0).mean(), (high < 0).mean()) < 0.06
 
 
+@pytest.mark.parametrize(("panels", "seeds"), [(4, 1), (6, 3), (16, 3)])
+@pytest.mark.parametrize(
+    ("draw", "mean", "least", "most"),
+    [("standard_normal", 0, 0.03, 0.08), ("standard_exponential", 1, 0.05, 0.14), ("lognormal", 0.5, 0.1, 0.19)],
+)
+def test_skewed_panels_are_missed_more_often(panels, seeds, draw, mean, least, most):
+    """As the page of claims says, of both sides together."""
+    rng, tables = np.random.default_rng(1), 1000
+    of_panels = getattr(rng, draw)(size=(panels, 1, tables))
+    cells = of_panels - (np.exp(mean) if draw == "lognormal" else mean)
+    cells = cells + 0.2 * rng.standard_normal((panels, seeds, tables))
+    cells += 0.2 * rng.standard_normal((1, seeds, tables)) * (seeds > 1)
+    draws = np.stack([weights.means(cells) for weights in bootstrap(panels, seeds)])
+    low, high = interval(draws, cells.mean(axis=(0, 1)), panels, seeds)
+    assert least < ((low > 0) | (high < 0)).mean() < most
+
+
 def test_a_bootstrap_draws_the_same_in_every_call():
     one = bootstrap(5, 3)
     bootstrap.cache_clear()
