@@ -137,9 +137,9 @@ The thresholds are our judgement, and many questions are asked at once. So each 
 - **smaller** and **larger**: with other thresholds in all its rules and gates at once. They stand beside each rule
   above: half and twice its own, or two that we name where half and twice make no sense. A threshold of 0 has no other.
 - **corrected**: with wider intervals, for all questions that its study asks. The correction is Bonferroni's. Of N
-  questions, one that looks at k intervals takes each at a level of 1 - {1 - LEVEL:.2g} / (N k). If the values of panels
-  are about normal, all intervals of a study then hold together at {LEVEL:.0%}. With few panels and skewed values they
-  do not.
+  questions, one that looks at k intervals takes each at a level of 1 - {1 - LEVEL:.2g} / (N k). So all intervals of a
+  study should hold together at {LEVEL:.0%}. In simulations with normal panels, they do so in 95% of studies or more,
+  and in 92% with four panels and one seed. With few panels and skewed values they do not.
 
 So far out, Satterthwaite's approximation misses too often: panels and seeds each have their own quantile of Student's t
 (Banerjee 1960). With two seeds, that widens an interval up to thousands of times, and hardly any verdict could stay:
