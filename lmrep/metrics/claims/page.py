@@ -62,7 +62,8 @@ def short_verdict(entry: Entry | None) -> str:
         return "-"
     star = STAR if entry["depends_on"] else ""
     number = "" if entry["number"] is None else number_text(entry["number"])
-    number += f" ({GATE})" * (bool(number) and number_of(entry).startswith(GATE))
+    if number and number_of(entry).startswith(GATE):
+        number += f" ({GATE})"
     text = f"{entry['verdict']}{star} {number}".strip()
     return f"({text})" if entry["contrast"] else text
 
@@ -75,7 +76,7 @@ def rules(name: str) -> list[str]:
     """Each rule of a claim, with the thresholds that `firmness` tries in place of its own."""
     found = []
     for rule in CLAIMS[name].rules:
-        smaller, larger = rule.thresholds()
+        smaller, larger = rule.other_thresholds()
         tried = f" (also {smaller:.3g} and {larger:.3g})" if smaller != larger else ""
         found.append(f"{'Gate' if rule.gate else 'Rule'}: {rule}{tried}.")
     return found
@@ -130,7 +131,7 @@ def notes(entries: Mapping[str, Entry]) -> list[str]:
         if entry["verdict"] == OPEN:
             found.append(f"{model} is open: {entry['reason']}.")
         tried = ", ".join(f"{words} ({entry['firmness'][key]})" for key, words in FIRMNESS.items())
-        found.append(f"{model} {tried}.")
+        found.append(f"{model}, judged otherwise: {tried}.")
         for what, others in entry["others"].items():
             numbers = entry["other_numbers"].get(what, {})
             told = {name: f" {number_text(numbers[name])}" if name in numbers else "" for name in others}
@@ -197,8 +198,8 @@ def firm_section(studies: Mapping[str, Sequence[Entry]]) -> str:
     ]
     decided = [entry for _, _, entry in entries if entry["verdict"] != OPEN]
     stay = {key: [entry for entry in decided if entry["firmness"][key] == entry["verdict"]] for key in FIRMNESS}
-    both = sum(entry in stay["larger"] for entry in stay["smaller"])
-    flat = sum(len({*(entry["interval"] or ())}) == 1 for entry in stay["corrected"])
+    both = sum(entry["firmness"]["smaller"] == entry["firmness"]["larger"] == entry["verdict"] for entry in decided)
+    flat = sum(len({*(entry["interval"] or ())}) == 1 for entry in stay["corrected"])  # both ends are the same
     lines = [
         f"Of {len(decided)} verdicts that hold or fail, {len(stay['smaller'])} stay with smaller thresholds, "
         f"{len(stay['larger'])} with larger ones, and {both} with both.",

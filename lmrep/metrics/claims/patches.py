@@ -64,14 +64,9 @@ def largest_after(changes: Array, patch: int) -> Array:
 
 
 STANDS_OUT = Rule(
-    "the patch's own share over that of an average patch",
-    "above",
-    2,
-    "mean",
-    Scale("times", 0.0),
-    gate=True,
-    others=(1.5, 4),
-)
+    "the patch's own share over that of an average patch", "above", 2, "mean", Scale("times", 0.0),
+    gate=True, others=(1.5, 4),  # at 1 it is like any other
+)  # fmt: skip
 
 
 def stands_out(view: View) -> Measured | None:

@@ -126,7 +126,7 @@ class Rule:
         low, high = measured.bounds()
         return np.clip(low, least, most), np.clip(high, least, most)
 
-    def thresholds(self) -> tuple[float, float]:
+    def other_thresholds(self) -> tuple[float, float]:
         """A threshold of a smaller and one of a larger size than its own; 0 has no other."""
         return self.others or (self.threshold / 2, self.threshold * 2)
 

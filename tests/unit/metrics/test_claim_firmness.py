@@ -33,7 +33,7 @@ def test_every_threshold_that_is_tried_can_be_passed_and_missed(rule):
     least, most = rule.scale.least, rule.scale.most
     if rule.where == "change":
         least, most = least - most, most - least
-    smaller, larger = rule.thresholds()
+    smaller, larger = rule.other_thresholds()
     assert least <= min(smaller, larger) and max(smaller, larger) < most
     assert abs(smaller) < abs(rule.threshold) < abs(larger) or smaller == rule.threshold == larger == 0
     assert np.sign(smaller) == np.sign(larger) == np.sign(rule.threshold)
