@@ -142,7 +142,7 @@ All thresholds are our judgement, and many questions are asked at once. So each 
   questions, one that looks at k intervals takes each at a level of 1 - {1 - LEVEL:.2g} / (N k). So all intervals of a
   study should hold together at {LEVEL:.0%}. In simulations with normal panels, they do so in 95% of studies or more,
   and in 92% with four panels and one seed (20 questions a study). With few panels and skewed values they do not: with
-  four lognormal panels, half of the studies of 36 questions or more have an interval that misses.
+  four lognormal panels, more than half of the studies of 36 questions have an interval that misses.
 
 At such levels, Satterthwaite's approximation misses too often. So panels and seeds each get their own quantile of
 Student's t (Banerjee 1960). With two seeds, that widens an interval up to thousands of times, and hardly any verdict
