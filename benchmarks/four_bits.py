@@ -30,7 +30,9 @@ import lmrep
 from lmrep.api import LoadedProbe
 from lmrep.files import Array
 from lmrep.inputs.workspace import LoadedStudy, weight_file
-from lmrep.metrics.measures import patch_changes, row_means, ssim
+from lmrep.metrics.claims.statistics import top_to_bottom
+from lmrep.metrics.markdown import table
+from lmrep.metrics.measures import patch_changes, ssim
 
 CONFIG, MODEL = ROOT / "laptop.yaml", "minilm"
 FORMATS = {"8 bits": GGMLQuantizationType.Q8_0, "4 bits": GGMLQuantizationType.Q4_1}
@@ -87,25 +89,23 @@ def ask(probe: LoadedProbe, arguments: argparse.Namespace) -> Found:
         [patch_changes(image, start, grid) for image, start in zip(row, neurons["baseline"], strict=True)]
         for row in neurons["images"]
     ])  # fmt: skip
-    top, bottom = row_means(changes)
     outputs, shifted = (
         np.stack([one.numpy() for one in probe(found[name], arguments.layers)]) for name in ("targets", "shifted")
     )
-    return Found(outputs, shifted, np.array(likeness), np.exp(np.log(top / bottom).mean(axis=1)))
+    return Found(outputs, shifted, np.array(likeness), np.exp(top_to_bottom(changes).mean(axis=1)))
 
 
-def table(found: Mapping[str, Found], layers: list[int], images: list[str]) -> str:
-    """Markdown: a row a block and a model."""
+def compare(found: Mapping[str, Found], layers: list[int], images: list[str]) -> str:
+    """Markdown: a row a block and a model, the first of which the others are compared with."""
     own = next(iter(found.values()))
     noise = np.abs(own.shifted - own.outputs).mean(axis=(2, 3))
-    lines = [f"| block | weights | output shift | {' | '.join(f'SSIM, {name}' for name in images)} | top / bottom |"]
-    lines.append("|---" * (4 + len(images)) + "|")
+    rows = []
     for place, layer in enumerate(layers):
         for name, one in found.items():
             moved = np.abs(one.outputs - own.outputs).mean(axis=(2, 3))[place] / noise[place]
-            cells = [f"{moved.mean():.2f}", *(f"{value:.3f}" for value in one.ssim[place]), f"{one.order[place]:.2f}"]
-            lines.append(f"| {layer} | {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+            cells = f"{moved.mean():.2f}", *(f"{value:.3f}" for value in one.ssim[place]), f"{one.order[place]:.2f}"
+            rows.append((layer, name, *cells))
+    return table(("block", "weights", "output shift", *(f"SSIM, {name}" for name in images), "top / bottom"), rows)
 
 
 def main() -> None:
@@ -121,7 +121,7 @@ def main() -> None:
         for name, form in FORMATS.items():
             round_weights(source, Path(folder) / name, form)
             found[name] = ask(load(study_with(Path(folder) / name), 0), arguments)
-    print(table(found, arguments.layers, list(study.runs[f"{MODEL}_inverted"].panel_names)))
+    print(compare(found, arguments.layers, list(study.runs[f"{MODEL}_inverted"].panel_names)))
 
 
 if __name__ == "__main__":

@@ -1,22 +1,28 @@
-"""Prints the numbers in README and docs/methods.md that no results table holds.
+"""Prints the numbers in README, docs/methods.md and docs/claims.md that no results table holds.
 
-    python benchmarks/told.py blocks                    # what fresh and trained blocks add to the stem's tokens
+    python benchmarks/told.py blocks                    # what untrained and trained blocks add to the stem's tokens
     python benchmarks/told.py neurons results/laptop    # the order of the change, neuron by neuron
     python benchmarks/told.py brightness results/laptop    # the mean of re-created images, from two starts
+    python benchmarks/told.py intervals                 # how often intervals of the claims miss the truth
 
-They come from the miniature's models and from run files of a build. Prints rows of Markdown tables.
+They come from the miniature's models, from run files of a build and from simulations. Prints rows of Markdown tables.
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from common import ROOT  # it also makes lmrep importable
 
 import lmrep
 from lmrep.figures.importance import geometric_mean
+from lmrep.metrics.claims.statistics import bootstrap, interval
 from lmrep.metrics.measures import patch_changes, row_means
+
+STUDIES, QUESTIONS = 500, 36  # that are simulated, and how many each asks
+SHAPES = {"normal": 0.0, "exponential": 1.0, "lognormal": float(np.exp(0.5))}  # of panels -> their mean
 
 
 def show(*cells: object) -> None:
@@ -34,7 +40,7 @@ def blocks() -> None:
             with torch.no_grad():
                 stem, first, last = probe(image[None], [0, 1, probe.spec.stack.depth])
             added = (float((output - stem).norm() / stem.norm()) for output in (first, last))
-            show(name, "trained" if trained else "fresh", *added)
+            show(name, "trained" if trained else "untrained", *added)
 
 
 def neurons(results: Path) -> None:
@@ -61,12 +67,32 @@ def brightness(results: Path) -> None:
                     show(path.stem, image, block, *(float(np.clip(picture, 0, 1).mean()) for picture in pictures))
 
 
+def intervals() -> None:
+    """The share of simulated tables whose interval misses their mean, and of studies in which a corrected one does."""
+    show("panels", "seeds", "values of panels", "missed", "studies with one missed when corrected")
+    for panels, seeds in ((4, 1), (6, 1), (4, 2), (6, 3), (9, 3), (16, 3)):
+        for shape, mean in SHAPES.items():
+            draws = np.random.default_rng(1)
+            draw = {"normal": draws.standard_normal, "exponential": draws.standard_exponential}.get(shape)
+            missed: list[npt.NDArray[np.bool_]] = []
+            for _ in range(STUDIES):  # one at a time, for the memory of the bootstrap
+                size = (panels, 1, QUESTIONS)
+                cells = (draw(size) if draw else draws.lognormal(size=size)) - mean
+                cells = cells + 0.2 * draws.standard_normal((panels, seeds, QUESTIONS))
+                cells += 0.2 * draws.standard_normal((1, seeds, QUESTIONS)) * (seeds > 1)
+                spread = np.stack([weights.means(cells) for weights in bootstrap(panels, seeds)])
+                ends = [interval(spread, cells.mean(axis=(0, 1)), panels, seeds, many) for many in (1, QUESTIONS)]
+                missed.append(np.stack([(low > 0) | (high < 0) for low, high in ends]))
+            alone, together = np.stack(missed, axis=1)
+            show(panels, seeds, shape, float(alone.mean()), float(together.any(axis=1).mean()))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=["blocks", "neurons", "brightness"])
+    parser.add_argument("table", choices=["blocks", "neurons", "brightness", "intervals"])
     parser.add_argument("results", type=Path, nargs="?", default=Path("results/laptop"))
     chosen = parser.parse_args()
-    if chosen.table == "blocks":
-        blocks()
+    if chosen.table in ("blocks", "intervals"):
+        {"blocks": blocks, "intervals": intervals}[chosen.table]()
     else:
         {"neurons": neurons, "brightness": brightness}[chosen.table](chosen.results)

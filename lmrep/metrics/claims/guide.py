@@ -32,11 +32,11 @@ choose them. This page is written from that code and from `results/*/claims.json
   bootstrap, Owen 2007). With few panels and seeds, a bootstrap gives too small a variance. We therefore add the missing
   part, and use Student's t with Satterthwaite's degrees of freedom in place of the normal distribution (Hesterberg
   2015). Ends beyond what a statistic can be, such as an SSIM above 1, are cut. In simulations of 4 to 16 panels, it
-  misses the truth in 5 to 7% of cases if panels are about normal, in 7 to 12% if they are exponential, and in 12 to 17%
-  if they are lognormal. Images that all have the same value, such as a rank of 1, give an interval of no width: see how
-  many images there are. Fewer than {FEWEST} images (panels times seeds) give no interval. With one seed, the interval
-  describes neurons, patches or photographs only, not other starts. A panel with fewer seeds counts as much as the
-  others: the mean of its seeds stands for those it lacks.
+  misses the truth in 4 to 6% of cases if panels are normal, in 6 to 11% if they are exponential, and in 11 to 17% if
+  they are lognormal (`python benchmarks/told.py intervals`). Images that all have the same value, such as a rank of 1,
+  give an interval of no width: see how many images there are. Fewer than {FEWEST} images (panels times seeds) give no
+  interval. With one seed, the interval describes neurons, patches or photographs only, not other starts. A panel with
+  fewer seeds counts as much as the others: the mean of its seeds stands for those it lacks.
 - **Photographs are few**, four or six in these studies, so their intervals are wide. More photographs could decide
   more: a run with further `images` counts with the others of its probe. Four of the miniature's six photographs were
   training data of its ViTs, so its verdicts are not only about unseen pictures.
@@ -140,9 +140,9 @@ All thresholds are our judgement, and many questions are asked at once. So each 
   above: half and twice its own, or two that we name where half and twice make no sense. A threshold of 0 has no other.
 - **corrected**: with wider intervals, for all questions that its study asks. The correction is Bonferroni's. Of N
   questions, one that looks at k intervals takes each at a level of 1 - {1 - LEVEL:.2g} / (N k). So all intervals of a
-  study should hold together at {LEVEL:.0%}. In simulations with normal panels, they do so in 95% of studies or more,
-  and in 92% with four panels and one seed (20 questions a study). With few panels and skewed values they do not: with
-  four lognormal panels, more than half of the studies of 36 questions have an interval that misses.
+  study should hold together at {LEVEL:.0%}. In the same simulations, with 36 questions a study, they do so in 91% of
+  studies or more if panels are normal. With one seed and skewed panels they do not: up to 69% of studies have an
+  interval that misses.
 
 At such levels, Satterthwaite's approximation misses too often. So panels and seeds each get their own quantile of
 Student's t (Banerjee 1960). With two seeds, that widens an interval up to thousands of times, and hardly any verdict

@@ -141,13 +141,13 @@ def test_each_factor_has_its_own_quantile_of_t(panels, seeds):
 
 
 def test_skewed_values_are_beyond_the_correction():
-    """As the page says: of studies of 36 questions with four lognormal panels, half have one that misses."""
+    """Of studies of 36 questions with four lognormal panels and one seed, about half have an interval that misses."""
     rng, studies, questions = np.random.default_rng(1), 200, 36
     cells = np.exp(rng.standard_normal((4, 1, studies * questions))) - np.exp(0.5)
     draws = np.stack([weights.means(cells) for weights in bootstrap(4, 1)])
     low, high = interval(draws, cells.mean(axis=(0, 1)), 4, 1, together=questions)
     missed = ((low > 0) | (high < 0)).reshape(studies, questions).any(axis=1)
-    assert 0.4 < missed.mean() < 0.8
+    assert 0.45 < missed.mean() < 0.7
 
 
 def test_a_study_counts_all_its_questions_and_every_verdict_says_how_firm_it_is(monkeypatch):

@@ -194,7 +194,7 @@ def test_an_interval_of_few_misses_the_truth_as_seldom_as_it_says(panels, seeds,
     [("standard_normal", 0, 0.03, 0.08), ("standard_exponential", 1, 0.05, 0.14), ("lognormal", 0.5, 0.1, 0.19)],
 )
 def test_skewed_panels_are_missed_more_often(panels, seeds, draw, mean, least, most):
-    """As the page of claims says, of both sides together."""
+    """Of both sides together; the page of claims has the numbers of benchmarks/told.py."""
     rng, tables = np.random.default_rng(1), 1000
     of_panels = getattr(rng, draw)(size=(panels, 1, tables))
     cells = of_panels - (np.exp(mean) if draw == "lognormal" else mean)
