@@ -73,7 +73,7 @@ rule judge_claims:
         runtime=10,
     params:
         study=as_param({key: config[key] for key in CLAIM_KEYS}, in_order=True),
-        regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
+        regime=target_regime(study, "figures"),
         optimisers=OPTIMISERS,
         statistics=STATISTICS,
         code=code_digest(

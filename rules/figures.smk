@@ -1,5 +1,5 @@
 # Figures: one rule a kind, all made by the loop below from the table of kinds.
-from lmrep.study.words import figure_regime, regime_words, regimes_text, start_text
+from lmrep.study.words import figure_regime, regime_words, start_text
 
 
 def figures_of(target):
@@ -107,7 +107,7 @@ rule draw_explorer:
         runtime=30,
     params:
         study=as_param({key: config[key] for key in CLAIM_KEYS}, in_order=True),
-        regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
+        regime=target_regime(study, "figures"),
         page=file_digests("figures/explorer/*"),
         optimisers=OPTIMISERS,
         code=code_digest("lmrep.figures.explorer.page", script="scripts/draw_explorer.py"),

@@ -1,6 +1,6 @@
 # Tables: one of each kind a run, so that a figure needs its own runs only, and one of each kind for the whole study.
 from lmrep.metrics.tables import TABLES
-from lmrep.study.words import regimes_text
+from lmrep.study.words import target_regime
 
 
 # Seconds each: they are not worth a place in a cluster's queue.
@@ -64,7 +64,7 @@ rule merge_tables:
         runtime=10,
     params:
         runs=as_param(study.runs_of("figures")),
-        regime=regimes_text(study.runs[name].probe for name in study.runs_of("figures")),
+        regime=target_regime(study, "figures"),
         code=code_digest("lmrep.metrics.tables", script="scripts/merge_tables.py"),
     message:
         "Merging the tables of all runs"
@@ -83,7 +83,7 @@ use rule merge_tables as merge_evidence with:
         f"{BENCHMARKS}/merge_evidence.tsv"
     params:
         runs=as_param(study.runs_of("evidence")),
-        regime=regimes_text(study.runs[name].probe for name in study.runs_of("evidence")),
+        regime=target_regime(study, "evidence"),
         code=code_digest("lmrep.metrics.tables", script="scripts/merge_tables.py"),
 
 

@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 12  # no new try after this long: without a network, a job en
 TRIES = 3
 
 
-def hub_host() -> str:
+def hub_address() -> str:
     """Returns the hub's address, without the password that HF_ENDPOINT may carry. Raises InputError for other text."""
     try:
         endpoint = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
@@ -40,12 +40,12 @@ def hub_host() -> str:
 
 def hub_url(pin: Pin) -> str:
     """Returns the file's address on the hub, for messages."""
-    return f"{hub_host()}/{pin.repo}/resolve/{quote(pin.revision, safe='')}/{quote(pin.file)}"
+    return f"{hub_address()}/{pin.repo}/resolve/{quote(pin.revision, safe='')}/{quote(pin.file)}"
 
 
 def cached_file(pin: Pin) -> Path | None:
     """Returns the file at this revision in the hub's cache, or None if it is not there."""
-    hub_host()  # huggingface_hub reads HF_ENDPOINT too, and fails at its import
+    hub_address()  # huggingface_hub reads HF_ENDPOINT too, and fails at its import
     from huggingface_hub import try_to_load_from_cache
 
     try:
@@ -108,7 +108,7 @@ def download(pin: Pin) -> tuple[Path, str]:
         else:  # what follows " (" or a scheme may be a signed address
             reason = re.split(r" \(|\w+://", one_line(error))[0].strip() or type(error).__name__
             line = f"did not deliver {what}: {reason}"
-    raise InputError(f"weights.{pin.name}: {hub_host()} {line}")
+    raise InputError(f"weights.{pin.name}: {hub_address()} {line}")
 
 
 def _store(pin: Pin, bar: "type[tqdm[Any]]") -> Path:

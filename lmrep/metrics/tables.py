@@ -16,21 +16,27 @@ from lmrep.study.spec import Run
 def accuracy_rows(run: ArrayFile) -> Iterator[Row]:
     """The rows of accuracy.tsv for a run file, by panel and layer: every metric of `kinds.METRICS`.
 
-    None for a run without targets: nothing says what its images should be.
+    No rows for a run without targets: nothing says what its images should be.
     """
     metrics = {name: (load(metric.function), metric.takes) for name, metric in METRICS.items()}
     for panel, seed, image in _photographs(run):
+        still = {"initial": run["initial"][0, panel], "target": run["targets"][panel], "shifted": run["shifted"][panel]}
+        same = {  # in all layers
+            name: metric(*(still[key] for key in takes))
+            for name, (metric, takes) in metrics.items() if still.keys() >= {*takes}
+        }  # fmt: skip
         for index, layer in enumerate(run.facts["layers"]):
-            offered = {
+            offered = still | {
                 "image": run["images"][index, panel], "earlier": run["earlier"][index, panel],
-                "initial": run["initial"][index, panel],
-                "target": run["targets"][panel], "shifted": run["shifted"][panel],
                 "output_distance": run["output_distance"][index, panel],
                 "shifted_output_distance": run["shifted_output_distance"][index, panel],
             }  # fmt: skip
             row = {key: run.facts[key] for key in ("run", "probe", "weights", "optimiser", "passes")}
-            row |= {"seed": seed, "image": image, "layer": layer}
-            row |= {name: metric(*(offered[key] for key in takes)) for name, (metric, takes) in metrics.items()}
+            row |= {"seed": seed, "image": image, "layer": layer} | same
+            row |= {
+                name: metric(*(offered[key] for key in takes))
+                for name, (metric, takes) in metrics.items() if name not in same
+            }  # fmt: skip
             now, earlier = ([row[name + when] for name in ("ssim", "correlation")] for when in ("", "_earlier"))
             yield row | {"converged": converged(now, earlier, row["output_distance_ratio"])}
 

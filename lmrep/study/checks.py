@@ -178,8 +178,10 @@ def check_figure(figure: Figure, study: Study) -> None:
     for run in runs:
         if kind.runs != "all" and distances[run.line] != run.descent.distance:
             raise InputError(f"{key}.runs: '{run.name}' and another run of one line differ in distance, expected one")
-    if kind.mixes and {run.objective for run in runs} != set(kind.mixes):
-        raise InputError(f"{key}.runs: a {figure.kind} is drawn from {' and '.join(kind.mixes)} runs, expected both")
+    if kind.runs == "mixed" and {run.objective for run in runs} != set(kind.objectives):
+        raise InputError(
+            f"{key}.runs: a {figure.kind} is drawn from {' and '.join(kind.objectives)} runs, expected both"
+        )
     if kind.runs in ("one", "several") and any(run.panel_seeds for run in runs):
         raise InputError(f"{key}.runs: a figure of the kind {figure.kind} shows one seed, expected a run without seeds")
     if kind.runs == "several" and len(runs) < 2:

@@ -101,9 +101,9 @@ class Figure:
     function: str
     reads: tuple[str, ...]  # of its runs: "runs" (the files), "accuracy", "patches" (the tables), "trace", "claims"
     objectives: tuple[str, ...] = ()  # that its runs may have; none: any
-    mixes: tuple[str, ...] = ()  # objectives that must all occur among its runs
-    # How many: "distinct" has one line for a probe, its weights and an optimiser; for "all" a config says `runs: all`.
-    runs: Literal["any", "one", "several", "one_probe", "distinct", "all"] = "any"
+    # How many: "mixed" has some of each of `objectives`, "distinct" one line for a probe, its weights and an optimiser;
+    # for "all" a config says `runs: all`.
+    runs: Literal["any", "one", "several", "one_probe", "distinct", "mixed", "all"] = "any"
     keys: tuple[str, ...] = ()  # "image", "layers", "panels": keys of its own besides kind, title and runs
     needs: tuple[str, ...] = ()  # those of `keys` that it cannot do without
 
@@ -208,7 +208,7 @@ FIGURES = {
     "causality": Figure("lmrep.figures.importance:draw_causality", ("patches",), objectives=("neuron",)),
     "regime": Figure(
         "lmrep.figures.regime:draw_regime", ("accuracy", "patches"), objectives=("match", "neuron"),
-        mixes=("match", "neuron"),
+        runs="mixed",
     ),
     "diagram": Figure(
         "lmrep.figures.diagram:draw_diagram", ("trace",), runs="one_probe", keys=("image",), needs=("image",)

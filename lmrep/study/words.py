@@ -64,8 +64,14 @@ def regimes_text(probes: Iterable[Probe]) -> str:
     return ". ".join(own)
 
 
+def target_regime(study: Study, target: str) -> str:
+    """The regimes of the probes of all runs that a target needs."""
+    return regimes_text(study.runs[run].probe for run in study.runs_of(target))
+
+
 def figure_regime(study: Study, name: str) -> str:
     """The regimes of a figure's probes, for the figure and its caption. Claims are about the main probes."""
     figure = study.figures[name]
-    runs = study.runs_of("figures") if "claims" in FIGURES[figure.kind].reads else figure.runs
-    return regimes_text(study.runs[run].probe for run in runs)
+    if "claims" in FIGURES[figure.kind].reads:
+        return target_regime(study, "figures")
+    return regimes_text(study.runs[run].probe for run in figure.runs)

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lmrep.errors import MINIATURE_COMMAND, InputError
-from lmrep.inputs.hub import hub_host, hub_url
+from lmrep.inputs.hub import hub_address, hub_url
 from lmrep.inputs.network import reach
 from lmrep.inputs.weights import is_at_hand
 from lmrep.study.config import Study
@@ -52,7 +52,7 @@ def announcement(
     gpus = gpu_names(study.device)
     cores = cores or study.threads
     if here and study.device == "cuda" and not gpus and runs:
-        raise InputError(f"device: cuda was asked for, but there is no GPU here; expected auto, or {MINIATURE_COMMAND}")
+        raise InputError(f"device: cuda was asked for, but there is no GPU here; use auto, or {MINIATURE_COMMAND}")
     if here:
         found = forecast.begin(study.name, forecast.forecast(study, runs, gpus, cores, cards))
         takes = f"will take about {forecast.duration(found.seconds())} here"
@@ -81,6 +81,6 @@ def check_network(pins: Sequence[Pin], images: Sequence[Image]) -> None:
     Wheels are left to pip, which alone knows its index: it may be a folder, a mirror or a proxy. A fetch comes first in
     a build and ends within a minute without a network.
     """
-    hub_host()  # transformers reads HF_ENDPOINT too, and fails at its import
+    hub_address()  # transformers reads HF_ENDPOINT too, and fails at its import
     for url, what in to_download(pins, images).items():
         reach(url, what)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from lmrep.provenance import file_sha256
-from lmrep.workflow.source import Import, read_source
+from lmrep.workflow.source import read_source
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "lmrep"
@@ -47,16 +47,6 @@ def packages(module: str) -> Iterator[str]:
     return (".".join(parts[:end]) for end in range(1, len(parts)))
 
 
-def absolute(entry: Import, importer: str) -> str:
-    """The module that an import names, with the dots of a relative one resolved."""
-    if not entry.level:
-        return entry.module
-    path = module_path(importer)
-    parts = importer.split(".")
-    package = parts if path and path.name == "__init__.py" else parts[:-1]
-    return ".".join([*package[: len(package) - entry.level + 1], *filter(None, [entry.module])])
-
-
 def imported_modules(module: str) -> set[str]:
     """The modules of this package that a module imports anywhere in its source, also inside functions.
 
@@ -66,11 +56,10 @@ def imported_modules(module: str) -> set[str]:
     if path is None:
         raise ModuleNotFoundError(f"{module}: expected a module of {PACKAGE} in {ROOT}")
     found: set[str] = set()
-    for entry in read_source(path).imports:
-        source = absolute(entry, module)
+    for source, names in read_source(path).imports:
         found.add(source)
         if source.partition(".")[0] == PACKAGE:  # a name may be a module or something in one
-            found |= {name for name in (f"{source}.{name}" for name in entry.names) if module_path(name)}
+            found |= {name for name in (f"{source}.{name}" for name in names) if module_path(name)}
     ours = {name for name in found if name.partition(".")[0] == PACKAGE}
     missing = sorted(name for name in ours if not module_path(name))
     if missing:

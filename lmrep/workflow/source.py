@@ -17,7 +17,6 @@ KEPT = Path(".snakemake", "lmrep-sources.json")  # by the sha256 of a file, so i
 
 
 class Import(NamedTuple):
-    level: int  # dots before the module
     module: str
     names: Sequence[str]  # what is taken from the module; none: the module itself
 
@@ -35,9 +34,9 @@ def parse(text: str) -> Source:
     tree, imports = ast.parse(text), []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            imports += [Import(0, alias.name, ()) for alias in node.names]
+            imports += [Import(alias.name, ()) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            imports.append(Import(node.level, node.module or "", [alias.name for alias in node.names]))
+            imports.append(Import(node.module or "", [alias.name for alias in node.names]))
         elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             node.exc = node.exc.func  # a finished job raised nothing: what a message says is in no result
         elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:

@@ -119,7 +119,7 @@ def alone(objective: str) -> list[str]:
     return [
         name
         for name, kind in kinds.FIGURES.items()
-        if not kind.mixes and kind.runs != "several" and objective in (kind.objectives or kinds.OBJECTIVES)
+        if kind.runs not in ("mixed", "several") and objective in (kind.objectives or kinds.OBJECTIVES)
         if "image" not in kind.keys or objective == "match"
     ]
 

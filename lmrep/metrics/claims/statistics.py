@@ -19,7 +19,6 @@ DRAWS = 1000  # of the bootstrap
 LEVEL = 0.95  # of its intervals
 FEWEST = 3  # cells of panels and seeds: fewer give no interval
 RATES = np.geomspace(1e-3, 10, 500)  # decays that a fit tries, per whole image and as exponents
-PORTION = 512  # profiles that are fitted at a time
 
 
 def rank_correlation(changes: Array) -> Array:
@@ -103,20 +102,9 @@ def fit_errors(profiles: Array) -> dict[str, Array]:
     errors = {"linear": ((centred - slope[..., None] * line) ** 2).sum(axis=-1)}
     for name, shape in shapes.items():
         units = shape / np.linalg.norm(shape, axis=-1, keepdims=True)
-        longest = np.concatenate([_longest(rows, units) for rows in _portions(profiles.reshape(-1, count))])
-        errors[name] = np.maximum(whole - longest.reshape(whole.shape) ** 2, 0)
+        longest = np.abs(profiles @ units.T).max(axis=-1)  # of the projections
+        errors[name] = np.maximum(whole - longest**2, 0)
     return errors
-
-
-def _longest(profiles: Array, units: Array) -> Array:
-    """The length of the longest projection of each of [profile, patch] on one of [unit, patch]."""
-    found: Array = np.abs(profiles @ units.T).max(axis=-1)
-    return found
-
-
-def _portions(rows: Array) -> list[Array]:
-    """Rows in portions whose fits stay in a CPU's cache."""
-    return [rows[start : start + PORTION] for start in range(0, max(len(rows), 1), PORTION)]
 
 
 def aic(errors: Array, count: int, parameters: int) -> Array:

@@ -295,8 +295,10 @@ def test_a_descent_may_be_resumed_twice_from_one_state(gpt2_probe):
     inverted = Descent(("normal", 0.7, 0.05), (Octave(16, 60),), optimiser="lbfgs", distance="l2", history=4)
     start = start_noise(inverted.start, 16, 0, "a")[None, None]
     goals = [objectives.match(gpt2_probe(torch.full((1, 3, 16, 16), 0.4), [2])[0], "l2")]
-    kept = []
-    whole = descend(gpt2_probe, start, [2], goals, inverted, 0, report=lambda progress: kept.append(deepcopy(progress)))
+    kept = []  # a state a step; the moves of one from the middle are written over
+    whole = descend(
+        gpt2_probe, start, [2], goals, inverted, 0, report=lambda state: kept.append(deepcopy(state)), clock=Ticks(1)
+    )
     for _ in range(2):
-        again = descend(gpt2_probe, start, [2], goals, inverted, 0, done=kept[0])
+        again = descend(gpt2_probe, start, [2], goals, inverted, 0, done=kept[30])
         assert torch.equal(again[0], whole[0]) and torch.equal(again[2], whole[2])

@@ -12,7 +12,7 @@ from lmrep.descent.groups import make_objectives
 from lmrep.descent.plan import PRODUCTS, make_plan
 from lmrep.errors import InputError, MachineError
 
-LINE = r"^runs\.a: the device is out of memory: expected a smaller memory$"
+LINE = r"^runs\.a: the device is out of memory: try a smaller memory$"
 FULL = (
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),

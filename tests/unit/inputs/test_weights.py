@@ -20,7 +20,7 @@ import pytest
 from hub import Hub
 
 from lmrep.errors import OFFLINE_HINT, InputError
-from lmrep.inputs.hub import hub_host, hub_url
+from lmrep.inputs.hub import hub_address, hub_url
 from lmrep.inputs.paths import weights_files, weights_path
 from lmrep.provenance import model_files
 from lmrep.study.sources import Pin, Weights
@@ -432,7 +432,7 @@ def test_hub_url(monkeypatch):
     assert hub_url(pin) == f"https://mirror.example/hub/{REPO}/resolve/refs%2Fpr%2F1/a%20dir/model.safetensors"
     monkeypatch.setenv("HF_ENDPOINT", "http://user:secret@[::1")
     with pytest.raises(InputError, match=r"^HF_ENDPOINT: expected the https:// address of a hub$"):
-        hub_host()
+        hub_address()
     monkeypatch.delenv("HF_ENDPOINT")
     assert hub_url(pin).startswith(f"https://huggingface.co/{REPO}/")
 

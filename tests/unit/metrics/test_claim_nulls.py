@@ -138,8 +138,3 @@ def test_patches_in_a_random_order_give_no_holds():
     assert holding(STUDY, mixed, names - ORDERLESS) == set()
     assert {name for name, _ in holding(STUDY, ordered, names - ORDERLESS)} == names - ORDERLESS
     assert holding(STUDY, mixed, ORDERLESS) == holding(STUDY, ordered, ORDERLESS) != set()
-
-
-def test_these_nulls_are_of_all_claims():
-    panels = {claim.panels for claim in CLAIMS.values()}
-    assert panels == {"neurons", "patches", "images"} and of_features() and set(of_features()) < set(CLAIMS)

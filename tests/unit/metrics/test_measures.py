@@ -24,7 +24,6 @@ from lmrep.metrics.measures import (
     ssim_by_row,
     ssim_grey,
     ssim_map,
-    ssim_of_pairs,
 )
 
 RNG = np.random.default_rng(0)
@@ -34,14 +33,6 @@ RNG = np.random.default_rng(0)
 def pair():
     target = RNG.random((3, 24, 24), dtype=np.float32)
     return np.clip(target + RNG.normal(0, 0.2, target.shape), -0.5, 1.5).astype(np.float32), target
-
-
-@pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_ssim_of_pairs_is_that_of_each_pair(kind):
-    images, targets = (RNG.normal(0.5, 0.4, (count, 3, 24, 30)).astype(kind) for count in (3, 4))
-    targets[0] = images[0]
-    expected = [[ssim(image, target) for target in targets] for image in images]
-    assert ssim_of_pairs(images, targets) == pytest.approx(np.array(expected), abs=1e-6)
 
 
 def ssim_map_by_formula(a, b):

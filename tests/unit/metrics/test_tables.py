@@ -17,8 +17,8 @@ FLOORS = ["ssim_earlier", "ssim_start", "ssim_grey", "ssim_shifted", "correlatio
 def make_run(objective, panels, seeds=None):
     """A run with layers 2 and 5, in which layer 2 is the photograph itself and layer 5 stands still at the end."""
     images = RNG.random((2, len(panels), 3, 12, 12), dtype=np.float32)
-    arrays = {"images": images, "initial": RNG.random(images.shape, dtype=np.float32)}
-    arrays["baseline"] = arrays["initial"][0]
+    start = RNG.random(images.shape[1:], dtype=np.float32)
+    arrays = {"images": images, "initial": np.stack([start] * 2), "baseline": start}
     facts = {"run": "r", "objective": objective, "probe": "p", "weights": "trained", "layers": [2, 5], "panels": panels}
     facts |= {"size": 12, "grid": 3, "seeds": {"run": 7} | ({"panels": seeds} if seeds else {})}
     facts |= {"optimiser": "lbfgs", "passes": 40}
