@@ -19,7 +19,7 @@ and for torch's own those of one block alone. SSIM is measured afterwards, on th
 number of passes is up to that many too high. Measured is the last image that the optimiser accepted, and for torch's
 own the one with the lowest loss so far. An SSIM counts as reached where it stays as high from then on: at first it
 may rise and then fall. Where the article's descent ends no higher than the start noise ("no rise"), there is nothing
-to reach, and the block does not count in the mean. Prints Markdown and writes a figure.
+to reach, and the block does not count in the average. Prints Markdown and writes a figure.
 """
 
 import argparse
@@ -229,7 +229,7 @@ def report(label: str, runs: dict[str, Run], curves: dict[str, dict[int, Curve]]
     if reached and all(reached):
         passes = [found[0] for found in reached if found]
         count = f"{len(passes)} of {len(layers)} blocks"
-        print(f"L-BFGS: {np.mean(passes):.1f} passes in the mean over {count}, {max(passes)} at most.\n")
+        print(f"L-BFGS: {np.mean(passes):.1f} passes on average over {count}, {max(passes)} at most.\n")
     print("At the end of all passes:\n")
     head = ["block", *(f"SSIM, {NAMES[name]}" for name in NAMES), "torch's minus ours", "ratio, article's descent"]
     head += ["ratio, L-BFGS", "ratio, torch's L-BFGS", "last quarter, L-BFGS"]

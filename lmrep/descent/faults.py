@@ -36,4 +36,4 @@ def told(key: str, advice: str) -> Iterator[None]:
     except (RuntimeError, MemoryError, InputError) as error:  # InputError: a loader takes any error for a misfit
         if not is_full(error):
             raise
-        raise MachineError(f"{key}: the device is out of memory: expected {advice}") from error
+        raise MachineError(f"{key}: the device is out of memory: try {advice}") from error

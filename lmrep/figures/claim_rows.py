@@ -71,7 +71,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One sentence, its rule in small print below it, and a cell for each model that it is asked of."""
+    """One sentence, its rule in small print below it, and a cell for each model that it is tested on."""
 
     number: int
     place: str

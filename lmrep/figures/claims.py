@@ -54,7 +54,7 @@ def draw_mark(axes: Axes, verdict: str, x: float, y: float, contrast: bool = Fal
 
 
 def draw_cell(axes: Axes, cell: Cell | None, corner: tuple[float, float], width: float, height: float) -> None:
-    """A cell whose upper left corner is at (x, y) in; a dash where the sentence is not asked of the model."""
+    """A cell whose upper left corner is at (x, y) in; a dash where the sentence is not tested on the model."""
     x, y = corner
     if cell is None:
         axes.text(x + width / 2, y + height / 2, "\N{EN DASH}", size=TEXT, color=GREY, ha="center", va="center")
@@ -110,7 +110,7 @@ def draw_heads(axes: Axes, heads: Sequence[str], bottom: float) -> None:
 def key_text(rows: Sequence[Row], detail: Detail, slim: bool) -> str:
     """What the signs of a page mean, besides the marks."""
     causes = "" if detail.intervals else f" the {CAUSES}"  # no room for both
-    key = ["grey: for contrast", "\N{EN DASH} not asked", f"{ARROW} depends on{causes}"]
+    key = ["grey: for contrast", "\N{EN DASH} not tested", f"{ARROW} depends on{causes}"]
     small = [line for row in rows for cell in row.cells.values() for line in cell.below]
     key += [f"{GATE}: a precondition"] * any(GATE in line for line in small)
     key += [f"[{LEVEL:.0%} interval]"] * (detail.intervals and not slim)
@@ -123,7 +123,7 @@ def draw_claims(shown: Shown) -> Figure:
 
     A cell has the mark of its verdict, the number that decides it and what that counts, below it the number's interval,
     rule and block, and what the verdict depends on. It is grey where the sentence is not about the model, and a dash
-    where it is not asked. Below a sentence is its rule, the first of several. Where a page is too short for all of
+    where it is not tested. Below a sentence is its rule, the first of several. Where a page is too short for all of
     that, DETAILS says what goes first; where it is too narrow, only marks stay.
 
     Raises ValueError without entries, and for more models or sentences than fit a page.

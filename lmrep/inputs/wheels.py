@@ -43,7 +43,7 @@ FAILURES = {
     r"No space left|Errno 28\b|quota exceeded":
         "finds no space on this disk or on that of pip's cache: free some",
     r"DO NOT MATCH THE HASHES":
-        f"arrives with another hash than the package index announces: try again later, or {EMPTY_CACHE}",
+        f"does not have the hash that the package index announces: try again later, or {EMPTY_CACHE}",
     r"(?i)IncompleteRead|connection broken: |incomplete[- ]download|download failed|failed to download":
         "breaks off during the download, each time: try again later",
     r"(?i)certificate.verify.failed":

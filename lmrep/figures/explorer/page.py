@@ -44,7 +44,7 @@ def claim_view(entry: Mapping[str, Any], study: Study, panels: Sequence[Entry]) 
 
 
 def claim_rows(claims: Sequence[Mapping[str, Any]], study: Study, panels: Sequence[Entry]) -> list[Entry]:
-    """The table of claims: a row a sentence, with a cell for each model, None where it is not asked."""
+    """The table of claims: a row a sentence, with a cell for each model, None where it is not tested."""
     models, numbers = models_of(claims), claim_numbers()
 
     def cell(entry: Mapping[str, Any] | None) -> Entry | None:

@@ -1,4 +1,4 @@
-"""What the pages of claims say around their tables: how a verdict is made, and what is not asked."""
+"""What the pages of claims say around their tables: how a verdict is made, and what is not tested."""
 
 from lmrep.metrics.claims.claim import SHARE, SSIM
 from lmrep.metrics.claims.samples import SEARCHES
@@ -15,9 +15,9 @@ BEST = ", then ".join(
     f"the {label}" if label.endswith("descent") else label for label in (OPTIMISERS[name].label for name in SEARCHES)
 )
 VERDICTS = f"""
-The article reads its pictures by eye. Every build of `evidence` says for each sentence of it, and for each model, what
-was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and a build does not
-choose them. This page is written from that code and from `results/*/claims.json`: do not edit it.
+The article judges its pictures by eye. Every build of `evidence` tests each of its sentences on each model: it says
+what was measured and whether the sentence holds. The rules are in the code, in `lmrep/metrics/claims`, and no build
+changes them. This page is written from that code and from `results/*/claims.json`: do not edit it.
 
 ## How a verdict is made
 
@@ -27,20 +27,21 @@ choose them. This page is written from that code and from `results/*/claims.json
 - A sentence **holds** if all its rules hold, and **fails** if one of them fails. Otherwise it is **open**: the data do
   not say.
 - A **gate** is a precondition. Where it does not hold, the sentence is open, whatever the other rules say.
-- A **panel** is here a neuron, a patch or a photograph, and an image is one panel from one seed. The **interval** comes
-  from a bootstrap: {DRAWS} times, panels and seeds are drawn independently and with replacement (the pigeonhole
-  bootstrap, Owen 2007). With few panels and seeds, a bootstrap gives too small a variance. We therefore add the missing
-  part, and use Student's t with Satterthwaite's degrees of freedom in place of the normal distribution (Hesterberg
-  2015). Ends beyond what a statistic can be, such as an SSIM above 1, are cut. In simulations of 4 to 16 panels, it
-  misses the truth in 4 to 6% of cases if panels are normal, in 6 to 11% if they are exponential, and in 11 to 17% if
-  they are lognormal (`python benchmarks/told.py intervals`). Images that all have the same value, such as a rank of 1,
-  give an interval of no width: see how many images there are. Fewer than {FEWEST} images (panels times seeds) give no
-  interval. With one seed, the interval describes neurons, patches or photographs only, not other starts. A panel with
-  fewer seeds counts as much as the others: the mean of its seeds stands for those it lacks.
+- A **panel** is a neuron, a patch or a photograph on this page, and an image is one panel from one seed. The
+  **interval** comes from a bootstrap: {DRAWS} times, panels and seeds are drawn independently and with replacement (the
+  pigeonhole bootstrap, Owen 2007). With few panels and seeds, a bootstrap gives too small a variance. We therefore add
+  the missing part, and use Student's t with Satterthwaite's degrees of freedom instead of the normal distribution
+  (Hesterberg 2015). An end outside the range of the statistic, such as an SSIM above 1, is cut. In simulations of 4 to
+  16 panels, the interval misses the truth in 4 to 6% of cases if panels are normal, in 6 to 11% if they are
+  exponential, and in 11 to 17% if they are lognormal (`python benchmarks/told.py intervals`). If all images have the
+  same value, such as a rank of 1, the interval has no width: look at how many images there are. Fewer than {FEWEST}
+  images (panels times seeds) give no interval. With one seed, the interval covers the choice of neurons, patches or
+  photographs, but not the start. A panel with fewer seeds counts as much as the others: the mean of its seeds replaces
+  the missing ones.
 - **Photographs are few**, four or six in these studies, so their intervals are wide. More photographs could decide
   more: a run with further `images` counts with the others of its probe. Four of the miniature's six photographs were
   training data of its ViTs, so its verdicts are not only about unseen pictures.
-- **Untrained blocks are drawn once a run**, whatever its seeds: these vary the start noise only. Sentences
+- **Untrained blocks are drawn once per run**, however many seeds it has: seeds vary only the start noise. Sentences
   {{untrained_deeper_holds_less}}, {{trained_holds_less}} and {{order_is_the_masks}} therefore rest on at most two draws
   of untrained blocks per model. Searches on untrained and on trained blocks may differ in length: 100 and 160 passes
   for SmolLM2; 160 (50 for ViT-L mini) and 360 in the miniature. Each SSIM is a lower bound. In the miniature, untrained
@@ -50,30 +51,29 @@ choose them. This page is written from that code and from `results/*/claims.json
   nothing, and say little of untrained blocks at full width.
 - The **number** in the table is that of the rule that decided the verdict. If the rule looks at every block, it is the
   number of the block that did worst. Sentences with several rules count them from 1, without gates.
-- **For contrast**, some sentences are asked of other models too, such as vision transformers where the article speaks
+- **For contrast**, some sentences are tested on other models too, such as vision transformers where the article speaks
   of GPT-2. Such a verdict shows how the model differs; it does not judge the article.
 - Some sentences compare a model **against** another: the widest other model of the required kind that has such runs.
-- An **unfinished search** gives a lower bound of SSIM. Its interval is made wider: by as much as SSIM rose in the last
-  quarter of the passes, or up to 1 if the search ended further from its goal than the photograph with noise. This
-  leaves more sentences open. It is an estimate: a slow search may rise further than that. The article's own descent is
-  read as it is, as the article did. Ranks, SSIM by row and frequencies of errors are taken as the search left them,
-  converged or not.
-- The **main way** to ask a model is its probe as the figures have it, features without blur and jitter, and photographs
-  by the best search that the study has: {BEST}. If several runs fit, we use those with the same start as the first one
-  in the config and, for features, the same number of steps.
+- An **unfinished search** gives a lower bound on SSIM, so we widen its interval: by as much as SSIM rose in the last
+  quarter of the passes, or up to an SSIM of 1 if the search ended further from its goal than the noisy photograph is.
+  This leaves more sentences open. It is an estimate: a slow search may rise further. The article's own descent is not
+  widened, because the article read it as it was. Ranks, SSIM by row and frequencies of errors are not widened either.
+- The **main way** to test a model uses the probe that the figures show, features without blur and jitter, and the best
+  search for photographs that the study has: {BEST}. If several runs fit, we use those that start as the first one in
+  the config does and, for features, take as many steps.
 - A verdict **depends on** the descent, the regime, the stem, the cutoff (of unchanged patches) or the measure if
-  another one gives a different verdict on the images and blocks that both have; on the seed or the image, if one of
-  them alone gives the opposite verdict. Blur and jitter, another number of steps, and another start each count as
-  another descent. The other measure is the squared correlation of pixel values, with its sign, in place of SSIM. It is
-  the share of the photograph's variance that the re-created image explains, whatever its brightness and contrast. The
-  thresholds are the same, but the scale is not: near a perfect copy SSIM falls faster than the squared correlation, and
-  a star may reflect only that. The page of a study has the numbers of all these ways. A verdict without a star need not
-  be robust: the line above the table says how many were judged another way.
+  another choice gives a different verdict on the images and blocks that both choices have. It depends on the seed or
+  the image if a single seed or image gives the opposite verdict. Blur and jitter, another number of steps, and another
+  start each count as another descent. The other measure is the squared correlation of pixel values, with its sign,
+  instead of SSIM. It is the share of the photograph's variance that the re-created image explains, whatever its
+  brightness and contrast. The thresholds are the same, but the scale is not: near a perfect copy SSIM falls faster than
+  the squared correlation, and a star may reflect only that. The page of a study has the numbers of all these ways. A
+  verdict without a star need not be robust: the line above the table says how many were judged another way.
 - **The regimes of the laptop study** were chosen by how well `chelsea` was re-created from trained blocks
   ([regime](../benchmarks/regime.md)), and `chelsea` is one of its four photographs.
 - **Many questions** are asked at once, and the intervals in the tables are not corrected for that. A 95% interval
-  misses the truth in one case of twenty, or more often (see above). So some verdicts are chance, and each is a lead,
-  not a test. [Below](#how-firm-the-verdicts-are) are those that do not stay when this is corrected.
+  misses the truth in one case of twenty, or more often (see above). So some verdicts are due to chance: take each as a
+  lead, not as proof. [Below](#how-firm-the-verdicts-are) are those that change when this is corrected.
 
 A rule looks at its statistic
 
@@ -84,13 +84,13 @@ its image, the start has gone through the same blur and growth, which change eve
 is unchanged if it changes by less than {UNCHANGED:g} of the largest change in its image; other cutoffs are
 {" and ".join(f"{cutoff:g}" for cutoff in CUTOFFS)}.
 
-## What was changed after a look at data
+## What we changed after seeing data
 
-The rules were written before most numbers were known, but not all of them stayed. The changes of 2026-11-28:
+We wrote the rules before we knew most numbers, but some have changed since. The changes of 2026-11-28:
 
-- Blur alone counted as change. Without it, sentence {{start_matters_more_plain}} no longer held for SmolLM2.
-- Sentence {{order_is_the_masks}} is judged in every block. As a mean it had held for SmolLM2, because blocks with
-  opposite orders cancelled out. Its words now follow the article, too.
+- Blur alone no longer counts as change. Since then, sentence {{start_matters_more_plain}} no longer holds for SmolLM2.
+- Sentence {{order_is_the_masks}} is now judged in every block. As a mean it had held for SmolLM2, because blocks with
+  opposite orders cancelled out. Its wording now follows the article, too.
 - Sentence {{patch_reaches_both_sides}} asks for shares above {SHARE:g}. It had asked for shares above 0, which every
   model without a mask passes.
 - Sentence {{patch_reaches_back_only}} asks only whether something changes after the patch. It had also asked for a
@@ -99,19 +99,19 @@ The rules were written before most numbers were known, but not all of them staye
   above that of flat grey instead, a threshold that a picture with much sky misses even when it is recognised, and had
   been open for all three language models.
 - Sentences {{patterns_begin_first}} to {{start_matters_more_plain}}, {{own_share_falls}} and
-  {{deeper_patch_is_broader}} are about language models with a mask, such as GPT-2. MiniLM is asked for contrast only;
+  {{deeper_patch_is_broader}} are about language models with a mask, such as GPT-2. MiniLM is there for contrast only;
   five had failed for it, and two had held. Sentence {{patch_reaches_both_sides}}, a control of ours, counts for no
   model.
-- More photographs, because two had left open nearly all that was asked of re-created images. To add data until a
-  sentence is decided makes chance verdicts likelier.
-- Stars for another measure, since a darker start had shown that SSIM may follow the brightness of the start.
+- We added photographs, because two left nearly every sentence on re-created images open. Adding data until a sentence
+  is decided makes chance verdicts more likely.
+- We added stars for another measure, because a darker start had shown that SSIM may follow the brightness of the start.
 
-Four things had changed before that day, and we kept no record of what that did to the verdicts: what counts as a
-straight line in sentence {{falls_not_along_a_line}}, the blocks of sentence {{trained_holds_less}}, wider intervals,
-and the block that decides in place of a mean. All thresholds are our judgement. {SSIM:g} of SSIM and {SHARE:g} of a
-share stand for the smallest difference that we count. [Below](#how-firm-the-verdicts-are) is what other thresholds
-would say. Those were chosen when the verdicts were known, and two of them (of the gate at 2 and of shares at 0.5) were
-changed once more; no count changed by that.
+Four things had changed before that day, and we kept no record of what they did to the verdicts: what counts as a
+straight line in sentence {{falls_not_along_a_line}}, which blocks sentence {{trained_holds_less}} looks at, how wide
+intervals are, and that a block decides instead of a mean. All thresholds are our judgement. A difference of less than
+{SSIM:g} in SSIM, or {SHARE:g} in a share, counts as none. [Below](#how-firm-the-verdicts-are) are the verdicts with
+other thresholds. We chose those when we knew the verdicts, and changed two of them once more (for the gate at 2 and for
+shares at 0.5), which changed no count.
 """
 
 MEANING = {  # of WHERE, where its words leave a question
@@ -122,7 +122,7 @@ MEANING = {  # of WHERE, where its words leave a question
 
 KEY = (
     f"`{STAR}`: the verdict depends on the {CAUSES}; a seed or an image alone counts only if it gives the opposite "
-    "verdict. `-`: not asked of this model. `(gate)`: the number is that of a precondition. In brackets: the sentence "
+    "verdict. `-`: not tested on this model. `(gate)`: the number is that of a precondition. In brackets: the sentence "
     "is not about this model, which is there for contrast."
 )
 
@@ -134,30 +134,31 @@ ELSEWHERE = (
 FIRM = f"""
 ## How firm the verdicts are
 
-All thresholds are our judgement, and many questions are asked at once. So each verdict is made three times more:
+Each verdict is also made in three other ways:
 
-- **smaller** and **larger**: with other thresholds in all its rules and gates at once. They stand beside each rule
-  above: half and twice its own, or two that we name where half and twice make no sense. A threshold of 0 has no other.
-- **corrected**: with wider intervals, for all questions that its study asks. The correction is Bonferroni's. Of N
-  questions, one that looks at k intervals takes each at a level of 1 - {1 - LEVEL:.2g} / (N k). So all intervals of a
-  study should hold together at {LEVEL:.0%}. In the same simulations, with 36 questions a study, they do so in 91% of
-  studies or more if panels are normal. With one seed and skewed panels they do not: up to 69% of studies have an
-  interval that misses.
+- **smaller** and **larger**: with other thresholds in all its rules and gates at once. They are listed beside each rule
+  above: half and twice its own, or two that we chose where half and twice make no sense. A threshold of 0 has no other.
+- **corrected**: with wider intervals, to allow for all questions that its study asks (Bonferroni's correction). In a
+  study of N questions, a question that looks at k intervals takes each at a level of 1 - {1 - LEVEL:.2g} / (N k). All
+  intervals of a study should then hold together at {LEVEL:.0%}. In the simulations above, with 36 questions per study,
+  they do so in at least 91% of studies if panels are normal. With one seed and skewed panels they do not: in up to 69%
+  of studies, some interval misses.
 
 At such levels, Satterthwaite's approximation misses too often. So panels and seeds each get their own quantile of
-Student's t (Banerjee 1960). With two seeds, that widens an interval up to thousands of times, and hardly any verdict
-could stay. An open one then says only that seeds are few. The correction is stricter than it need be in two more ways.
-A sentence that holds in every block needs no share for each, and a verdict looks at one end of an interval only.
+Student's t (Banerjee 1960). With two seeds, this can make an interval thousands of times wider, and then hardly any
+verdict can stay: an open one says only that there are few seeds. The correction is stricter than necessary in two more
+ways. A sentence that must hold in every block needs no share of the error for each, and a verdict looks at only one end
+of an interval.
 """
 
-NOT_ASKED = """## What is not asked
+NOT_ASKED = """## What is not tested
 
 - "Transformer-based vision models do not incorporate as much global information as MLP mixers or convolutional models":
   this needs mixers and convolutional models, which we do not load.
-- "Deeper layers infer rather than select information": no number here tells information that a layer kept from
+- "Deeper layers infer rather than select information": no number here distinguishes information that a layer kept from
   information that its training added.
 - "Language is not translation invariant": this is about language and not about a model.
-- "Each neuron forms a consistent pattern across the input" of a vision transformer: this needs the likeness of patches,
-  and the numbers here are of how much each changes.
-- "Also the case for out-of-distribution images": each sentence on re-created images names the verdict of each image
-  alone. That the errors are of high frequency is asked of whole images and not of their first rows."""
+- "Each neuron forms a consistent pattern across the input" of a vision transformer: this is about how alike
+  patches are, and the numbers here say only how much each one changes.
+- "Also the case for out-of-distribution images": for each sentence on re-created images, the verdict of each image
+  alone is listed. Whether errors are of high frequency is tested on whole images, not on their first rows."""

@@ -30,7 +30,7 @@ RANK = Scale("rank", 1, COUNT)  # among candidates
 RANKS = (1.25, 3)  # other thresholds than FIRST: half of it would be below 1, the lowest rank
 HALVES = (0.4, 0.75)  # other thresholds than 0.5: a quarter is not most, and twice it is all
 # The error of noise is of high frequency too.
-ABOVE_FLOORS = Rule("SSIM above the better floor", "above", SSIM, "early", DIFFERENCE, gate=True)
+ABOVE_FLOORS = Rule("SSIM minus the higher floor", "above", SSIM, "early", DIFFERENCE, gate=True)
 
 
 def unfinished(view: View, weights: str = "trained") -> Sample | None:
@@ -50,12 +50,12 @@ def unfinished(view: View, weights: str = "trained") -> Sample | None:
 @claim(
     "Early layers of the language model hold the image less well than those of the vision transformer.", PLACE,
     ("accuracy", "inversion"),
-    Rule("SSIM of the vision transformer minus the model's", "above", SSIM, "mean", DIFFERENCE),
+    Rule("SSIM of the vision transformer minus the model's", "above", SSIM, "early", DIFFERENCE),
     asked_of=is_language, against=is_vision, panels="images", likenesses=(BY_CORRELATION,), one_size=True,
 )  # fmt: skip
 def early_holds_less_than_vision(view: View, other: View | None) -> Parts:
     """SSIM with the photograph, mean over the first quarter of the blocks: that of the widest vision transformer with
-    such runs minus the model's. Only of images of one size. The two may have stems of other widths, as in the
+    such runs minus the model's. Only images of the same size are compared. The two stems may differ in width, as in the
     article."""
 
     def early(one: View) -> Sample | None:
@@ -93,8 +93,8 @@ def rank(values: Array, sign: int) -> Array:
 )  # fmt: skip
 def early_is_recognisable(view: View) -> Parts:
     """The rank of the right photograph among 20 candidates, 1 is best: by SSIM with the re-created image, and by the L1
-    distance of its output at that block, which is near to what the search made small. Asked only where the start noise
-    would not be taken for the right photograph: some picture is always nearest to noise."""
+    distance between their outputs at that block, which is close to what the search minimised. Tested only where the
+    start noise would not be taken for the right photograph: some picture is always nearest to noise."""
     columns = ("ssim_start", -1), (view.likeness.column, -1), ("output_distance", 1)
     return [map_sample(view.candidates(name), partial(rank, sign=sign)) for name, sign in columns]
 
@@ -128,8 +128,8 @@ def first_rows(values: Array) -> Array:
     asked_of=is_masked, against=is_not_masked, panels="images",
 )  # fmt: skip
 def first_rows_are_worst(view: View, other: View | None) -> Parts:
-    """SSIM of the other rows of patches minus that of the top quarter of the rows; and this minus the same of another
-    model without a mask, since some photographs are harder at the top. Means over blocks."""
+    """SSIM of the other rows of patches minus that of the top quarter of the rows; and this minus the same for another
+    model, without a mask, since the top of some photographs is harder to re-create. Means over blocks."""
 
     def gap(one: View) -> Sample | None:
         rows = one.rows()

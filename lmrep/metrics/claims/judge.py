@@ -1,4 +1,4 @@
-"""Every claim, asked of every model of a study: numbers, intervals, verdicts, and what the verdicts depend on."""
+"""Every claim, tested on every model of a study: numbers, intervals, verdicts, and what the verdicts depend on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -136,7 +136,7 @@ def reason(claim: Claim, view: View, measured: Parts, verdict: str) -> str:
         if rule.decisive(part, view.depth) is None:
             return f"no run of this study measures {rule.what} {WHERE[rule.where]}"
         if rule.gate and rule.verdict(part, view.depth) != HOLDS:
-            return f"asked only if {rule}"
+            return f"tested only if {rule}"
     if too_few(measured):
         return f"an interval needs {FEWEST} images"
     unfinished = any(part is not None and (part.rises.any() or part.falls.any()) for part in measured)
@@ -161,7 +161,7 @@ def run_of(claim: Claim, view: View, figure: str) -> str:
 
 
 def judge(study: Study, cells: Mapping[str, Mapping[str, Cells]]) -> list[Entry]:
-    """The rows of claims.json: every claim, asked of every model that it is about and that the study has runs of.
+    """The rows of claims.json: every claim, tested on every model that it is about and that the study has runs of.
 
     `cells`: what `cells.read_cells` makes of each table, by the table's name.
     """

@@ -70,9 +70,9 @@ def unchanged_early(view: View) -> Parts:
 )  # fmt: skip
 def falls_not_along_a_line(view: View) -> Parts:
     """How much better an exponential or a power law fits the mean change by patch than a straight line: the AIC of the
-    line minus the lower AIC of the two. Above 10 is by convention no support for the line (Burnham and Anderson 2002),
-    but AIC takes patches for independent, and neighbours are alike: read it as an order of curves. The article's f' is
-    one of these lines: n times for the first of n patches, once for the last."""
+    line minus the lower AIC of the two. By convention, a difference above 10 means no support for the line (Burnham
+    and Anderson 2002). But AIC treats patches as independent, and neighbours are alike: use it only to rank the curves.
+    The article's f' is one of these lines: it counts the first of n patches n times and the last one once."""
     return [measure_means(view.changes("neurons"), curvature)]
 
 

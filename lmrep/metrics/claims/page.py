@@ -37,7 +37,7 @@ TOGETHER = {  # what the verdicts on a sentence have in common
 }
 REASONS = {  # of an open verdict, by how `judge.reason` begins
     "no run": "no run of the study measures it",
-    "asked only if": "a precondition is not met",
+    "tested only if": "a precondition is not met",
     "an interval needs": "there are too few images",
     "the threshold lies in the interval:": "the threshold lies in an interval that an unfinished search widens",
     "the threshold lies in the interval": "the threshold lies in the interval",
@@ -203,7 +203,7 @@ def firm_section(studies: Mapping[str, Sequence[Entry]]) -> str:
     lines = [
         f"Of {len(decided)} verdicts that hold or fail, {len(stay['smaller'])} stay with smaller thresholds, "
         f"{len(stay['larger'])} with larger ones, and {both} with both.",
-        f"{len(stay['corrected'])} stay when corrected for all questions of their study. {flat} of these "
+        f"{len(stay['corrected'])} stay when intervals are corrected for all questions of their study. {flat} of these "
         f"{'has' if flat == 1 else 'have'} an interval of no width, which no correction widens.",
         f"Questions: {', '.join(f'{len(claims)} in {study}' for study, claims in studies.items())}.",
     ]
@@ -215,7 +215,7 @@ def firm_section(studies: Mapping[str, Sequence[Entry]]) -> str:
         if {*entry["firmness"].values()} != {entry["verdict"]}
     ]  # fmt: skip
     head = ("sentence", "model", "from", "verdict", *FIRMNESS)
-    below = ["Those that do not stay, and what their number comes from:", table(head, changed)] if changed else []
+    below = ["The verdicts that change, and what their numbers come from:", table(head, changed)] if changed else []
     return "\n\n".join([wrapped(FIRM.strip()), points(lines), *below])
 
 

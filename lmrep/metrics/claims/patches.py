@@ -64,7 +64,7 @@ def largest_after(changes: Array, patch: int) -> Array:
 
 
 STANDS_OUT = Rule(
-    "the patch's own share over that of an average patch", "above", 2, "mean", Scale("times", 0.0),
+    "the patch's own share as a multiple of an equal share", "above", 2, "mean", Scale("times", 0.0),
     gate=True, others=(1.5, 4),  # at 1 it is like any other
 )  # fmt: skip
 
@@ -103,7 +103,7 @@ def patch_reaches_both_sides(view: View) -> Parts:
     panels="patches",
 )  # fmt: skip
 def patch_looks_back(view: View) -> Parts:
-    """The share of the squared change before the maximised patch. Patch 0 has none before it and is left out."""
+    """The share of the squared change before the maximised patch. The first patch has none and is left out."""
     return [stands_out(view), measure(patch_parts(view, before_share))]
 
 
@@ -118,7 +118,7 @@ def own_share_falls(view: View) -> Parts:
 
 
 @claim(
-    "Deeper layers of a patch look more broadly.", PLACE, ("changes", "features"),
+    "For one patch, deeper layers look more broadly.", PLACE, ("changes", "features"),
     Rule("the effective share of patches changes", "above", SHARE, "change", SHARES),
     panels="patches", about=is_causal_language,
 )  # fmt: skip
@@ -129,7 +129,7 @@ def deeper_patch_is_broader(view: View) -> Parts:
 
 
 @claim(
-    "Patches of a language model focus on more than themselves, more than those of a vision transformer.",
+    "A patch of a language model focuses on other patches more than one of a vision transformer does.",
     END, ("changes", "features"),
     Rule("the own share minus the vision transformer's", "at most", -SHARE, "mean", DIFFERENCE),
     asked_of=is_language, against=is_vision, panels="patches",
