@@ -45,11 +45,31 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 ARCHITECTURES = tuple(CONFIGS)
-ENCODERS = ("bert", "roberta", "distilbert", "modernbert")
+ENCODERS = ("bert", "roberta", "distilbert", "modernbert", "deberta-v2")
+LINEAR = {  # of state-space models
+    "hidden_size": WIDTH, "num_hidden_layers": DEPTH, "vocab_size": VOCABULARY, "state_size": 8,
+    "initializer_range": 0.2, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+# Models that a test needs for one thing. Some compute in float32 alone.
+OTHERS: dict[str, dict[str, Any]] = {
+    "falcon": {  # adds to a product in place
+        "hidden_size": WIDTH, "num_hidden_layers": DEPTH, "num_attention_heads": HEADS, "vocab_size": VOCABULARY,
+        "initializer_range": 0.2, "multi_query": True, "parallel_attn": True, "new_decoder_architecture": False,
+    },
+    "mamba": LINEAR,  # reads the weights of its linear layers
+    "mamba2": {**LINEAR, "num_heads": 8, "head_dim": 12, "expand": 2, "n_groups": 1, "chunk_size": 16},
+    "lfm2": {**GROUPED, "layer_types": ["conv", "full_attention", "conv"]},
+    "minimax": {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2},  # experts round by who shares them
+    "deberta-v2": {
+        **DECODER, "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 16,
+        "share_att_key": True, "type_vocab_size": 0,
+    },
+}  # fmt: skip
 # Models that do not fit, for the tests of refusals.
 MISFITS: dict[str, dict[str, Any]] = {
     "t5": {"d_model": WIDTH, "num_layers": DEPTH, "num_heads": HEADS, "d_kv": 12, "d_ff": 72, "vocab_size": VOCABULARY},
     "albert": {**DECODER, "embedding_size": WIDTH},
+    "xmod": DECODER,
     "bloom": {"hidden_size": WIDTH, "n_layer": DEPTH, "n_head": HEADS, "vocab_size": VOCABULARY},
     "gemma2": {**GROUPED, "query_pre_attn_scalar": 12},
 }
@@ -59,7 +79,7 @@ def make_model(architecture: str, seed: int = 0, **config_changes: Any) -> Any:
     """A tiny model of transformers, in which no weight is 0 or 1: these would hide errors."""
     from transformers import AutoConfig, AutoModel
 
-    settings = {**(CONFIGS | MISFITS)[architecture], **config_changes}
+    settings = {**(CONFIGS | OTHERS | MISFITS)[architecture], **config_changes}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModel.from_config(AutoConfig.for_model(architecture, **settings)).eval().requires_grad_(False)

@@ -51,7 +51,7 @@ def kept(tensor: Tensor, old: Container[int]) -> Tensor:
 def why(error: BaseException) -> str:
     """Why a capture failed."""
     if is_full(error):
-        return "a graph of it does not fit on the card: expected a smaller memory"
+        return "a graph of it does not fit on the card: try a smaller value of memory"
     return f"torch cannot capture it: {error}"
 
 

@@ -51,7 +51,7 @@ def match(targets: Tensor, norm: str = "l1", panels: Sequence[str] = ()) -> Obje
         return lambda outputs: distance(outputs, targets)
     squares = (targets**2).sum(dim=(1, 2))
     if not squares.all():
-        names = [name for name, square in zip(panels, squares.tolist(), strict=False) if not square]
+        names = {name: None for name, square in zip(panels, squares.tolist(), strict=False) if not square}  # each once
         found = ", ".join(names) or "a photograph"
         raise FloatingPointError(f"the output of {found} is zero, and distance: l2 divides by its square")
     return lambda outputs: ((outputs - targets) ** 2).sum(dim=(1, 2)) / squares

@@ -41,7 +41,7 @@ MARKS: dict[str, dict[str, Any]] = {  # shape, face, edge: they differ without c
 TINTS = {HOLDS: "#dcebf5", FAILS: "#fae3d6", OPEN: "#f4f4f4"}  # behind a cell
 FAINT = "#8a8a8a"  # of the marks of a model that is there for contrast
 NAME, NAME_LINE = 7.5, 0.125  # of models and places: pt, and in for a line
-HEAD = 1.4  # in, of a model's name, where it stands upright
+HEADS = 1.4, 1.7  # in, of the models' names where they stand upright: the second if the first gives one over two lines
 FOOT = 0.43  # in, the legend and the count of the verdicts
 
 
@@ -98,6 +98,13 @@ def draw_key(axes: Axes, text: str, y: float) -> None:
     axes.text(x, y, text, size=SMALL, color=GREY, va="center_baseline")
 
 
+def fold_heads(models: Sequence[str], narrow: float) -> list[str]:
+    """The models' names in lines that fit columns `narrow` in wide; upright, two lines do."""
+    short, long = HEADS if narrow < NARROW else (narrow - 0.06,) * 2
+    heads = [fold_once(model, short, NAME, "bold") for model in models]
+    return heads if all(head.count("\n") < 2 for head in heads) else [fold_once(m, long, NAME, "bold") for m in models]
+
+
 def draw_heads(axes: Axes, heads: Sequence[str], bottom: float) -> None:
     """The models' names over their columns, ending at `bottom` in; upright over columns of marks."""
     wide, narrow = column_widths(len(heads))
@@ -133,7 +140,7 @@ def draw_claims(shown: Shown) -> Figure:
     models = models_of(shown.claims)
     _, narrow = column_widths(len(models))
     slim = narrow < NARROW
-    heads = [fold_once(model, HEAD if slim else narrow - 0.06, NAME, "bold") for model in models]
+    heads = fold_heads(models, narrow)
     tall = max(text_width(line, NAME, "bold") if slim else NAME_LINE * (head.count("\n") + 1)
                for head in heads for line in head.splitlines())  # fmt: skip
     top = title_height(shown) + 0.04 + tall + 0.04

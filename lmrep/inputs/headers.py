@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from lmrep.errors import InputError, one_line
-from lmrep.study.sources import GGUF
+from lmrep.study.sources import CONFIG_FILE, CONFIG_SIZES, GGUF, Weights
 
 
 def check_header(path: Path, key: str) -> None:
@@ -28,3 +28,15 @@ def check_header(path: Path, key: str) -> None:
     except (SafetensorError, ValueError, RecursionError, OSError) as error:
         kind = {".json": "JSON"}.get(path.suffix, path.suffix[1:])
         raise InputError(f"{key}: {path}: expected a whole {kind} file ({one_line(error)})") from None
+
+
+def check_sizes(weights: Weights, path: Path) -> None:
+    """Raises InputError where a model's config.json names another size than the study's config.
+
+    A model may have other keys for its sizes: the library knows them, when a job loads it.
+    """
+    config = json.loads(path.read_bytes())
+    for ours, theirs in CONFIG_SIZES.items():
+        said, found = getattr(weights, ours), config.get(theirs)
+        if said and isinstance(found, int) and found != said:
+            raise InputError(f"weights.{weights.name}.{ours}: expected {found}, as its {CONFIG_FILE} says, not {said}")

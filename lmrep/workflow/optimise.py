@@ -63,7 +63,7 @@ def remarks(run: Run, weights: Mapping[str, Path], photographs: npt.NDArray[np.f
     for name, share in lost_shares(run, photographs).items():
         yield f"{run.name}: the stem keeps the lowest frequencies and loses {share:.1%} of {name}'s power"
     for name, found in deeper_files(run, weights).items():
-        yield f"weights.{name}: its file has {found} blocks, the config's depth takes the first {run.probe.stack.depth}"
+        yield f"weights.{name}: its file has {found} blocks; the config's depth takes only {run.probe.stack.depth}"
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def optimise(
     Raises InputError if an input is not as expected, the descent diverges, or memory runs out.
     """
     settle(study.threads)  # not the threads that Snakemake grants: --cores caps those
-    advice, say = "a smaller memory", partial(tell, log)
+    advice, say = "a smaller value of memory", partial(tell, log)
     with told(f"runs.{run.name}", advice), own_card(pick_device(study.device), say) as device:
         photographs = load_photographs(study, run, images)
         for line in remarks(run, weights, photographs):

@@ -116,8 +116,9 @@ def test_rules_are_left_out_before_intervals():
     assert rule not in tall and interval in tall
 
 
-def test_many_models_have_marks_alone():
-    figure = draw(entries([f"Pythia, step {number}" for number in range(14)], depends_on=["regime"]))
+@pytest.mark.parametrize("name", ["Pythia, step", "SmolLM2-135M-Instruct, tokens not scaled at"])
+def test_many_models_have_marks_alone(name):
+    figure = draw(entries([f"{name} {number}" for number in range(14)], depends_on=["regime"]))
     assert len(marks(figure)) == 14 * len(CLAIMS)
     found = texts(figure)
     assert found.count(ARROW) == 14 * len(CLAIMS) and not any(re.fullmatch(r"0\.\d+", text) for text in found)

@@ -179,8 +179,8 @@ def test_the_document_says_which_verdicts_are_firm():
     ]]  # fmt: skip
     told = (
         "- Of 4 verdicts that hold or fail, 3 stay with smaller thresholds, 3 with larger ones, and 2 with both. "
-        "- 3 stay when intervals are corrected for all questions of their study. 1 of these has an interval of no width, "
-        "which no correction widens. - Questions: 7 in laptop."
+        "- 3 stay when intervals are corrected for all questions of their study. 1 of these has an interval of no "
+        "width, which no correction widens. - Questions: 7 in laptop."
     )
     assert told in words(page)
     assert page in document({"laptop": claims}) and not read_tables(firm_section({"laptop": claims[3:5]}))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from architectures import ARCHITECTURES, DEPTH, ENCODERS, POSITIONS, WIDTH, write_model
+from architectures import ARCHITECTURES, DEPTH, ENCODERS, OTHERS, POSITIONS, WIDTH, write_model
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -108,7 +108,7 @@ def edit(folder: Path, **changes) -> None:
     config.write_text(json.dumps({**json.loads(config.read_text()), **changes}))
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", [*ARCHITECTURES, *OTHERS])
 def test_every_block_and_its_gradient_equal_the_librarys(written, name):
     folder, model = written(name)
     stack = stack_of(folder, name)
@@ -192,6 +192,19 @@ def test_never_takes_every_mask_and_window_away(written, name):
                 assert relative(cast(changed)[:, one], before[:, one]) > 1e-4
 
 
+def test_a_mask_that_is_no_attentions_stays(written):
+    reason = "block 1 does not look ahead without its mask, as 'causal: never' asks"
+    with pytest.raises(InputError, match=rf"^weights\.lfm2: a model of type 'lfm2' does not fit: {reason}$"):
+        stack_of(written("lfm2")[0], "lfm2", causal="never")
+
+
+def test_a_precision_that_the_librarys_code_cannot_take_is_refused(written):
+    block = stack_of(written("falcon")[0], "falcon", depth=1).blocks[0]
+    line = r"^weights\.falcon: its blocks do not compute in bfloat16, expected precision: float32 \([^\n]+\)$"
+    with pytest.raises(InputError, match=line):
+        block.in_precision(torch.bfloat16)
+
+
 @pytest.mark.parametrize("name", ["mistral", "gpt2", "roberta"])
 def test_fresh_blocks_depend_on_the_seed_alone(written, name):
     folder, model = written(name)
@@ -256,6 +269,15 @@ def test_a_model_with_too_few_positions_is_refused(written):
     assert len(stack_of(written("llama")[0], "llama", size=36).blocks) == DEPTH
 
 
+def test_more_tokens_than_a_model_computes_alike_for_are_refused(copied):
+    folder = copied("llama")
+    edit(folder, rope_parameters={"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4})
+    assert len(stack_of(folder, "llama").blocks) == DEPTH
+    line = "with dynamic rotary positions, it is another model beyond 64 tokens, but 'tiny' has 81 tokens"
+    with pytest.raises(InputError, match=rf"^weights\.llama: {line}$"):
+        stack_of(folder, "llama", size=36)
+
+
 def test_blocks_hold_no_other_weights_and_are_frozen(written):
     blocks = stack_of(written("llama")[0], "llama", depth=2).blocks
     assert len(blocks) == 2 and not blocks.training
@@ -303,9 +325,10 @@ def test_loading_is_silent_and_leaves_the_settings_and_random_numbers_alone(writ
     ("name", "reason"),
     [
         ("t5", "a t5 is an encoder-decoder, expected one stack of blocks"),
+        ("xmod", "a xmod does not take tokens in place of text"),
         ("albert", "a model of type 'albert' does not fit: it has 0 lists of 3 blocks, expected one"),
         ("bloom", "a model of type 'bloom' does not fit: its blocks cannot be called one by one with any number of"),
-        ("gemma2", "a model of type 'gemma2' does not fit: its attention has a softcap"),
+        ("gemma2", "a model of type 'gemma2' does not fit: its attention has an argument 'softcap', which may change"),
     ],
 )
 @pytest.mark.parametrize("trained", [True, False])
@@ -348,6 +371,8 @@ def test_an_encoder_that_is_said_to_be_causal_is_refused(written):
     [
         ("llama", "layers.2.mlp.up_proj.weight"), ("llama", "embed_tokens.weight"),
         ("bert", "embeddings.LayerNorm.bias"), ("gpt2", "wpe.weight"),
+        # Read without a call of their modules.
+        ("mamba2", "layers.1.mixer.conv1d.weight"), ("deberta-v2", "encoder.rel_embeddings.weight"),
     ],
 )  # fmt: skip
 def test_a_missing_tensor_is_refused_by_name(copied, name, tensor):
@@ -385,7 +410,15 @@ def test_an_unknown_tensor_in_a_block_is_refused_and_an_old_mask_is_not(copied):
 def test_a_tensor_of_another_shape_is_refused_in_one_line(copied):
     folder = copied("llama")
     edit(folder, intermediate_size=70)
-    with pytest.raises(InputError, match=r"^weights\.llama: [^\n]*$"):
+    line = r"tensor 'layers\.0\.mlp\.down_proj\.weight' has shape \[48, 72\], expected \[48, 70\] by its config\.json"
+    with pytest.raises(InputError, match=rf"^weights\.llama: {line}$"):
+        stack_of(folder, "llama")
+
+
+def test_an_adapter_beside_the_weights_is_refused(copied):
+    folder = copied("llama")
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"^weights\.llama: \S+ has an adapter \(adapter_config\.json\), expected"):
         stack_of(folder, "llama")
 
 

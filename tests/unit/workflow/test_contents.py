@@ -220,6 +220,15 @@ def test_a_local_folder_is_checked_file_by_file(local, name, content, kind):
         contents.weights_content(model(path="model"))
 
 
+def test_a_local_model_of_another_size_is_refused_before_any_job(local):
+    said = model(path="model")
+    (local / "config.json").write_text('{"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}')
+    assert contents.weights_content(said) == contents.weights_content(said)
+    (local / "config.json").write_text('{"hidden_size": 48, "num_hidden_layers": 12}')
+    with pytest.raises(InputError, match=r"^weights\.mine\.depth: expected 12, as its config\.json says, not 3$"):
+        contents.weights_content(said)
+
+
 def test_a_gguf_file_says_what_it_is(here):
     (here / "mine.gguf").write_bytes(b"GGUF....")
     assert contents.weights_content(model(path="mine.gguf")) == hashlib.sha256(b"GGUF....").hexdigest()

@@ -87,7 +87,7 @@ def test_a_job_corrects_the_estimate_of_its_build(job, monkeypatch):
 def test_a_file_with_more_blocks_than_the_config_asks_for_is_told(job):
     shallow = tiny.probe_of(tiny.VIT, replace(tiny.GPT2, depth=2))
     said = job(tiny.tiny_run("neuron", (2,), shallow, layers=(1, 2)))
-    assert "weights.tiny_gpt2: its file has 3 blocks, the config's depth takes the first 2" in said
+    assert "weights.tiny_gpt2: its file has 3 blocks; the config's depth takes only 2" in said
     assert "blocks" not in job(tiny.tiny_run("neuron", (2,)))
 
 
