@@ -161,10 +161,8 @@ def dissect(spec: Probe, model: Any, depth: int) -> nn.ModuleList:
             raise Misfit(reason) from None
         if stays:
             raise Misfit(f"block {block.index + 1} does not look ahead without its mask, as 'causal: never' asks")
-        if (
-            distance(twice[1:], first(output)) > CLOSE
-            or max(distance(twice[:1], once), distance(packed, twice[1:])) > CLOSE
-        ):
+        pairs = (twice[1:], first(output)), (twice[:1], once), (packed, twice[1:])
+        if not all(distance(*pair) <= CLOSE for pair in pairs):  # nan is not close
             raise Misfit("its blocks, called one by one, do not compute what its own forward does")
     return nn.ModuleList(found).eval().requires_grad_(False)
 
