@@ -387,8 +387,8 @@ def test_a_missing_tensor_is_refused_by_name(copied, name, tensor):
 def test_outputs_that_are_no_numbers_agree_with_nothing(copied):
     folder = copied("llama")
     state = load_file(folder / "model.safetensors")
-    state["layers.0.mlp.up_proj.weight"] *= 1e30
-    state["layers.0.mlp.down_proj.weight"] *= 1e30
+    state["layers.2.mlp.up_proj.weight"] *= 1e30
+    state["layers.2.mlp.down_proj.weight"] *= 1e30
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InputError, match=r"its blocks, called one by one, do not compute what its own forward does$"):
         stack_of(folder, "llama")
