@@ -17,6 +17,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lmrep.descent.plan import has_bfloat16
+from lmrep.inputs.workspace import LoadedStudy, load_pixels, weight_file
 from lmrep.study.spec import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,17 @@ def random_targets(run: Run) -> npt.NDArray[np.float32] | None:
     """Random photographs [panel, 3, size, size] for a run that matches some, so that no picture is fetched."""
     size = run.probe.stem.size
     return np.random.default_rng(0).random((len(run.panels), 3, size, size), dtype=np.float32) if run.matches else None
+
+
+def weight_files(study: LoadedStudy, run: Run) -> dict[str, Path]:
+    """The files of a run's weights, by their names; downloaded if they are not at hand."""
+    return {weights.name: weight_file(study, weights) for weights in run.weight_files}
+
+
+def photographs(study: LoadedStudy, run: Run) -> npt.NDArray[np.float32] | None:
+    """The photographs [panel, 3, size, size] of a run that matches some."""
+    size = run.probe.stem.size
+    return np.stack([load_pixels(study, image, size) for image in run.panel_names]) if run.matches else None
 
 
 class Times:

@@ -33,7 +33,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from common import ROOT, name_of, shorten
+from common import ROOT, name_of, shorten, weight_files
 from matplotlib import style
 from matplotlib.lines import Line2D
 from matplotlib.typing import LineStyleType
@@ -48,7 +48,8 @@ from lmrep.descent.priors import between, start_noise
 from lmrep.errors import InputError
 from lmrep.figures.page import GREY, MARGIN, PAGE, STYLE, make_canvas, save_figure, title_height
 from lmrep.figures.shown import Shown
-from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study, weight_file
+from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study
+from lmrep.metrics.markdown import table
 from lmrep.metrics.measures import ssim
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.kinds import OPTIMISERS, load
@@ -174,8 +175,7 @@ def race(
 ) -> dict[str, dict[int, Curve]]:
     """The curves of a probe, by optimiser and block. `reference`: the blocks of torch's own."""
     run = runs["lbfgs"]
-    files = {weights.name: weight_file(study, weights) for weights in run.weight_files}
-    exact = load_probe(run.probe, files, max(run.layers), torch.device("cpu"), run.seed)
+    exact = load_probe(run.probe, weight_files(study, run), max(run.layers), torch.device("cpu"), run.seed)
     target = torch.from_numpy(load_pixels(study, image, run.probe.stem.size))[None]
     probes = {name: exact.in_precision(make_plan(each, target.device).precision) for name, each in runs.items()}
     turns = {name: in_turn(each, probes[name], target, every) for name, each in runs.items()}
@@ -196,11 +196,6 @@ def race(
     }
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
 def text(found: tuple[int, float] | None, missing: str = "not reached") -> list[str]:
     return [str(found[0]), f"{found[1]:.1f}"] if found else [missing, "-"]
 
@@ -211,7 +206,7 @@ def report(label: str, runs: dict[str, Run], curves: dict[str, dict[int, Curve]]
     others = [name for name in NAMES if name != "gradient"]
     precisions = {name: name_of(make_plan(run, torch.device("cpu")).precision) for name, run in runs.items()}
     print(f"## {label}\n")
-    print(f"Until the SSIM at which the article's descent ends. The start noise has {start:.3f}.\n")
+    print(f"Passes and seconds to the SSIM at which the article's descent ends. The start noise has {start:.3f}.\n")
     head = ["block", "SSIM", "article's descent, passes", "s"]
     head += [part for name in others for part in (f"{NAMES[name]}, passes", "s")]
     rows, reached = [], []
@@ -225,7 +220,7 @@ def report(label: str, runs: dict[str, Run], curves: dict[str, dict[int, Curve]]
             cells = [text(None, "no rise")] * len(others)
         row = [str(layer), f"{end.ssim[-1]:.3f}", str(end.passes[-1]), f"{end.seconds[-1]:.1f}"]
         rows.append(row + [cell for pair in cells for cell in pair])
-    print(table(head, rows))
+    print(table(head, rows) + "\n")
     if reached and all(reached):
         passes = [found[0] for found in reached if found]
         count = f"{len(passes)} of {len(layers)} blocks"
@@ -240,7 +235,7 @@ def report(label: str, runs: dict[str, Run], curves: dict[str, dict[int, Curve]]
         row += [f"{torchs[layer].ssim[-1] - ours.ssim[-1]:+.3f}" if layer in torchs else "-"]
         row += [f"{ends[name].ratio:.4f}" if name in ends else "-" for name in ("gradient", "lbfgs", "torch")]
         rows.append([str(layer), *row, f"{ours.moved:+.3f}"])
-    print(table(head, rows))
+    print(table(head, rows) + "\n")
     costs = []
     for name, run in runs.items():
         end = curves[name][layers[0]]

@@ -19,15 +19,16 @@ from functools import partial
 from unittest.mock import patch
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from common import shorten
+from common import photographs, shorten, weight_files
 from contestants import write_stem
 
 from lmrep.descent import experiment
 from lmrep.descent.plan import make_plan, settle
 from lmrep.descent.priors import generator, normal, start_noise
-from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study, weight_file
+from lmrep.inputs.images import prepare
+from lmrep.inputs.shipped import shipped_pixels
+from lmrep.inputs.workspace import LoadedStudy, load_study
 from lmrep.metrics.measures import ssim
 from lmrep.study.cost import run_flops
 from lmrep.study.spec import Run
@@ -39,13 +40,6 @@ def nudged_noise(start: tuple[str, float, float], size: int, seed: int, name: st
     return start_noise(start, size, seed, name) + normal((3, size, size), 0.0, NUDGE, generator(seed, "nudge", name))
 
 
-def shipped_photograph(size: int) -> npt.NDArray[np.float32]:
-    from skimage import data, transform
-
-    cat: npt.NDArray[np.float64] = transform.resize(data.chelsea()[:, 75:375], (size, size))
-    return cat.transpose(2, 0, 1).astype(np.float32)
-
-
 def make_images(
     study: LoadedStudy, fresh: bool, variant: tuple[Run, str, bool]
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -54,16 +48,16 @@ def make_images(
     settle(1)
     run, size, targets = replace(run, precision=precision), run.probe.stem.size, None
     if run.objective == "match" and fresh:
-        targets = np.stack([shipped_photograph(size)] * len(run.panels))
-    elif run.objective == "match":
-        targets = np.stack([load_pixels(study, image, size) for image in run.panel_names])
+        targets = np.stack([prepare(shipped_pixels("chelsea"), size, "crop")] * len(run.panels))
+    else:
+        targets = photographs(study, run)
     with tempfile.TemporaryDirectory() as folder:
         if fresh:
             torch.manual_seed(0)
             files = write_stem(run, folder)
             run = replace(run, weights="untrained")
         else:
-            files = {weights.name: weight_file(study, weights) for weights in run.weight_files}
+            files = weight_files(study, run)
         with patch.object(experiment, "start_noise", nudged_noise if nudged else start_noise):
             arrays = experiment.perform(run, files, targets, make_plan(run, torch.device("cpu")))
     return arrays["images"], targets

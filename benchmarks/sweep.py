@@ -18,14 +18,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from common import photographs, weight_files
 
 from lmrep.descent.experiment import perform
 from lmrep.descent.plan import make_plan
 from lmrep.errors import InputError
 from lmrep.files import read_arrays
-from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study, weight_file
+from lmrep.inputs.workspace import LoadedStudy, load_study
 from lmrep.metrics.measures import ssim
 from lmrep.study.spec import Octave, Run
 
@@ -57,11 +56,9 @@ def built(folder: Path) -> None:
 def measure(study: LoadedStudy, name: str, rate: float, steps: int, fall: float) -> list[str]:
     torch.set_num_threads(1)
     run = with_rate(study.runs[name], rate, steps, fall)
-    size = run.probe.stem.size
-    targets = np.stack([load_pixels(study, image, size) for image in run.panel_names]) if run.matches else None
-    files = {weights.name: weight_file(study, weights) for weights in run.weight_files}
+    targets = photographs(study, run)
     try:
-        arrays = perform(run, files, targets, make_plan(run, torch.device("cpu")))
+        arrays = perform(run, weight_files(study, run), targets, make_plan(run, torch.device("cpu")))
     except FloatingPointError as error:
         return [name, f"{rate:g}", f"{fall:g}", str(steps), str(error), "", "", "", ""]
     last, ratio = flatness(arrays["loss"])
