@@ -33,7 +33,7 @@ from lmrep.probe.transformers_stack import load_stack
 from lmrep.study.sources import Weights
 from lmrep.study.spec import Probe, Stem
 
-WIDTH, DEPTH, HEADS, TOKENS = 48, 3, 4, 64
+WIDTH, DEPTH, HEADS, TOKENS = 48, 6, 4, 64  # so deep that every kind of block of a hybrid occurs
 CLOSE = 1e-4  # relative distance of a block's outputs
 LARGEST = 20_000_000  # parameters; a type that stays larger has sizes that we do not know
 SIZES = {  # what a config is told, where it has such a key
@@ -51,12 +51,15 @@ SIZES = {  # what a config is told, where it has such a key
     # The same by older names.
     "n_embd": WIDTH, "d_model": WIDTH, "dim": WIDTH, "n_layer": DEPTH, "n_layers": DEPTH, "num_layers": DEPTH,
     "encoder_layers": DEPTH, "decoder_layers": DEPTH, "n_head": HEADS, "n_heads": HEADS, "num_heads": HEADS,
+    # Fewer tokens than we use, so that a lost window shows.
+    "sliding_window": 20, "attention_chunk_size": 20, "keep_window_size": 20, "window_size": 20,
+    "attention_window_size": 20,
     "hidden_dim": 72, "d_ff": 72, "d_kv": 12, "encoder_ffn_dim": 72, "decoder_ffn_dim": 72, "emb_dim": WIDTH,
 }  # fmt: skip
 TOLD: dict[str, dict[str, Any]] = {  # more, where these do not make a model
     "mamba2": {"num_heads": 8, "n_groups": 1},
     "jamba": {"use_mamba_kernels": False, "num_experts": 2, "attn_layer_period": 2, "attn_layer_offset": 1},
-    "gpt_neo": {"attention_types": [[["global", "local"], 1], [["global"], 1]], "window_size": 20},
+    "gpt_neo": {"attention_types": [[["global", "local"], 3]]},
     "deepseek_v3": {"num_key_value_heads": HEADS, "head_dim": 8},
     "stablelm": {"num_key_value_heads": HEADS},
     "mobilebert": {"initializer_range": 0.02},
@@ -82,7 +85,7 @@ def is_text(kind: str) -> bool:
 
 
 def write_tiny(kind: str, folder: Path) -> None:
-    """A model of a type with small sizes and random weights, none of them 0 or 1: these would hide errors."""
+    """A model of a type with small sizes and random weights, with biases and norms that are not 0 or 1."""
     from transformers import AutoConfig, AutoModel
 
     auto: Any = AutoModel

@@ -78,7 +78,12 @@ def attention(
 def unmasked_attention(
     module: nn.Module, queries: Tensor, keys: Tensor, values: Tensor, attention_mask: Tensor | None, **others: Any
 ) -> tuple[Tensor, None]:
-    """What transformers calls for `UNMASKED`: every token sees every token, whatever the mask says."""
+    """What transformers calls for `UNMASKED`: every token sees every token, whatever the mask says.
+
+    Raises Misfit for a mask that may carry scores of the model's own.
+    """
+    if attention_mask is not None and attention_mask.is_floating_point():
+        raise Misfit("its mask has scores in it and cannot be taken away, as 'causal: never' asks")
     return attention(module, queries, keys, values, None, **{**others, "is_causal": False})
 
 
@@ -123,7 +128,7 @@ class Surroundings:
     """A model with recorders in place of its blocks: says what each block is given, for any number of tokens.
 
     It stays on the CPU, and all blocks and their copies share it. `key`: of the weights, for messages. `width`: of what
-    the model's embeddings give. `examples`: a few tokens for each block, [1, token, width].
+    the model's embeddings give. `examples`: tokens for each block to be tried on, [1, token, width].
     """
 
     def __init__(self, key: str, model: nn.Module, recorders: list[Recorder], width: int, examples: list[Tensor]):
@@ -179,6 +184,7 @@ class LibraryBlock(nn.Module):
         super().__init__()
         self.block, self.surroundings, self.index = block, surroundings, index
 
+    @torch.inference_mode(False)
     def in_precision(self, precision: torch.dtype) -> "LibraryBlock":
         """A copy with products and attention in `precision`. It converts and packs the weights once, where it can.
 
@@ -207,10 +213,10 @@ class LibraryBlock(nn.Module):
         return made
 
     def check(self, precision: torch.dtype) -> None:
-        """Tries the block on a few tokens, forward and backward. Raises InputError."""
+        """Tries the block on one image's tokens, forward and backward. Raises InputError."""
         device = next(iter(self.parameters()), torch.empty(0)).device
         try:
-            with torch.inference_mode(False), torch.enable_grad():
+            with torch.enable_grad():
                 tokens = self.surroundings.examples[self.index].to(device).clone().requires_grad_()
                 torch.autograd.grad(self(tokens * 1).sum(), tokens)
         except Misfit:

@@ -19,6 +19,7 @@ from lmrep.study.sources import CONFIG_FILE, CONFIG_SIZES, GGUF, Weights
 
 # Buffers that older versions of transformers saved beside the weights of a block.
 NOT_WEIGHTS = re.compile(r"(rotary_emb\.inv_freq|masked_bias|attn\.bias|attention\.bias|position_ids|token_type_ids)$")
+REPORT = re.compile(r" For details look at .*report.*")
 ADAPTER = "adapter_config.json"  # of the library peft: transformers loads its weights too, but only if peft is there
 
 
@@ -50,7 +51,8 @@ def explained(start: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        reason = one_line(error).partition(" For details look at")[0]  # at a report that `quiet` keeps back
+        # The library's report of tensors is one of the messages that `quiet` keeps back.
+        reason = REPORT.sub(" A tensor may be missing from its file.", one_line(error))
         raise InputError(
             f"{start} ({reason[:300]})" if not isinstance(error, Misfit) else f"{start}: {reason}"
         ) from None
@@ -105,6 +107,8 @@ def trained_model(weights: Weights, path: Path, config: Any) -> tuple[Any, dict[
             ignore_mismatched_sizes=True, **source,  # `check_tensors` names them
         )  # fmt: skip
     for name, tensor in model.named_parameters():
+        if name in info["missing_keys"]:  # `check_tensors` says so, if it is needed
+            continue
         finite(f"weights.{weights.name}: {path}: tensor '{name}'", tensor)
     return model.eval().requires_grad_(False), info
 

@@ -4,6 +4,7 @@ A model is checked here on a few random tokens, against the library's own pass w
 """
 
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,9 @@ def dissect(spec: Probe, model: Any, depth: int) -> nn.ModuleList:
     for index, recorder in enumerate(recorders):
         blocks[index] = recorder
     model.set_input_embeddings(nn.Embedding(1, width))
-    surroundings = Surroundings(f"weights.{spec.stack.name}", model, recorders, width, expected.inputs)
+    times = ceil(spec.stem.tokens / FEW)
+    examples = [torch.cat([tokens] * times, dim=1)[:, : spec.stem.tokens] for tokens in expected.inputs]
+    surroundings = Surroundings(f"weights.{spec.stack.name}", model, recorders, width, examples)
     found = [LibraryBlock(block, surroundings, index) for index, block in enumerate(taken[:depth])]
     for block, tokens, output in zip(found, expected.inputs, expected.outputs, strict=False):
         try:

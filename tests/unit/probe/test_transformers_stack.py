@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,9 +14,9 @@ from torch import nn
 
 from lmrep.errors import InputError
 from lmrep.probe import block as own_block
-from lmrep.probe.library_block import CastLinear
+from lmrep.probe.library_block import CastLinear, LibraryBlock, Misfit, unmasked_attention
 from lmrep.probe.packed import PackedLinear, packs
-from lmrep.probe.transformers_stack import load_stack
+from lmrep.probe.transformers_stack import check_length, load_stack
 from lmrep.study.sources import Weights
 from lmrep.study.spec import Probe, Stem
 
@@ -198,6 +199,15 @@ def test_a_mask_that_is_no_attentions_stays(written):
         stack_of(written("lfm2")[0], "lfm2", causal="never")
 
 
+def test_a_mask_with_scores_is_not_taken_away():
+    queries = torch.ones(1, 1, 4, 2)
+    with pytest.raises(Misfit, match="its mask has scores in it"):
+        unmasked_attention(nn.Identity(), queries, queries, queries, torch.zeros(1, 1, 4, 4))
+    sees = torch.ones(1, 1, 4, 4, dtype=torch.bool).tril()
+    mixed, _ = unmasked_attention(nn.Identity(), queries, queries, torch.arange(8.0).view(1, 1, 4, 2), sees)
+    assert torch.equal(mixed[0, 0], mixed[0, 3])
+
+
 def test_a_precision_that_the_librarys_code_cannot_take_is_refused(written):
     block = stack_of(written("falcon")[0], "falcon", depth=1).blocks[0]
     line = r"^weights\.falcon: its blocks do not compute in bfloat16, expected precision: float32 \([^\n]+\)$"
@@ -276,6 +286,59 @@ def test_more_tokens_than_a_model_computes_alike_for_are_refused(copied):
     line = "with dynamic rotary positions, it is another model beyond 64 tokens, but 'tiny' has 81 tokens"
     with pytest.raises(InputError, match=rf"^weights\.llama: {line}$"):
         stack_of(folder, "llama", size=36)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"rope_parameters": {"rope_type": "longrope", "original_max_position_embeddings": 15}}, "longrope rotary p"),
+        (
+            {"rope_parameters": {"full_attention": {"rope_type": "dynamic"}, "sliding_attention": {}}},
+            "dynamic rotary pos",
+        ),
+        ({"attention_type": "block_sparse", "num_random_blocks": 1, "block_size": 2}, "block-sparse attention"),
+    ],
+)
+def test_a_length_that_changes_the_model_is_one_token_too_long(config, words):
+    config = SimpleNamespace(max_position_embeddings=15, **config)
+    with pytest.raises(InputError, match=rf"^weights\.x: with {words}\w*, it is another model beyond 1\d tokens, but"):
+        check_length(probe("x"), config)
+    config.max_position_embeddings = TOKENS
+    if "rope_parameters" in vars(config):
+        config.rope_parameters = {"rope_type": "longrope", "original_max_position_embeddings": TOKENS}
+    else:
+        config.block_size = 3
+    check_length(probe("x"), config)
+
+
+class Cut(nn.Linear):
+    """Computes forward and has no gradient."""
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return super().forward(tokens).detach()
+
+
+def test_a_block_without_a_gradient_is_refused():
+    tokens = tokens_of(1)
+    surroundings = SimpleNamespace(key="weights.x", examples=[tokens], arguments=lambda tokens, device: [((), {})])
+    block = LibraryBlock(nn.Sequential(Cut(WIDTH, WIDTH)), surroundings, 0)
+    with pytest.raises(InputError, match=r"^weights\.x: its blocks do not compute in float32 \("):
+        block.check(torch.float32)
+
+
+def test_blocks_that_were_loaded_and_cast_in_inference_mode_have_gradients(written):
+    for precision in (torch.float32, torch.bfloat16):
+        with torch.inference_mode():
+            block = stack_of(written("bert")[0], "bert", depth=1).blocks[0].in_precision(precision)
+        assert any(isinstance(part, CastLinear) for part in block.modules())
+        leaf = tokens_of().requires_grad_()
+        block(leaf).sum().backward()
+        assert leaf.grad.isfinite().all()
+
+
+def test_blocks_are_tried_with_as_many_tokens_as_the_probe_has(written):
+    surroundings = stack_of(written("llama")[0], "llama", depth=1, size=20).blocks[0].surroundings
+    assert {tokens.shape for tokens in surroundings.examples} == {(1, 25, WIDTH)}
 
 
 def test_blocks_hold_no_other_weights_and_are_frozen(written):
