@@ -107,10 +107,10 @@ def value_text(value: float | None, interval: Iterable[float | None] | None) -> 
 
 
 def tally_text(claims: Claims) -> str:
-    """How many entries have each verdict: 7 holds, 8 fails, 20 open (3 not measured), and 9 for contrast."""
+    """How many entries have each verdict: 7 hold, 1 fails, 20 open (3 not measured), and 9 for contrast."""
     claims = list(claims)
     found, contrast = tally(claims), sum(entry["contrast"] for entry in claims)
-    text = ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+    text = ", ".join(f"{count} {word if count == 1 else word.removesuffix('s')}" for word, count in found.items())
     if missing := sum(entry["number"] is None and not entry["contrast"] for entry in claims):
         text += f" ({missing} not measured)"
     return f"{text}, and {contrast} for contrast" if contrast else text

@@ -53,7 +53,7 @@ def test_an_interval_without_an_end_is_none():
 
 def test_a_study_has_its_target_its_counts_and_an_overview():
     page = claims_page("laptop", [entry(SECOND, "B"), entry(FIRST, "A"), entry(FIRST, "B", "fails", -1, None)])
-    assert "Made by the target `evidence` of this study: 2 holds, 1 fails, 0 open." in page
+    assert "Made by the target `evidence` of this study: 2 hold, 1 fails, 0 open." in page
     head, first, second = read_tables(page)[0]
     assert head == ["sentence", "B", "A"]
     assert first[0].endswith(CLAIMS[FIRST].sentence) and first[1:] == ["fails -1.00", "holds 0.250"]
@@ -79,7 +79,7 @@ def test_each_sentence_has_its_numbers_its_figure_its_statistic_and_its_rules():
         assert text in words(section(found, FIRST))
     assert "holds* 0.250" in found and "(holds 0.250)" in found
     assert short_verdict(entry(SECOND, decided_by=0)) == "holds 0.250 (gate)"
-    assert "1 holds, 0 fails, 0 open, and 1 for contrast" in found
+    assert "1 holds, 0 fail, 0 open, and 1 for contrast" in found
 
 
 def test_several_rules_have_a_row_each():
@@ -134,7 +134,7 @@ def test_the_document_has_every_rule_and_every_study():
     assert page.endswith("\nsnakemake --cores all pages\n```\n")
     count = 2 * len(CLAIMS)
     told = (
-        f"- laptop: 0 holds, 0 fails, {count} open ({count} not measured). 0 of all {count} were also judged by another"
+        f"- laptop: 0 hold, 0 fail, {count} open ({count} not measured). 0 of all {count} were also judged by another"
     )
     assert told in words(page)
 
