@@ -96,7 +96,7 @@ def ask(probe: LoadedProbe, arguments: argparse.Namespace) -> Found:
 
 
 def compare(found: Mapping[str, Found], layers: list[int], images: list[str]) -> str:
-    """Markdown: a row a block and a model, the first of which the others are compared with."""
+    """Markdown: a row for each block and model. The other models are compared with the first."""
     own = next(iter(found.values()))
     noise = np.abs(own.shifted - own.outputs).mean(axis=(2, 3))
     rows = []

@@ -336,6 +336,25 @@ def test_blocks_that_were_loaded_and_cast_in_inference_mode_have_gradients(writt
         assert leaf.grad.isfinite().all()
 
 
+def test_an_image_that_changes_another_is_refused(written, monkeypatch):
+    call = LibraryBlock.forward
+
+    def mixed(block, tokens):
+        found = call(block, tokens)
+        return torch.cat([found[:1] + 0.01 * found[1:2], found[1:]]) if len(found) > 1 else found
+
+    monkeypatch.setattr(LibraryBlock, "forward", mixed)
+    with pytest.raises(InputError, match=r"do not compute what its own forward does$"):
+        stack_of(written("llama")[0], "llama")
+
+
+def test_products_that_differ_once_they_are_packed_are_refused(written, monkeypatch):
+    call = CastLinear.forward
+    monkeypatch.setattr(CastLinear, "forward", lambda layer, rows: 1.01 * call(layer, rows))
+    with pytest.raises(InputError, match=r"do not compute what its own forward does$"):
+        stack_of(written("llama")[0], "llama")
+
+
 def test_blocks_are_tried_with_as_many_tokens_as_the_probe_has(written):
     surroundings = stack_of(written("llama")[0], "llama", depth=1, size=20).blocks[0].surroundings
     assert {tokens.shape for tokens in surroundings.examples} == {(1, 25, WIDTH)}
