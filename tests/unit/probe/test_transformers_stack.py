@@ -208,6 +208,12 @@ def test_a_mask_with_scores_is_not_taken_away():
     assert torch.equal(mixed[0, 0], mixed[0, 3])
 
 
+def test_products_are_packed_where_the_librarys_code_lets_them(written):
+    for name, can in (("falcon", True), ("mamba", False)):
+        block = stack_of(written(name)[0], name, depth=1).blocks[0]
+        assert (block.in_precision(torch.float32) is not block) == can
+
+
 def test_a_precision_that_the_librarys_code_cannot_take_is_refused(written):
     block = stack_of(written("falcon")[0], "falcon", depth=1).blocks[0]
     line = r"^weights\.falcon: its blocks do not compute in bfloat16, expected precision: float32 \([^\n]+\)$"
