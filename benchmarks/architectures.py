@@ -51,10 +51,10 @@ SIZES = {  # what a config is told, where it has such a key
     # The same by older names.
     "n_embd": WIDTH, "d_model": WIDTH, "dim": WIDTH, "n_layer": DEPTH, "n_layers": DEPTH, "num_layers": DEPTH,
     "encoder_layers": DEPTH, "decoder_layers": DEPTH, "n_head": HEADS, "n_heads": HEADS, "num_heads": HEADS,
+    "hidden_dim": 72, "d_ff": 72, "d_kv": 12, "encoder_ffn_dim": 72, "decoder_ffn_dim": 72, "emb_dim": WIDTH,
     # Fewer tokens than we use, so that a lost window shows.
     "sliding_window": 20, "attention_chunk_size": 20, "keep_window_size": 20, "window_size": 20,
     "attention_window_size": 20,
-    "hidden_dim": 72, "d_ff": 72, "d_kv": 12, "encoder_ffn_dim": 72, "decoder_ffn_dim": 72, "emb_dim": WIDTH,
 }  # fmt: skip
 TOLD: dict[str, dict[str, Any]] = {  # more, where these do not make a model
     "mamba2": {"num_heads": 8, "n_groups": 1},
