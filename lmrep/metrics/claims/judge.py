@@ -33,24 +33,23 @@ def dependence(claim: Claim, view: View, verdict: str) -> tuple[list[str], Entry
     numbers: Entry = {}
     depends = []
     for what, name, other in ways(view, claim):
-        both = None if what in PARTS else in_common(claim, view, other)
-        measured = claim.parts(both[1] if both else other)
-        if (not both and what not in PARTS) or any(part is None for part in measured):
+        alone = what in PARTS
+        pair = (view, other) if alone else in_common(claim, view, other)
+        measured = claim.parts(pair[1]) if pair else [None]
+        if pair is None or any(part is None for part in measured):
             continue
         if too_few(measured):
             found.setdefault(what, {})[name] = TOO_FEW
             continue
-        own, here = decide(claim.rules, measured, view.depth), verdict
-        if both:
-            here = decide(claim.rules, claim.parts(both[0]), view.depth)
-        if both and here != verdict:
-            blocks = ", ".join(map(str, both[0].blocks))
+        own = decide(claim.rules, measured, view.depth)
+        here = verdict if alone else decide(claim.rules, claim.parts(pair[0]), view.depth)
+        if here != verdict:
+            blocks = ", ".join(map(str, pair[0].blocks))
             name += f", at blocks {blocks} of the same images, where the main way {here}"
         found.setdefault(what, {})[name] = own
         parts = parts_of(claim, measured, view.depth)
         numbers.setdefault(what, {})[name] = parts[deciding(parts, own)]["number"]
-        differs = own != here if both else {own, verdict} == {HOLDS, FAILS}
-        if differs:
+        if {own, here} == {HOLDS, FAILS} if alone else own != here:
             depends.append(what)
     for what in PARTS:
         if {HOLDS, FAILS} <= set(found.get(what, {}).values()):
