@@ -225,10 +225,10 @@ def aic_gap(profile: Array) -> float:
     return count * math.log((line**2).sum() / best)
 
 
-def share(found: Found, part: Callable[[int], slice]) -> float:
-    squares = changes(found) ** 2
+def share(found: Found, part: Callable[[int], slice], power: int = 2) -> float:
+    weights = changes(found) ** power
     chosen = part(found.patch)
-    return float(squares[chosen].sum() / squares.sum()) if len(squares[chosen]) else math.nan
+    return float(weights[chosen].sum() / weights.sum()) if len(weights[chosen]) else math.nan
 
 
 def own(patch: int) -> slice:
@@ -244,11 +244,12 @@ def largest_after(found: Found) -> float:
 
 
 def mean_profile(cells: Mapping[Cell, Found], block: int) -> Array:
-    """The changes of one block: the mean over panels of that over the panel's seeds."""
+    """The changes of one block over their own mean: the mean over panels of that over the panel's seeds."""
     panels: dict[str, list[Array]] = {}
     for cell, found in cells.items():
         if cell.block == block:
-            panels.setdefault(cell.panel, []).append(changes(found))
+            own = changes(found)
+            panels.setdefault(cell.panel, []).append(own / own.mean())
     return np.mean([np.mean(own, axis=0) for own in panels.values()], axis=0)
 
 
@@ -298,15 +299,22 @@ def values_of(
     probe: str,
     models: Mapping[str, str],
     similarity: Callable[[Found], float] = similarity,
+    other_power: bool = False,
 ) -> dict[int, float]:
-    """The values by block of one entry, another way. `models`: the main probe of each model, by its label."""
+    """The values by block of one entry, another way. `models`: the main probe of each model, by its label.
+
+    `other_power`: of squared changes where the main way does not square them, and the reverse.
+    """
+    plain, squared = (2, 1) if other_power else (1, 2)
     neurons, patches = {
         "patterns_begin_first": spearman, "much_is_unchanged": unchanged, "unchanged_early": unchanged,
-        "deeper_is_broader": entropy_share,
+        "deeper_is_broader": lambda values: entropy_share(values**plain),
     }, {
-        "patch_reaches_back_only": largest_after, "patch_reaches_both_sides": lambda found: share(found, before),
-        "patch_looks_back": lambda found: share(found, before), "own_share_falls": lambda found: share(found, own),
-        "deeper_patch_is_broader": of_changes(entropy_share),
+        "patch_reaches_back_only": largest_after,
+        "patch_reaches_both_sides": lambda found: share(found, before, squared),
+        "patch_looks_back": lambda found: share(found, before, squared),
+        "own_share_falls": lambda found: share(found, own, squared),
+        "deeper_patch_is_broader": lambda found: entropy_share(changes(found) ** plain),
     }  # fmt: skip
     matches = {
         "one_block_keeps_most": above_grey, "first_rows_are_worst": top_gap,
@@ -324,8 +332,8 @@ def values_of(
         blocks = sorted({cell.block for cell in cells})
         return {block: aic_gap(mean_profile(cells, block)) for block in blocks}
     if claim == "start_matters_more_plain":
-        jittered, plain = (each(build.cells("neuron", probe, jittered=j), of_changes(centre)) for j in (True, False))
-        return by_block(minus(jittered, plain))
+        centres = of_changes(lambda values: centre(values**plain))
+        return by_block(minus(*(each(build.cells("neuron", probe, jittered=j), centres) for j in (True, False))))
     if claim == "order_is_the_masks":
         stack = build.config["probes"][probe]
         bare = next(name for name, other in build.config["probes"].items()
@@ -334,7 +342,9 @@ def values_of(
         return by_block(each(build.cells("neuron", bare), top_over_bottom))
     if claim == "language_is_less_self_attentive":
         vision = widest(build, models, probe, lambda other: build.family(other) == "vit", "patch")
-        shares = [each(build.cells("patch", name), lambda found: share(found, own)) for name in (probe, vision)]
+        shares = [
+            each(build.cells("patch", name), lambda found: share(found, own, squared)) for name in (probe, vision)
+        ]
         return by_block(minus(*(over_blocks(values, {cell.block for cell in values}) for values in shares)))
     if claim == "early_holds_less_than_vision":
         vision = widest(build, models, probe, lambda other: build.family(other) == "vit", "match")
@@ -357,7 +367,13 @@ def values_of(
     return by_block(ranks)
 
 
-BY_CORRELATION = ("deeper_holds_less", "untrained_deeper_holds_less", "trained_holds_less")
+# Claims whose number by another measure is recomputed too, and what `values_of` needs for that.
+BY_ANOTHER_MEASURE: dict[str, dict[str, Any]] = {
+    "deeper_holds_less": {"similarity": explained}, "untrained_deeper_holds_less": {"similarity": explained},
+    "trained_holds_less": {"similarity": explained}, "own_share_falls": {"other_power": True},
+    "deeper_patch_is_broader": {"other_power": True}, "deeper_is_broader": {"other_power": True},
+    "start_matters_more_plain": {"other_power": True}, "language_is_less_self_attentive": {"other_power": True},
+}  # fmt: skip
 
 
 def number_of(values: Mapping[int, float], rule: str, depth: int) -> float:
@@ -401,9 +417,9 @@ def check_claims(results: Path, config: Mapping[str, Any]) -> int:
         assert near(part["number"], number, claim), (claim, probe, part["number"], number)
         assert entry["number"] == entry["parts"][entry["decided_by"]]["number"], claim
         compared += len(found) + 1
-        other = entry["other_numbers"].get("measure", {}) if claim in BY_CORRELATION else {}
+        other = entry["other_numbers"].get("measure", {}) if claim in BY_ANOTHER_MEASURE else {}
         for number in other.values():  # none where there are too few images for an interval
-            expected = values_of(build, claim, probe, models, explained)
+            expected = values_of(build, claim, probe, models, **BY_ANOTHER_MEASURE[claim])
             assert near(number, number_of(expected, rule, build.depth(probe)), claim), (claim, probe, number)
             compared += 1
     return compared + check_candidates(build)

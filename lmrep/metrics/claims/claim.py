@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from lmrep.metrics.claims.samples import Likeness, Sample, View, matched
-from lmrep.metrics.claims.statistics import Array
+from lmrep.metrics.claims.statistics import Array, Cutoff
 from lmrep.metrics.claims.verdicts import Measured, Rule, Scale, early_blocks, measure
 from lmrep.study.config import Study
 from lmrep.study.kinds import FAMILIES, OBJECTIVES
@@ -22,12 +22,12 @@ Ask = TypeVar("Ask", bound=Callable[..., Parts])
 class Claim:
     """A sentence of the article, in our words.
 
-    `asked_of`: the probes that it makes sense for; `about`: those that the article speaks of, the others are there for
-    contrast. `against`: what the model is compared with, the widest other model that fits; its view, or None without
+    `asked_of`: the probes that it makes sense for; `about`: those that the article speaks of (others are there for
+    contrast). `against`: what the model is compared with, the widest other model that fits; its view, or None without
     one, is then the second argument of `measure`. `weights`: of the blocks that it is about, "trained" or "untrained";
-    `reads`: of all the blocks that it measures, if there are others. `cutoffs`, `likenesses`: others to ask it with
-    (see `View`). `one_size`: it compares numbers that depend on the size of images. `jitters`: it asks with jitter and
-    without by itself.
+    `reads`: those of all blocks it measures, if there are others. `power`: of the changes of patches that it measures.
+    `cutoffs`, `powers`, `likenesses`: others to ask it with (see `View`). `one_size`: it compares numbers that depend
+    on the size of images. `jitters`: it asks with jitter and without by itself.
     """
 
     name: str
@@ -42,7 +42,9 @@ class Claim:
     against: Callable[[Probe], bool] | None = None
     weights: str = "trained"
     reads: tuple[str, ...] = ()
-    cutoffs: tuple[float, ...] = ()
+    power: int = 1
+    powers: tuple[int, ...] = ()
+    cutoffs: tuple[Cutoff, ...] = ()
     likenesses: tuple[Likeness, ...] = ()
     one_size: bool = False
     jitters: bool = False
@@ -75,6 +77,7 @@ class Claim:
 
     def parts(self, view: View) -> Parts:
         """What each rule looks at, of one model asked one way; None where no run of the study measures it."""
+        view = replace(view, power=view.power or self.power)
         return self.measure(view, self.other(view)) if self.against else self.measure(view)
 
 

@@ -15,7 +15,7 @@ FIRMNESS = {  # other ways to decide, from the same numbers
 def firmness(claim: Claim, measured: Parts, depth: int, questions: int) -> dict[str, str]:
     """The verdict by each of FIRMNESS.
 
-    Smaller and larger are all thresholds of a claim at once, so that rules that cut one quantity at one place still do.
+    All thresholds of a claim become smaller or larger at once, so that rules with a common threshold keep one.
     `questions`: how many the study asks. Each has an equal share of the chance of error, and each interval that a
     question looks at has an equal share of that.
     """

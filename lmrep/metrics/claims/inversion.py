@@ -128,8 +128,8 @@ def first_rows(values: Array) -> Array:
     asked_of=is_masked, against=is_not_masked, panels="images",
 )  # fmt: skip
 def first_rows_are_worst(view: View, other: View | None) -> Parts:
-    """SSIM of the other rows of patches minus that of the top quarter of the rows; and this minus the same for another
-    model, without a mask, since the top of some photographs is harder to re-create. Means over blocks."""
+    """SSIM of the other rows of patches minus that of the top quarter of the rows; and this difference minus that of
+    another model, which has no mask, since the top of some photographs is harder to re-create. Means over blocks."""
 
     def gap(one: View) -> Sample | None:
         rows = one.rows()
@@ -149,13 +149,14 @@ def first_rows_are_worst(view: View, other: View | None) -> Parts:
     panels="images",
 )  # fmt: skip
 def errors_are_of_high_frequency(view: View) -> Parts:
-    """The share of the error's power above half the Nyquist frequency; white noise has .80. Asked only where SSIM is
-    above those of flat grey and of the start noise."""
+    """The share of the error's power above half the Nyquist frequency; white noise has .80. Tested only where SSIM is
+    above that of flat grey and that of the start noise."""
     return [above_floors(view), measure(view.accuracy("high_frequency_error"))]
 
 
 @claim(
-    "The deeper the layer, the less of the image it holds.", PLACE, ("accuracy", "inversion"),
+    "The deeper the layer, the less of the image it holds (a question of the article).", PLACE,
+    ("accuracy", "inversion"),
     Rule("SSIM changes", "at most", -SSIM, "change", SIMILARITY),
     panels="images", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
@@ -171,12 +172,12 @@ def deeper_holds_less(view: View) -> Parts:
     panels="images", weights="untrained", likenesses=(BY_CORRELATION,),
 )  # fmt: skip
 def untrained_deeper_holds_less(view: View) -> Parts:
-    """SSIM of the image re-created from untrained blocks with the photograph: last block minus first."""
+    """SSIM between the photograph and the image re-created from untrained blocks: last block minus first."""
     return [measure(view.likenesses("untrained"), rises=unfinished(view, "untrained"))]
 
 
 @claim(
-    "Trained layers hold less of the image than untrained ones (a question of the article).",
+    "Trained layers hold less of the image than untrained ones (our question).",
     "Introduction", ("accuracy",),
     Rule("SSIM of untrained blocks minus that of trained ones", "above", SSIM, "mean", DIFFERENCE),
     panels="images", reads=("trained", "untrained"), likenesses=(BY_CORRELATION,),

@@ -23,6 +23,7 @@ from lmrep.metrics.claims.statistics import (
     curvature,
     effective_share,
     rank_correlation,
+    ratio,
     share_unchanged,
     top_to_bottom,
 )  # fmt: skip
@@ -30,12 +31,13 @@ from lmrep.metrics.claims.verdicts import Rule, Scale, measure, measure_means
 
 PLACE = "Spatial Learning, one neuron"
 ORDER = log(1.05)  # of the top row's change over the bottom row's
-RATIO = Scale("ln ratio")
+FALLS = -0.2  # a rank correlation of the change with the number of the patch
+CORRELATION, RATIO = Scale("corr.", -1.0, 1.0), Scale("ln ratio")
 
 
 @claim(
     "Patterns form from the first patches to the last.", PLACE,
-    ("importance", "features"), Rule("the rank correlation", "at most", -0.2, "every", Scale("corr.", -1.0, 1.0)),
+    ("importance", "features"), Rule("the rank correlation", "at most", FALLS, "every", CORRELATION),
     panels="neurons", about=is_causal_language,
 )  # fmt: skip
 def patterns_begin_first(view: View) -> Parts:
@@ -66,20 +68,25 @@ def unchanged_early(view: View) -> Parts:
 @claim(
     "The weight of a token falls with its index, but not along a straight line.", PLACE, ("importance",),
     Rule("the AIC of a straight line minus that of a curved fall", "above", 10, "every", Scale("AIC")),
+    Rule("the rank correlation of the mean change", "at most", FALLS, "every", CORRELATION),
     panels="neurons", about=is_causal_language,
 )  # fmt: skip
 def falls_not_along_a_line(view: View) -> Parts:
     """How much better an exponential or a power law fits the mean change by patch than a straight line: the AIC of the
     line minus the lower AIC of the two. By convention, a difference above 10 means no support for the line (Burnham
     and Anderson 2002). But AIC treats patches as independent, and neighbours are alike: use it only to rank the curves.
-    The article's f' is one of these lines: it counts the first of n patches n times and the last one once."""
-    return [measure_means(view.changes("neurons"), curvature)]
+    The article's f' is a straight line: it counts the first of n patches n times and the last one once. The mean is
+    over images, each divided by its own mean. Its Spearman's rank correlation with the number of the patch says whether
+    it falls at all."""
+    sample = view.changes("neurons")
+    weights = sample and sample.map(lambda changes: ratio(changes, changes.mean(axis=-1, keepdims=True)))
+    return [measure_means(weights, statistic) for statistic in (curvature, rank_correlation)]
 
 
 @claim(
     "Early layers focus on the first tokens, deeper layers more broadly.", PLACE, ("importance", "features"),
     Rule("the effective share of patches changes", "above", SHARE, "change", SHARES),
-    panels="neurons", about=is_causal_language,
+    panels="neurons", about=is_causal_language, powers=(2,),
 )  # fmt: skip
 def deeper_is_broader(view: View) -> Parts:
     """The effective number of patches that change (the exponential of the entropy of the change), as a share of all,
@@ -90,11 +97,11 @@ def deeper_is_broader(view: View) -> Parts:
 @claim(
     "Without blur and jitter, the start of the input matters even more.", PLACE, ("features", "importance"),
     Rule("the centre of mass with jitter minus that without", "above", SHARE, "mean", Scale("position", -1.0, 1.0)),
-    panels="neurons", about=is_causal_language, jitters=True,
+    panels="neurons", about=is_causal_language, jitters=True, powers=(2,),
 )  # fmt: skip
 def start_matters_more_plain(view: View) -> Parts:
-    """Where the change lies on average in the order of patches, 0 for the first and 1 for the last, when one neuron is
-    maximised: with blur and jitter minus without."""
+    """The average place of the change in the order of patches (0 is the first, 1 the last), when one neuron is
+    maximised: the place with blur and jitter minus the place without."""
     ways = [replace(view, jittered=jittered).changes("neurons") for jittered in (True, False)]
     return [measure(difference(*(sample and sample.map(centre_of_mass) for sample in ways)))]
 
@@ -108,9 +115,9 @@ def start_matters_more_plain(view: View) -> Parts:
     asked_of=is_masked, against=is_not_masked, panels="neurons", reads=("trained", "untrained"),
 )  # fmt: skip
 def order_is_the_masks(view: View, other: View | None) -> Parts:
-    """The natural logarithm of the change of the top row of patches over that of the bottom row, one neuron maximised:
-    of the model, of its weights without the mask, of untrained blocks with the mask, and of another model without one.
-    At 0.0488, which is ln 1.05, the top row changes 5% more."""
+    """The natural logarithm of the top row's change divided by the bottom row's, when one neuron is maximised. Measured
+    for the model, for its weights without the mask, for untrained blocks with the mask, and for another model that has
+    no mask. At 0.0488, which is ln 1.05, the top row changes 5% more."""
     wanted = replace(view.probe, causal="never")
     bare = next((probe for probe in view.study.probes.values() if same_probe(probe, wanted)), None)
     samples = [

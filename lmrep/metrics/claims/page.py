@@ -240,7 +240,8 @@ def document(studies: Mapping[str, Sequence[Entry]]) -> str:
         "## The verdicts", in_short([entry for claims in studies.values() for entry in claims]),
         "By study:", points([f"{study}: {summary_text(claims)}" for study, claims in studies.items()]),
         table(("sentence", *(f"{model}, {study}" for study, model in columns)), rows),
-        fill(f"{KEY} {ELSEWHERE}", LINE), firm_section(studies), NOT_ASKED, "## The commands",
+        fill(f"{KEY} {ELSEWHERE}", LINE), firm_section(studies),
+        wrapped(NOT_ASKED.format(**claim_numbers())), "## The commands",
         "The claims of each study, and then this page and a figure of all studies in `results`:",
         "\n".join(["```bash", *map(command, studies), PAGES, "```"]),
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lmrep.metrics.claims.cells import Cell, Cells
-from lmrep.metrics.claims.statistics import UNCHANGED, Array
+from lmrep.metrics.claims.statistics import UNCHANGED, Array, Cutoff
 from lmrep.study.config import Study
 from lmrep.study.kinds import OBJECTIVES, OPTIMISERS
 from lmrep.study.spec import Probe, Run
@@ -33,12 +33,17 @@ BY_CORRELATION = Likeness("squared correlation", "correlation", lambda values: v
 
 @dataclass(frozen=True)
 class Sample:
-    """Values [panel, seed, block, ...] of one condition; NaN where no run has that panel, seed and block."""
+    """Values [panel, seed, block, ...] of one condition; NaN where no run has that panel, seed and block.
+
+    `nested`: a seed draws something else for each panel, as start noise. Else what a seed draws, a crop or untrained
+    blocks, is shared by its panels.
+    """
 
     panels: tuple[str, ...]
     seeds: tuple[int, ...]
     blocks: tuple[int, ...]
     values: Array
+    nested: bool = False
 
     def map(self, statistic: Callable[[Array], Array]) -> "Sample":
         """The same cells with a statistic of their values."""
@@ -55,7 +60,8 @@ def matched(first: Sample, second: Sample) -> tuple[Sample, Sample] | None:
     def part(sample: Sample) -> Sample:
         own = (sample.panels, panels), (sample.seeds, seeds), (sample.blocks, blocks)
         indices = [[list(names).index(name) for name in kept] for names, kept in own]
-        return Sample(panels, seeds, blocks, sample.values[np.ix_(*indices)])  # type: ignore[arg-type]
+        nested = first.nested and second.nested
+        return Sample(panels, seeds, blocks, sample.values[np.ix_(*indices)], nested)  # type: ignore[arg-type]
 
     return (part(first), part(second)) if panels and seeds and blocks else None
 
@@ -64,10 +70,11 @@ def matched(first: Sample, second: Sample) -> tuple[Sample, Sample] | None:
 class View:
     """One model, asked one way: its probe, the search of its inversions, and whether its features have jitter.
 
-    `cells`: of each of READ, by run. `start`: of the descents, as `Descent` has it, and `steps`, of those of features;
-    none: those of the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all there are. `against`: the
+    `cells`: of each of READ, by run. `start` of the descents, as `Descent` has it, and `steps` of those of features;
+    none: as in the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all there are. `against`: the
     model that it is compared with (none: `Claim.widest`), and `against_blocks`, like `blocks`, of that one. `cutoff`:
-    see `statistics.share_unchanged`. `likeness`: of a photograph and its re-created image.
+    see `statistics.share_unchanged`. `power`: of the changes of patches (none: `Claim.power`). `likeness`: of a
+    photograph and its re-created image.
     """
 
     study: Study
@@ -82,7 +89,8 @@ class View:
     blocks: tuple[int, ...] = ()
     against: Probe | None = None
     against_blocks: tuple[int, ...] = ()
-    cutoff: float = UNCHANGED
+    cutoff: Cutoff = UNCHANGED
+    power: int = 0
     likeness: Likeness = BY_SSIM
 
     @property
@@ -90,8 +98,12 @@ class View:
         return self.probe.stack.depth
 
     def changes(self, panels: str, weights: str = "trained") -> Sample | None:
-        """The change of each patch [panel, seed, block, patch], where `panels` (neurons or patches) are maximised."""
-        return self._sample("patches", "change", panels, weights)
+        """The change of each patch [panel, seed, block, patch], where `panels` (neurons or patches) are maximised.
+
+        Each is to the view's `power`, 1 by default.
+        """
+        found = self._sample("patches", "change", panels, weights)
+        return found and found.map(lambda values: values ** (self.power or 1))
 
     def accuracy(self, column: str, weights: str = "trained") -> Sample | None:
         """A column of the accuracy table [photograph, seed, block]."""
@@ -170,7 +182,8 @@ class View:
         for cell in kept:
             at = names.index(cell.panel), seeds.index(cell.seed), blocks.index(cell.block)
             values[at][: len(found[cell])] = found[cell]
-        return Sample(tuple(names), tuple(seeds), tuple(blocks), values)
+        nested = weights == "trained" and not self.jittered
+        return Sample(tuple(names), tuple(seeds), tuple(blocks), values, nested)
 
 
 def start_and_steps(run: Run) -> tuple[Start, int]:

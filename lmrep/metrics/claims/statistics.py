@@ -13,12 +13,25 @@ from lmrep.metrics.measures import row_means
 
 Array = npt.NDArray[np.float64]
 
-UNCHANGED = 0.1  # of the largest change in an image: a patch below it counts as unchanged
-CUTOFFS = (0.05, 0.2)  # others, that a verdict may depend on
 DRAWS = 1000  # of the bootstrap
 LEVEL = 0.95  # of its intervals
 FEWEST = 3  # cells of panels and seeds: fewer give no interval
 RATES = np.geomspace(1e-3, 10, 500)  # decays that a fit tries, per whole image and as exponents
+
+
+@dataclass(frozen=True)
+class Cutoff:
+    """The change below which a patch counts as unchanged: a share of the largest in its image, or in pixel values."""
+
+    level: float
+    relative: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.level:g} of the largest change" if self.relative else f"a change of {self.level:g}"
+
+
+UNCHANGED = Cutoff(0.1)
+CUTOFFS = (Cutoff(0.05), Cutoff(0.2), Cutoff(0.02, relative=False))  # others, that a verdict may depend on
 
 
 def rank_correlation(changes: Array) -> Array:
@@ -35,13 +48,13 @@ def rank_correlation(changes: Array) -> Array:
     return found
 
 
-def share_unchanged(changes: Array, cutoff: float = UNCHANGED) -> Array:
-    """The share of patches that changed by less than `cutoff` of the largest change, of [..., patch]; in [0, 1).
+def share_unchanged(changes: Array, cutoff: Cutoff = UNCHANGED) -> Array:
+    """The share of patches that changed by less than the cutoff, of [..., patch]; in [0, 1].
 
     NaN where no patch changed.
     """
     largest = changes.max(axis=-1, keepdims=True)
-    few: Array = (changes < cutoff * largest).mean(axis=-1)
+    few: Array = (changes < cutoff.level * (largest if cutoff.relative else 1.0)).mean(axis=-1)
     return np.where(largest[..., 0] > 0, few, np.nan)
 
 
@@ -125,7 +138,7 @@ def curvature(profiles: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Weights:
+class Counts:
     """How often each draw of a bootstrap takes each panel and each seed: [draw, panel, seed]."""
 
     counts: Array
@@ -142,10 +155,10 @@ class Weights:
         return ratio(total, np.tensordot(counts, there.astype(float), axes=1))
 
     @cached_property
-    def different(self) -> tuple["Weights", npt.NDArray[np.intp]]:
+    def different(self) -> tuple["Counts", npt.NDArray[np.intp]]:
         """The draws that differ, and for each draw which of them it is: few panels and seeds are soon drawn alike."""
         rows, inverse = np.unique(self.counts.reshape(len(self.counts), -1), axis=0, return_inverse=True)
-        return Weights(rows.reshape(-1, *self.counts.shape[1:])), inverse.ravel()
+        return Counts(rows.reshape(-1, *self.counts.shape[1:])), inverse.ravel()
 
     def spread(self, statistic: Callable[[Array], Array], cells: Array) -> Array:
         """The statistic [draw, ...] of the means of cells, computed once for draws that are alike."""
@@ -154,18 +167,21 @@ class Weights:
 
 
 @cache
-def bootstrap(panels: int, seeds: int) -> tuple[Weights, Weights, Weights]:
-    """DRAWS of a pigeonhole bootstrap: panels and seeds are drawn independently, each with replacement.
+def bootstrap(panels: int, seeds: int, nested: bool = False) -> tuple[Counts, Counts, Counts]:
+    """DRAWS of a bootstrap: of both panels and seeds, of the panels alone, and of the seeds alone; alike in every call.
 
-    Owen (2007), "The pigeonhole bootstrap", Annals of Applied Statistics 1: for cells of two crossed factors, where a
-    draw of single cells would take panels that share a start, or starts that share a panel, for independent ones. The
-    draws are the same in every call. Returns those of both, of the panels alone, and of the seeds alone.
+    It is a pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics 1), for cells of two crossed factors: panels
+    and seeds are drawn independently, each with replacement. A draw of single cells would take panels that share a
+    seed, or seeds that share a panel, for independent ones. Nested seeds share nothing: only panels are drawn, each
+    with all its seeds, unless there is a single panel.
     """
     draws = np.random.default_rng(0)
     of_panels = draws.multinomial(panels, np.full(panels, 1 / panels), DRAWS)[:, :, None].astype(float)
     of_seeds = draws.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS)[:, None, :].astype(float)
     all_panels, all_seeds = np.ones((1, panels, 1)), np.ones((1, 1, seeds))
-    return Weights(of_panels * of_seeds), Weights(of_panels * all_seeds), Weights(all_panels * of_seeds)
+    if nested and panels > 1:
+        of_seeds = np.ones((DRAWS, 1, seeds))
+    return Counts(of_panels * of_seeds), Counts(of_panels * all_seeds), Counts(all_panels * of_seeds)
 
 
 def interval(

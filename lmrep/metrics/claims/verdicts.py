@@ -7,7 +7,7 @@ from math import ceil, inf
 import numpy as np
 
 from lmrep.metrics.claims.samples import Sample
-from lmrep.metrics.claims.statistics import FEWEST, Array, Weights, bootstrap, filled, interval
+from lmrep.metrics.claims.statistics import FEWEST, Array, Counts, bootstrap, filled, interval
 
 HOLDS, FAILS, OPEN = "holds", "fails", "open"
 EARLY = 4  # the first quarter of the blocks, rounded up, counts as early
@@ -186,8 +186,8 @@ def measure_means(
     cells, panels, seeds = sample.values, len(sample.panels), len(sample.seeds)
     there = np.asarray(np.isfinite(cells).all(axis=tuple(range(3, cells.ndim))))
     whole = filled(np.where(there.reshape(*there.shape, *[1] * (cells.ndim - 3)), cells, np.nan))
-    means = statistic(Weights(np.ones((1, panels, seeds))).means(whole))[0]
-    draws = np.stack([weights.spread(statistic, whole) for weights in bootstrap(panels, seeds)])
+    means = statistic(Counts(np.ones((1, panels, seeds))).means(whole))[0]
+    draws = np.stack([counts.spread(statistic, whole) for counts in bootstrap(panels, seeds, sample.nested)])
     enough = there.sum(axis=(0, 1)) >= FEWEST
     zeros = np.zeros(len(sample.blocks))
     return Measured(

@@ -10,6 +10,8 @@ from lmrep.study.config import Study
 from lmrep.study.kinds import ARTICLE
 from lmrep.study.spec import Probe
 
+POWERS = {1: "change", 2: "squared change"}  # of patches
+
 
 def searches(study: Study, probe: Probe, weights: str = "trained") -> list[str]:
     """The optimisers of the inversions of a probe's blocks, the best one first."""
@@ -37,13 +39,15 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
             what = "regime" if _bare(other) == _bare(probe) else "stem"
             yield what, other.label, replace(view, probe=other)
     for cutoff in claim.cutoffs:
-        yield "cutoff", f"{cutoff:g} of the largest change", replace(view, cutoff=cutoff)
+        yield "cutoff", str(cutoff), replace(view, cutoff=cutoff)
+    for power in claim.powers:
+        yield "measure", POWERS[power], replace(view, power=power)
     for likeness in claim.likenesses:
         yield "measure", likeness.name, replace(view, likeness=likeness)
-    runs = [run for run in study.runs.values() if run.probe == probe]
-    for seed in sorted({seed for run in runs for seed in run.start_seeds}):
+    images, seeds = view.asked_images(panels, claim.weights)
+    for seed in sorted(seeds):
         yield "seed", f"seed {seed}", replace(view, seeds=(seed,))
-    for image in sorted({str(panel) for run in runs if run.matches for panel in run.panels if panels == "images"}):
+    for image in sorted(images) if panels == "images" else []:
         yield "image", image, replace(view, panels=(image,))
 
 
@@ -54,7 +58,7 @@ def _bare(probe: Probe) -> tuple[Any, ...]:
 
 
 def in_common(claim: Claim, view: View, other: View) -> tuple[View, View] | None:
-    """Two ways to ask a model, cut to the blocks, panels and seeds that both have: else they differ by these alone.
+    """Two ways to ask a model, cut to the blocks, panels and seeds that both have: these alone could make them differ.
 
     None if they have none in common.
     """

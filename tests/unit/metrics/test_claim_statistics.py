@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 from scipy.optimize import curve_fit
 from scipy.stats import spearmanr
 
 from lmrep.metrics.claims.statistics import (
     DRAWS,
+    Cutoff,
     aic,
     bootstrap,
     centre_of_mass,
@@ -38,7 +40,14 @@ def test_rank_correlation_is_scipys():
 def test_a_patch_is_unchanged_below_a_tenth_of_the_largest():
     assert share_unchanged(np.array([10.0, 1.0, 0.99, 0.0])) == 0.5
     assert share_unchanged(np.ones(7)) == 0
-    assert share_unchanged(np.array([10.0, 1.0, 0.99, 0.0]), 0.2) == 0.75
+    assert share_unchanged(np.array([10.0, 1.0, 0.99, 0.0]), Cutoff(0.2)) == 0.75
+
+
+def test_a_patch_may_count_as_unchanged_below_a_change_of_its_own():
+    cutoff = Cutoff(0.02, relative=False)
+    assert share_unchanged(np.array([10.0, 1.0, 0.019, 0.02]), cutoff) == 0.25
+    assert share_unchanged(np.array([0.01, 0.001]), cutoff) == 1
+    assert np.isnan(share_unchanged(np.zeros(2), cutoff))
 
 
 @pytest.mark.parametrize("patches", [1, 2, 17, PATCHES])
@@ -134,6 +143,20 @@ def test_the_bootstrap_has_the_spread_of_a_two_way_design(of_panels, of_seeds):
     expected = np.sqrt(of_panels**2 / panels + of_seeds**2 / seeds + own**2 / (panels * seeds))
     assert np.std([table.mean() for table in tables]) == pytest.approx(expected, rel=0.1)
     assert spread == pytest.approx(expected, rel=0.15)
+
+
+@pytest.mark.parametrize(("panels", "seeds"), [(4, 1), (4, 2), (9, 3), (1, 6)])
+@pytest.mark.parametrize("own", [0.1, 1])
+def test_intervals_of_nested_seeds_are_those_of_the_means_of_panels(panels, seeds, own):
+    """By Student's t, of panels or, of a single one, of its seeds; at 95%, and at a level of many intervals."""
+    rng, tables = np.random.default_rng(1), 300
+    cells = rng.standard_normal((panels, 1, tables)) + own * rng.standard_normal((panels, seeds, tables))
+    draws = np.stack([counts.means(cells) for counts in bootstrap(panels, seeds, nested=True)])
+    units = cells.mean(axis=1) if panels > 1 else cells[0]
+    for together in (1, 360):
+        low, high = interval(draws, cells.mean(axis=(0, 1)), panels, seeds, together)
+        width = scipy.stats.t.ppf(1 - 0.025 / together, len(units) - 1) * units.std(axis=0, ddof=1) / len(units) ** 0.5
+        assert np.median((high - low) / 2 / width) == pytest.approx(1, rel=0.08)
 
 
 def test_means_leave_out_missing_cells_and_draws_without_any():
