@@ -1,0 +1,104 @@
+"""How far SSIM still rises after the end of a search, as a multiple of its rise in the last quarter of the passes.
+
+    python benchmarks/unfinished.py
+    python benchmarks/unfinished.py --config laptop.yaml --runs minilm_inverted smollm2_inverted --passes 1500
+
+The verdicts widen the SSIM of a search that has not converged by such a multiple (`WIDENING` in
+lmrep/metrics/claims/inversion.py). Each search of a run, on one photograph, goes on for many more passes than the run
+gives it. Each of --ends is taken as the end of a search: the rise in its last quarter, and the rise from there to the
+end of all passes. That one is too low where the long search has not converged either. Searches that moved by less than
+.01 count as converged, and those that are further from their goal than the noisy photograph are widened to 1: neither
+is listed, see `converged` and `unfinished`. Prints Markdown.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import ROOT, shorten, weight_files
+from inversion import Curve, curve, in_turn
+
+from lmrep.descent.allocator import keep_freed_memory
+from lmrep.descent.match import shift_noise
+from lmrep.descent.plan import make_plan, settle
+from lmrep.errors import InputError
+from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study
+from lmrep.metrics.markdown import table
+from lmrep.metrics.measures import CONVERGED
+from lmrep.probe.probe import load_probe
+from lmrep.study.spec import Run
+
+QUARTER = 0.75  # of the passes: the last quarter begins there
+FACTORS = (1, 2, 3, 4, 6, 8, 12, 16)
+
+
+@torch.no_grad()
+def long_search(study: LoadedStudy, run: Run, image: str, passes: int, every: int) -> dict[int, Curve]:
+    """SSIM against passes, by block."""
+    (octave,) = run.descent.octaves
+    descent = replace(run.descent, octaves=(replace(octave, steps=passes),))
+    run = replace(shorten(replace(run, descent=descent), passes), panels=(image,), panel_seeds=())
+    exact = load_probe(run.probe, weight_files(study, run), max(run.layers), torch.device("cpu"), run.seed)
+    target = torch.from_numpy(load_pixels(study, image, run.probe.stem.size))[None]
+    probe = exact.in_precision(make_plan(run, target.device).precision)
+    kept = list(in_turn(run, probe, target, every))
+    shifted = target + shift_noise(run)
+    return {
+        layer: curve([images[index] for images in kept], target, exact, layer, shifted)
+        for index, layer in enumerate(run.layers)
+    }
+
+
+def rises(found: Curve, end: int) -> tuple[float, float, float]:
+    """SSIM at the end of a search, its rise in the last quarter before, and its rise from there to the last pass."""
+    then, now = (float(np.interp(passes, found.passes, found.ssim)) for passes in (QUARTER * end, end))
+    return now, now - then, float(found.ssim[-1]) - now
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, default=ROOT / "miniature.yaml")
+    parser.add_argument("--runs", nargs="+", default=["gpt2_inverted", "vit_base_inverted", "vit_large_inverted"])
+    parser.add_argument("--images", nargs="+", default=["chelsea", "coffee"])
+    parser.add_argument("--blocks", type=int, nargs="+", help="default: the first, a middle one and the last of a run")
+    parser.add_argument("--passes", type=int, default=3000)
+    parser.add_argument("--ends", type=int, nargs="+", default=[100, 160, 360])
+    parser.add_argument("--every", type=int, default=10, help="passes between two measurements of SSIM")
+    options = parser.parse_args()
+    settle(1)
+    keep_freed_memory()
+    study = load_study(options.config)
+    rows, ratios = [], []
+    for name in options.runs:
+        run = study.runs[name]
+        layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
+        run = replace(run, layers=tuple(layers))
+        for image in options.images:
+            for layer, found in long_search(study, run, image, options.passes, options.every).items():
+                for end in options.ends:
+                    now, rise, rest = rises(found, end)
+                    if rise < CONVERGED:
+                        continue
+                    ratios.append(rest / rise)
+                    numbers = [f"{value:.3f}" for value in (now, rise, rest)] + [f"{rest / rise:.1f}"]
+                    rows.append([name, image, str(layer), str(end), *numbers])
+            print(f"{name} {image}", file=sys.stderr, flush=True)
+    print(table(["run", "photograph", "block", "passes", "SSIM", "last quarter", "rises further", "multiple"], rows))
+    print("\n" + summary(ratios))
+
+
+def summary(ratios: Sequence[float]) -> str:
+    """How many searches rise by no more than each of FACTORS times the last quarter."""
+    shares = [f"{np.mean(np.array(ratios) <= factor):.0%}" for factor in FACTORS]
+    return table(["at most, times the last quarter", *map(str, FACTORS)], [[f"of {len(ratios)} searches", *shares]])
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"lmrep: {error}")
