@@ -51,7 +51,7 @@ def cached_file(pin: Pin) -> Path | None:
     try:
         found = try_to_load_from_cache(pin.repo, pin.file, revision=pin.revision)
     except ValueError as error:  # no repository or file can have this name
-        raise InputError(f"weights.{pin.name}: {' '.join(str(error).split())}") from None
+        raise InputError(f"weights.{pin.name}: {one_line(error)}") from None
     return Path(found) if isinstance(found, str) else None
 
 
