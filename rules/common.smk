@@ -52,7 +52,7 @@ OPTIMISERS = as_param([*([name, entry.label] for name, entry in kinds.OPTIMISERS
 
 
 wildcard_constraints:
-    run="|".join(study.runs),
+    run=one_of(study.runs),
     shard="[0-9]+",
     format="png|pdf|svg",
 

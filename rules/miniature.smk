@@ -16,7 +16,7 @@ rule train_model:
     benchmark:
         "results/training/{model}.benchmark.tsv"
     wildcard_constraints:
-        model="|".join(TRAINED),
+        model=one_of(TRAINED),
     threads: 1
     resources:
         mem_mb=4000,
