@@ -55,6 +55,11 @@ def cached_file(pin: Pin) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
+def cached_etag(cached: Path) -> str:
+    """Returns the etag that the hub's cache names a file's content by, or "" if its disk has no links."""
+    return cached.readlink().name if cached.is_symlink() else ""  # the last link leads to Xet's own name
+
+
 def forget(cached: Path) -> None:
     """Deletes a file from the hub's cache, in all revisions that share its content."""
     from huggingface_hub import scan_cache_dir

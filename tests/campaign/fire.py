@@ -65,11 +65,12 @@ class Site:
     given: tuple[str, ...] = ()  # files that were there before
 
     def left(self) -> list[str]:
-        """Files that a refusal must not leave: products, half written ones, and wrong contents in the hub's cache."""
+        """Files that a refusal must not leave: products, half written ones, and damaged ones in the hub's cache."""
         kept = {"log", ".weights.lock.json.lock", "CACHEDIR.TAG", ".huggingface-shared-blobs", *self.given}
         files = [path for path in self.folder.rglob("*") if path.is_file() and path.name not in kept]
         files = [path for path in files if path.suffix not in (".lock", ".incomplete", ".log", ".refused")]
-        bad = [path for path in files if "hf" not in path.parts or path.read_bytes() != BODY]
+        named = {path for path in files if path.resolve().name == sha256(path.read_bytes())}  # what the hub announced
+        bad = [path for path in files if "hf" not in path.parts or not (path in named or path.read_bytes() == BODY)]
         return [str(path.relative_to(self.folder)) for path in bad if "xet" not in path.parts]
 
 

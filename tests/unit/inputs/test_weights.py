@@ -87,7 +87,9 @@ def place(tmp_path, hub):
         """Removes the fetched file and writes `data` over the one in the cache."""
         path.unlink()
         (entry,) = home.glob(f"hub/models--*/snapshots/*/{FILE}")
-        entry.resolve().write_bytes(data)
+        content = entry.resolve()
+        content.unlink()  # Xet's are read-only
+        content.write_bytes(data)
 
     def kept():
         """The files and links that a failure must not leave, at the path and in the hub's cache."""
@@ -229,8 +231,9 @@ def test_a_hub_that_changes_its_mind_records_nothing(hub, place, revision):
     place.path.unlink()
     shutil.rmtree(place.home)
     hub.add_model(REPO, revision, FILE, BODY[::-1])
-    assert f"expected {SHA256} (recorded in " in the_line(place.fetch(sha256="", revision=revision))
-    assert not any(path.name != "main" for path in place.kept()) and place.lock.read_text() == recorded
+    line = the_line(place.fetch(sha256="", revision=revision))
+    assert f"expected {SHA256} (recorded in " in line and ": correct the pin, or delete " in line
+    assert not place.path.exists() and place.lock.read_text() == recorded
 
 
 @pytest.mark.parametrize("by", ["direct", "redirect", "xet"])
@@ -260,10 +263,26 @@ def test_an_unrecorded_file_in_the_cache_is_compared_too(hub, place):
     assert place.kept() == [] and not place.lock.exists()
 
 
-@pytest.mark.parametrize("small", [False, True])
-def test_an_unrecorded_file_in_the_cache_is_held_to_its_name_there_without_the_hub(hub, place, small):
-    file = hub.add_model(REPO, REVISION, FILE, BODY, by="direct")
-    file.etag = blob(BODY) if small else SHA256
+@pytest.mark.parametrize(("by", "etag"), [("direct", SHA256), ("direct", blob(BODY)), ("xet", SHA256)])
+@pytest.mark.parametrize(("wrong", "kind"), [({"sha256": "0" * 64}, "sha256"), ({"bytes": 5}, "size in bytes")])
+def test_a_wrong_pin_deletes_no_good_file(hub, place, by, etag, wrong, kind):
+    hub.add_model(REPO, REVISION, FILE, BODY, by=by).etag = etag
+    assert place.fetch().returncode == 0
+    place.path.unlink()
+    hub.stop()
+    (entry,) = place.home.glob(f"hub/models--*/snapshots/*/{FILE}")
+    for _ in range(2):
+        line = the_line(place.fetch(**wrong))
+        assert f": {kind} is " in line
+        assert line.endswith(f" (the cached file is as the hub announced it: correct the pin, or delete {entry})")
+        assert entry.read_bytes() == BODY and not place.path.exists()
+    assert place.fetch().returncode == 0
+
+
+@pytest.mark.parametrize(("by", "etag"), [("direct", SHA256), ("direct", blob(BODY)), ("xet", SHA256)])
+def test_an_unrecorded_file_in_the_cache_is_held_to_its_name_there_without_the_hub(hub, place, by, etag):
+    file = hub.add_model(REPO, REVISION, FILE, BODY, by=by)
+    file.etag = etag
     place.fetch()
     place.lock.unlink()
     assert json.loads(place.fetch({"HF_HUB_OFFLINE": "1"}, sha256="").stdout)[0]
