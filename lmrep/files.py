@@ -88,8 +88,11 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.ArrayLike], facts: dict[st
             part.chmod(rights)  # it would be its owner's alone, which is no use on a cluster's shared disk
 
 
-def read_arrays(path: Path | str) -> ArrayFile:
-    """Reads a file that `write_arrays` wrote. Raises InputError for a missing file or any other kind of file."""
+def read_arrays(path: Path | str, wanted: Collection[str] | None = None) -> ArrayFile:
+    """Reads a file that `write_arrays` wrote: all its arrays, or those of the names in `wanted`.
+
+    Raises InputError for a missing file or any other kind of file.
+    """
     try:
         with safe_open(path, framework="numpy") as file:
             facts = json.loads((file.metadata() or {})["lmrep"])
@@ -99,7 +102,8 @@ def read_arrays(path: Path | str) -> ArrayFile:
                 raise ValueError(f"not float32: {', '.join(other)}")
             if not isinstance(facts, dict):
                 raise ValueError("its metadata is no JSON object")
-            return ArrayFile({name: file.get_tensor(name) for name in names}, facts, str(path))
+            read = [name for name in names if wanted is None or name in wanted]
+            return ArrayFile({name: file.get_tensor(name) for name in read}, facts, str(path))
     except FileNotFoundError:
         raise MachineError(f"{path}: no such file; expected a run file") from None
     except SafetensorError as error:

@@ -107,13 +107,13 @@ def new_crate(study: Study, citation: Mapping[str, Any]) -> ROCrate:
     return crate
 
 
-def add_code(crate: ROCrate, root: Path, version: str, libraries: Mapping[str, str]) -> Any:
-    """Adds the checkout's code and returns the workflow. libraries: versions by name."""
+def add_code(crate: ROCrate, root: Path, version: str, libraries: Iterable[tuple[str, str]]) -> Any:
+    """Adds the checkout's code and returns the workflow. libraries: names and versions."""
     facts = content(root / "Snakefile", "Snakefile") | {"version": version}
     workflow = crate.add_workflow(root / "Snakefile", "Snakefile", main=True, lang="snakemake", properties=facts)
     workflow["softwareRequirements"] = [
         about(crate, uri, "SoftwareApplication", name=name, softwareVersion=found, url=uri)
-        for name, found in libraries.items()
+        for name, found in libraries
         for uri in [f"pkg:pypi/{name}@{quote(found)}"]
     ]
     add_files(crate, {str(source.relative_to(root)): source for source in files_of(root, CODE)})
@@ -146,7 +146,8 @@ def write_crate(
     """
     citation = yaml.safe_load((root / "CITATION.cff").read_text())
     crate = new_crate(study, citation)
-    workflow = add_code(crate, root, citation["version"], read_arrays(runs[0]).facts["versions"])
+    libraries = {found for run in runs for found in read_arrays(run, ()).facts["versions"].items()}
+    workflow = add_code(crate, root, citation["version"], sorted(libraries))
     moved, kept = local_inputs(config, root)
     asked = [add_config(crate, "config.yaml" if study.name == "article" else f"{study.name}.yaml", moved)]
     asked += add_files(crate, kept)

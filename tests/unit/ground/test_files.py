@@ -105,6 +105,8 @@ def test_array_files_keep_arrays_and_facts_with_equal_bytes(tmp_path):
     assert back.facts == {"panels": ["x"], "layers": [1]}
     assert back["images"].dtype == np.float32
     np.testing.assert_array_equal(back["images"], arrays["images"].astype(np.float32))
+    assert {*read_arrays(tmp_path / "a", ["loss"]).arrays} == {"loss"}
+    assert read_arrays(tmp_path / "a", ()) == ArrayFile({}, back.facts, str(tmp_path / "a"))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,12 +29,14 @@ def packed(tmp_path, monkeypatch):
         weights["path"] = str(ROOT / weights["path"])
     config["images"] |= {"mine": {"path": "mine.png"}, "splash": SPLASH}
     config["weights"]["far"] = HUB
-    made = tmp_path / "results/miniature/runs/a.safetensors", tmp_path / "results/miniature/claims.json"
-    made[0].parent.mkdir(parents=True)
-    write_arrays(made[0], {"images": np.zeros(3)}, {"versions": {"torch": "2.15.0+cpu"}})
-    made[1].write_text("[]")
-    runs, products = ([path.relative_to(tmp_path)] for path in made)
-    count = write_crate(tmp_path / "x.zip", make_study(config), config, ROOT, runs, products)
+    results = Path("results/miniature")
+    (results / "runs").mkdir(parents=True)
+    for name, more in (("a", {}), ("b", {"transformers": "5.17.0"}), ("c", {"torch": "2.14.1"})):
+        facts = {"versions": {"torch": "2.15.0+cpu", **more}}
+        write_arrays(results / f"runs/{name}.safetensors", {"images": np.zeros(3)}, facts)
+    (results / "claims.json").write_text("[]")
+    runs = sorted(results.glob("runs/*"))
+    count = write_crate(tmp_path / "x.zip", make_study(config), config, ROOT, runs, [results / "claims.json"])
     with zipfile.ZipFile(tmp_path / "x.zip") as crate:
         crate.extractall(tmp_path / "out")
         assert len(crate.namelist()) == count + 1  # and the metadata
@@ -55,15 +58,22 @@ def test_the_build_names_what_went_in_and_what_came_out(packed):
     _, graph = packed
     build = graph["#build"]
     assert {entity["@id"] for entity in build["result"]} == {
-        "results/miniature/runs/a.safetensors", "results/miniature/claims.json",
+        *(f"results/miniature/runs/{name}.safetensors" for name in "abc"), "results/miniature/claims.json",
     }  # fmt: skip
     asked = {entity["@id"] for entity in build["object"]}
     assert asked >= {"miniature.yaml", SPLASH["url"], "resources/miniature/gpt2_mini.safetensors"}
     (far,) = (graph[name] for name in asked if "some/one" in name)
     assert far["sha256"] == HUB["sha256"] and graph[SPLASH["url"]]["sha256"] == SPLASH["sha256"]
     assert build["instrument"] == {"@id": "Snakefile"} and graph["README.md"]["about"] == {"@id": "./"}
-    torch = graph["pkg:pypi/torch@2.15.0%2Bcpu"]  # a "+" stands for a space in some readers
-    assert torch["softwareVersion"] == "2.15.0+cpu" and torch["url"] == torch["@id"]
+
+
+def test_it_needs_the_libraries_of_all_runs(packed):
+    """Only the runs of a model that transformers loads name its version."""
+    _, graph = packed
+    needed = [library["@id"] for library in graph["Snakefile"]["softwareRequirements"]]
+    torch = "pkg:pypi/torch@2.15.0%2Bcpu"  # a "+" stands for a space in some readers
+    assert needed == ["pkg:pypi/torch@2.14.1", torch, "pkg:pypi/transformers@5.17.0"]
+    assert graph[torch]["softwareVersion"] == "2.15.0+cpu" and graph[torch]["url"] == torch
 
 
 def test_the_config_in_it_leads_to_the_local_files_in_it(packed):
