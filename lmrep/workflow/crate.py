@@ -5,6 +5,7 @@ The metadata follow RO-Crate 1.1 and Workflow Run Crate 0.5 (https://w3id.org/ro
 
 import hashlib
 import mimetypes
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from io import BytesIO
@@ -56,7 +57,8 @@ def local_inputs(config: Mapping[str, Any], root: Path) -> tuple[dict[str, Any],
         changed[kind] = {name: dict(values) for name, values in config[kind].items()}
         for name, values in changed[kind].items():
             if "path" in values:
-                path = Path(values["path"]).resolve()
+                folder, last = os.path.split(os.path.abspath(values["path"]))
+                path = Path(folder).resolve() / last  # what a link in the hub's cache leads to is named by its hash
                 inside = path.relative_to(root) if path.is_relative_to(root) else Path("inputs", name, path.name)
                 values["path"] = str(inside)
                 for file in files_of(path.parent, [path.name]):

@@ -99,6 +99,20 @@ def test_a_folder_of_weights_comes_along_whole(tmp_path):
     }
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "snapshot"], ids=["file", "folder"])
+def test_links_such_as_those_of_the_hubs_cache_keep_their_names(tmp_path, name):
+    for path in ("blobs/abc123", "snapshots/main/model.safetensors"):
+        (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / "blobs/abc123").write_text("weights")
+    (tmp_path / "snapshots/main/model.safetensors").symlink_to("../../blobs/abc123")
+    (tmp_path / "snapshot").symlink_to("snapshots/main")
+    (tmp_path / "model.safetensors").symlink_to("snapshots/main/model.safetensors")
+    config, found = local_inputs({"weights": {"mine": {"path": str(tmp_path / name)}}, "images": {}}, ROOT)
+    assert config["weights"]["mine"]["path"] == f"inputs/mine/{name}"
+    file = f"inputs/mine/{name}" + ("/model.safetensors" if name == "snapshot" else "")
+    assert {name: path.read_text() for name, path in found.items()} == {file: "weights"}
+
+
 @pytest.mark.workflow
 def test_the_crate_conforms_to_its_profile(packed, tmp_path):
     from crates import issues
