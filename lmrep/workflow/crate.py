@@ -4,6 +4,7 @@ The metadata follow RO-Crate 1.1 and Workflow Run Crate 0.5 (https://w3id.org/ro
 """
 
 import hashlib
+import json
 import mimetypes
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,8 @@ from rocrate.rocrate import ROCrate
 
 from lmrep.files import read_arrays, replacing
 from lmrep.inputs.hub import hub_url
-from lmrep.inputs.pins import lock_key
+from lmrep.inputs.paths import LOCK
+from lmrep.inputs.pins import lock_key, read_lock
 from lmrep.metrics.claims.page import command
 from lmrep.provenance import file_sha256
 from lmrep.study.config import Study
@@ -78,6 +80,12 @@ def remote_inputs(study: Study) -> Iterator[tuple[str, dict[str, Any]]]:
             yield image.url, {"name": f"image {image.name}", "sha256": image.sha256}
 
 
+def locked(study: Study) -> dict[str, Any]:
+    """The entries of the lock that are of this study: without them a deposit would trust what arrives first."""
+    keys = {lock_key(pin) for weights in study.weights.values() for pin in weights.pins}
+    return {key: entry for key, entry in read_lock(LOCK).items() if key in keys}
+
+
 def content(path: Path, name: str) -> dict[str, str]:
     """What the crate says of a file's content."""
     kind = MEDIA.get(path.suffix) or mimetypes.guess_type(name)[0] or "text/plain"
@@ -129,10 +137,11 @@ def add_files(crate: ROCrate, files: Mapping[str, Path]) -> list[Any]:
     return [crate.add_file(source, name, properties=content(source, name)) for name, source in files.items()]
 
 
-def add_config(crate: ROCrate, name: str, config: Mapping[str, Any]) -> Any:
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
-    facts = {"name": name, "sha256": hashlib.sha256(text).hexdigest(), "contentSize": str(len(text))}
-    return crate.add_file(BytesIO(text), name, properties={**facts, "encodingFormat": "text/yaml"})
+def add_text(crate: ROCrate, name: str, text: str, kind: str) -> Any:
+    """Adds a file that only the crate has. kind: its media type."""
+    data = text.encode()
+    facts = {"name": name, "sha256": hashlib.sha256(data).hexdigest(), "contentSize": str(len(data))}
+    return crate.add_file(BytesIO(data), name, properties={**facts, "encodingFormat": kind})
 
 
 def write_crate(
@@ -151,7 +160,10 @@ def write_crate(
     libraries = {found for run in runs for found in read_arrays(run, ()).facts["versions"].items()}
     workflow = add_code(crate, root, citation["version"], sorted(libraries))
     moved, kept = local_inputs(config, root)
-    asked = [add_config(crate, "config.yaml" if study.name == "article" else f"{study.name}.yaml", moved)]
+    name = "config.yaml" if study.name == "article" else f"{study.name}.yaml"
+    asked = [add_text(crate, name, yaml.safe_dump(moved, sort_keys=False, allow_unicode=True), "text/yaml")]
+    if held := locked(study):
+        asked.append(add_text(crate, str(LOCK), json.dumps(held, indent=2, sort_keys=True) + "\n", "application/json"))
     asked += add_files(crate, kept)
     asked += [about(crate, uri, "CreativeWork", **facts) for uri, facts in remote_inputs(study)]
     made = add_files(crate, {str(source): source for source in (*runs, *products)})

@@ -11,12 +11,16 @@ import yaml
 from conftest import ROOT
 
 from lmrep.files import write_arrays
+from lmrep.inputs.paths import LOCK
+from lmrep.inputs.pins import read_lock
 from lmrep.study.config import make_study
 from lmrep.workflow.crate import local_inputs, write_crate
 
 SPLASH = {"url": "https://example.org/splash.png", "sha256": "ab" * 32}
 HUB = {"label": "Far", "family": "gpt2", "width": 108, "depth": 6, "heads": 3, "repo": "some/one", "revision": "1" * 40,
        "file": "model.safetensors", "sha256": "cd" * 32}  # fmt: skip
+
+RECORDED = {f"some/one@{'2' * 40}/model.safetensors": {"sha256": "ef" * 32, "bytes": 5}}
 
 
 @pytest.fixture
@@ -28,7 +32,8 @@ def packed(tmp_path, monkeypatch):
     for weights in config["weights"].values():
         weights["path"] = str(ROOT / weights["path"])
     config["images"] |= {"mine": {"path": "mine.png"}, "splash": SPLASH}
-    config["weights"]["far"] = HUB
+    config["weights"] |= {"far": HUB, "recorded": {**HUB, "revision": "2" * 40, "sha256": ""}}
+    LOCK.write_text(json.dumps({**RECORDED, "another/study@main/model.safetensors": {"sha256": "00", "bytes": 1}}))
     results = Path("results/miniature")
     (results / "runs").mkdir(parents=True)
     for name, more in (("a", {}), ("b", {"transformers": "5.17.0"}), ("c", {"torch": "2.14.1"})):
@@ -62,8 +67,8 @@ def test_the_build_names_what_went_in_and_what_came_out(packed):
     }  # fmt: skip
     asked = {entity["@id"] for entity in build["object"]}
     assert asked >= {"miniature.yaml", SPLASH["url"], "resources/miniature/gpt2_mini.safetensors"}
-    (far,) = (graph[name] for name in asked if "some/one" in name)
-    assert far["sha256"] == HUB["sha256"] and graph[SPLASH["url"]]["sha256"] == SPLASH["sha256"]
+    far = {graph[name]["sha256"] for name in asked if "some/one" in name}
+    assert far == {HUB["sha256"], "ef" * 32} and graph[SPLASH["url"]]["sha256"] == SPLASH["sha256"]
     assert build["instrument"] == {"@id": "Snakefile"} and graph["README.md"]["about"] == {"@id": "./"}
 
 
@@ -82,11 +87,17 @@ def test_the_config_in_it_leads_to_the_local_files_in_it(packed):
     assert (folder / config["images"]["mine"]["path"]).read_bytes() == b"a picture"
     own = yaml.safe_load((ROOT / "miniature.yaml").read_text())
     assert {name: values.get("path") for name, values in config["weights"].items()} == {
-        **{name: values["path"] for name, values in own["weights"].items()}, "far": None,
+        **{name: values["path"] for name, values in own["weights"].items()}, "far": None, "recorded": None,
     }  # fmt: skip
     assert {key: config[key] for key in ("runs", "probes", "figures")} == {
         key: own[key] for key in ("runs", "probes", "figures")
     }
+
+
+def test_the_lock_in_it_holds_later_downloads_of_this_study(packed):
+    folder, graph = packed
+    assert read_lock(folder / LOCK) == RECORDED
+    assert {"@id": str(LOCK)} in graph["#build"]["object"]
 
 
 def test_a_folder_of_weights_comes_along_whole(tmp_path):
