@@ -1,5 +1,6 @@
 # What one image becomes on its way through a probe, for the figures that show it.
 from lmrep.study.facts import maximised
+from lmrep.workflow.schedule import trace_memory
 
 
 def traced_run(wildcards):
@@ -42,8 +43,8 @@ rule trace_probe:
         figure=one_of(name for name, figure in study.figures.items() if "trace" in kinds.FIGURES[figure.kind].reads),
     threads: study.threads
     resources:
-        mem_mb=8000,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: trace_memory(traced_run(wildcards), attempt),
+        runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         identity=trace_identity,
         maximised=lambda wildcards: as_param(maximised(shown(wildcards.figure))),

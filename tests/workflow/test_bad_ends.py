@@ -1,4 +1,4 @@
-"""A build that ends badly says why once: no retry of bad input, no traceback after Ctrl-C."""
+"""A build that ends badly says why once: no retry of bad input, no traceback after Ctrl-C, more memory after a kill."""
 
 import os
 import signal
@@ -28,6 +28,15 @@ def test_a_run_that_fails_on_bad_input_says_so_once(tmp_path):
         assert not (checkout / RUN).exists()
     picture.unlink()  # it is fetched again, and the next build does as if nothing had been
     assert checkout.miniature(RUN).returncode == 0 and not [*(checkout / "results").rglob("*.refused")]
+
+
+def test_a_trace_that_a_cluster_has_ended_asks_for_more_memory_and_time(tmp_path):
+    checkout = Checkout(tmp_path / "lmrep")
+    submit = "sh -c 'echo {rule} {resources.mem_mb} {resources.runtime} >> asked; exit 1'"
+    cluster = ("--executor", "cluster-generic", "--cluster-generic-submit-cmd", submit, "--jobs", "1", "--retries", "1")
+    target = "results/miniature/traces/transformer_activation_explained.safetensors"
+    assert checkout.run(target, "--configfile", "miniature.yaml", *cluster).returncode == 1
+    assert (checkout / "asked").read_text().splitlines() == ["trace_probe 8000 10", "trace_probe 12000 20"]
 
 
 def test_after_ctrl_c_there_is_no_traceback(tmp_path):

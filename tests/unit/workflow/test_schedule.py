@@ -7,7 +7,7 @@ import tiny
 
 from lmrep.study.cost import Speed, run_flops
 from lmrep.study.spec import Octave
-from lmrep.workflow.schedule import START_MINUTES, rank, run_memory, run_minutes
+from lmrep.workflow.schedule import START_MINUTES, rank, run_memory, run_minutes, trace_memory
 
 pytestmark = pytest.mark.models
 RUN = tiny.tiny_run("neuron", (0, 1))
@@ -20,6 +20,15 @@ def test_memory_counts_the_weights_and_grows_with_each_attempt():
     assert run_memory(many, 1) - run_memory(few, 1) == pytest.approx(3 * 23 * block, rel=0.01)
     assert run_memory(many, 2) == run_memory(many, 1) * 3 // 2
     assert run_memory(replace(RUN, memory=64.0), 1) < run_memory(RUN, 1)
+
+
+def test_a_trace_asks_for_the_memory_of_its_weights_and_for_more_with_each_attempt():
+    assert [trace_memory(RUN, attempt) for attempt in (1, 2, 3)] == [8000, 12000, 16000]
+    large = replace(tiny.WIDE, width=4096, depth=32)
+    run = replace(RUN, probe=tiny.probe_of(large, large), layers=(32,))
+    weights = 3 * 32 * 12 * 4096**2 * 4 / 10**6  # MB
+    assert weights < trace_memory(run, 1) < run_memory(run, 1) and trace_memory(run, 2) == trace_memory(run, 1) * 3 // 2
+    assert trace_memory(replace(run, memory=64_000.0), 1) == trace_memory(run, 1)  # a GPU's, and a trace needs no GPU
 
 
 def test_memory_counts_the_history_of_lbfgs():
