@@ -4,6 +4,7 @@ Method: "CUDA Graphs" in torch's notes on CUDA. A graph repeats the same kernels
 """
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ from lmrep.descent.optimisers import Optimiser, Rate, State
 
 Results = tuple[Tensor, Tensor]  # the crop of the next step, and the losses to record
 Take = Callable[[Tensor, Rate, int | Tensor], Results]  # of a crop, a rate, and how many steps came before
+AHEAD = 2  # steps by which Python may be ahead of the card: enough to keep it busy
 
 
 def makes_graphs(device: torch.device) -> bool:
@@ -27,6 +29,13 @@ def makes_graphs(device: torch.device) -> bool:
 def stream_of(device: torch.device) -> "torch.cuda.Stream":
     """The stream to capture on: one per card, because torch keeps a workspace for each stream."""
     return torch.cuda.Stream(device)
+
+
+def mark(device: torch.device) -> "torch.cuda.Event":
+    """A mark behind all that the card was asked to do; `synchronize` waits until the card reaches it."""
+    event = torch.cuda.Event()
+    event.record(torch.cuda.current_stream(device))
+    return event
 
 
 def memory(tensor: Tensor) -> int:
@@ -60,7 +69,9 @@ class GraphedStep:
 
     The first step is taken as it is and makes the libraries ready. The second is captured; it and all later ones replay
     the graph. The arrays of the optimiser's state stay in place from then on, and each step overwrites them. If torch
-    cannot capture a step, because some block of a model waits for the GPU, every step is taken as it is.
+    cannot capture a step, because some block of a model waits for the GPU, every step is taken as it is. A replay waits
+    until all but the last AHEAD are done. Otherwise Python asks for hundreds of them in a second, and whoever reads a
+    clock or a loss between them comes late.
     """
 
     def __init__(self, take: Take, optimiser: Optimiser):
@@ -70,6 +81,7 @@ class GraphedStep:
         self.graph: torch.cuda.CUDAGraph | None = None
         self.given: tuple[Tensor, ...] = ()
         self.results: Results | None = None
+        self.marks: deque[torch.cuda.Event] = deque()
 
     def __call__(self, crop: Tensor, rate: Rate, step: int) -> Results:
         """As `take`. The tensors that it returns hold the results until the next call."""
@@ -83,6 +95,9 @@ class GraphedStep:
         for held, new in zip(self.given, given, strict=True):
             held.copy_(new)
         self.graph.replay()
+        self.marks.append(mark(crop.device))
+        if len(self.marks) > AHEAD:
+            self.marks.popleft().synchronize()
         return self.results
 
     def capture(self, given: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -110,6 +125,7 @@ class GraphedStep:
     def release(self) -> None:
         """Gives the graph's memory back."""
         self.graph, self.given, self.results = None, (), None
+        self.marks.clear()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import pytest
 import tiny
 import torch
 from architectures import ARCHITECTURES, ENCODERS, write_model
-from graphs import RecordedGraph
+from graphs import Mark, RecordedGraph
 from ticks import Ticks
 
 from lmrep import api
@@ -48,6 +48,7 @@ def as_in_a_build(monkeypatch):
     if GPU == CPU:
         monkeypatch.setattr(graph, "makes_graphs", lambda device: True)
         monkeypatch.setattr(graph, "stream_of", lambda device: None)
+        monkeypatch.setattr(graph, "mark", lambda device: Mark())
         monkeypatch.setattr(torch.cuda, "CUDAGraph", RecordedGraph)
         monkeypatch.setattr(torch.cuda, "graph", lambda recorded, stream: recorded)
     with api.settled(torch.get_num_threads()):
@@ -166,6 +167,24 @@ def test_the_baseline_is_a_descent_whose_gradients_are_zero(probe):
     assert torch.equal(images, found.expand(2, -1, -1, -1, -1))
     assert torch.equal(baseline(start, (Octave(20, 4, (1, 1)),), 16, 7), resize(start, 20))
     assert torch.equal(baseline(start, (Octave(16, 3, (1, 1)), Octave(16, 9, (1, 1))), 16, 7), start)
+
+
+def test_python_is_at_most_two_steps_ahead_of_the_card(probe, monkeypatch):
+    """What reads a clock or a loss between two steps would otherwise come late by all that are queued."""
+    marks, ahead, make = [], [], graph.mark
+
+    def noted(device):
+        marks.append(make(device))
+        return marks[-1]
+
+    def clock():
+        ahead.append(sum(not mark.query() for mark in marks))
+        return 0.0
+
+    monkeypatch.setattr(graph, "mark", noted)
+    follow(probe, "adam", clock=clock)
+    assert len(marks) == DESCENTS["adam"].steps - 1  # the first step is no replay
+    assert max(ahead) == 2 if GPU == CPU else max(ahead) <= 2
 
 
 class Lagged(Gradient):
