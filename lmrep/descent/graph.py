@@ -27,7 +27,10 @@ def makes_graphs(device: torch.device) -> bool:
 
 @cache
 def stream_of(device: torch.device) -> "torch.cuda.Stream":
-    """The stream to capture on: one per card, because torch keeps a workspace for each stream."""
+    """The stream to capture on: one per card, because torch keeps a workspace for each stream.
+
+    It may have one live graph at a time: when torch frees a graph, it frees all cuBLAS workspaces of its stream.
+    """
     return torch.cuda.Stream(device)
 
 
@@ -69,9 +72,10 @@ class GraphedStep:
 
     The first step is taken as it is and makes the libraries ready. The second is captured; it and all later ones replay
     the graph. The arrays of the optimiser's state stay in place from then on, and each step overwrites them. If torch
-    cannot capture a step, because some block of a model waits for the GPU, every step is taken as it is. A replay waits
-    until all but the last AHEAD are done. Otherwise Python asks for hundreds of them in a second, and whoever reads a
-    clock or a loss between them comes late.
+    cannot capture a step, because some block of a model waits for the GPU, every step is taken as it is.
+
+    A replay waits until all but the last AHEAD are done. Otherwise Python runs far ahead where steps are long, and is
+    late with all that it does by a clock.
     """
 
     def __init__(self, take: Take, optimiser: Optimiser):
@@ -104,6 +108,7 @@ class GraphedStep:
         """Records a step without taking it."""
         crop, rate, step = (tensor.clone() for tensor in given)
         graph, state = torch.cuda.CUDAGraph(), apart(self.optimiser.state)
+        stream = torch.cuda.current_stream(crop.device)
         self.optimiser.state.update(state)
         try:
             with torch.cuda.graph(graph, stream=stream_of(crop.device)):
@@ -118,6 +123,7 @@ class GraphedStep:
             self.graph, self.given, self.results = graph, (crop, rate, step), (crop_after, losses)
         except RuntimeError as error:
             self.captures = False
+            torch.cuda.set_stream(stream)  # torch 2.11 stays on the capture's
             # torch ends the capture with an error of its own. It is not kept: its frames hold the step's memory.
             warnings.warn(f"every step waits for Python, as {why(error.__context__ or error)}", stacklevel=2)
         self.optimiser.state.update(state)

@@ -5,6 +5,7 @@ Without a GPU, the tests of graphs record and repeat the operations of a CPU.
 
 import gc
 import weakref
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 
@@ -51,6 +52,9 @@ def as_in_a_build(monkeypatch):
         monkeypatch.setattr(graph, "mark", lambda device: Mark())
         monkeypatch.setattr(torch.cuda, "CUDAGraph", RecordedGraph)
         monkeypatch.setattr(torch.cuda, "graph", lambda recorded, stream: recorded)
+        current = ["the default"]
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: current[-1])
+        monkeypatch.setattr(torch.cuda, "set_stream", current.append)
     with api.settled(torch.get_num_threads()):
         yield
 
@@ -96,6 +100,11 @@ def begin(probe, name: str):
 def follow(probe, name: str, **options) -> list[torch.Tensor]:
     with torch.no_grad():
         return list(descend(probe, *begin(probe, name), DESCENTS[name], 0, **options))
+
+
+def waits(objective):
+    """The objective, which reads a number back from the GPU: torch cannot capture that."""
+    return lambda output: objective(output) * (1.0 + 0 * output.sum().item())
 
 
 def plain_steps(monkeypatch) -> None:
@@ -256,18 +265,34 @@ def test_a_step_that_waits_for_the_gpu_is_taken_all_the_same(probe, monkeypatch,
         begun.append(weakref.ref(made))
         return made
 
-    def waits(outputs):
-        return goals[0](outputs) * (1.0 + 0 * outputs.sum().item())
-
     monkeypatch.setattr(torch.cuda, "CUDAGraph", noted)
     with torch.no_grad():
         with pytest.warns(UserWarning, match="torch cannot capture it"):
-            found = descend(probe, start, layers, [waits, *goals[1:]], DESCENTS["adam"], 0)
+            found = descend(probe, start, layers, [waits(goals[0]), *goals[1:]], DESCENTS["adam"], 0)
         gone = [reference() is None for reference in begun]
         expected = descend(probe, start, layers, goals, DESCENTS["adam"], 0)
     assert gone == [True]
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_a_failed_capture_does_not_change_the_stream(probe, monkeypatch):
+    """torch 2.11 stays on the stream of the capture."""
+    before, capture = torch.cuda.current_stream(), torch.cuda.graph
+
+    @contextmanager
+    def stays(recorded, stream):
+        try:
+            with capture(recorded, stream=stream):
+                yield
+        finally:
+            torch.cuda.set_stream(stream)
+
+    monkeypatch.setattr(torch.cuda, "graph", stays)
+    start, layers, goals = begin(probe, "adam")
+    with torch.no_grad(), pytest.warns(UserWarning, match="torch cannot capture it"):
+        descend(probe, start, layers, [waits(goals[0]), *goals[1:]], DESCENTS["adam"], 0)
+    assert torch.cuda.current_stream() == before
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES if GPU != CPU else ("gemma3_text", "gpt2", "modernbert"))
