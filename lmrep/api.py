@@ -92,7 +92,6 @@ def settled(threads: int) -> Iterator[None]:
     products, older = [(backend, backend.fp32_precision) for backend in PRODUCTS], "highest"
     with suppress(RuntimeError):  # torch reads its older setting only if the newer ones agree with it
         older = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
     settle(threads)
     try:
         yield

@@ -72,6 +72,7 @@ def settle(threads: int) -> None:
     torch.set_deterministic_debug_mode("error")
     # That mode also fills new memory, to show reads of unwritten values. It costs a tenth of the time here.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # set by its __setattr__
+    torch.set_float32_matmul_precision("highest")  # torch refuses to read it where the settings below do not agree
     for backend in PRODUCTS:  # not TF32 or bfloat16, whatever the environment or a notebook has set
         backend.fp32_precision = "ieee"
 

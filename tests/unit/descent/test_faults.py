@@ -1,10 +1,14 @@
 """What stops a descent is one line that names the run, the block and the photograph; other errors stay as they are."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import tiny
 import torch
+from conftest import ROOT
 
 from lmrep import api
 from lmrep.descent.faults import told
@@ -95,3 +99,12 @@ def test_float32_products_are_whole_whatever_a_notebook_asked_for():
     finally:
         for backend, precision in zip(PRODUCTS, before, strict=True):
             backend.fp32_precision = precision
+
+
+def test_torch_can_read_its_older_setting_where_the_environment_asks_for_tf32():
+    settled = "import torch; from lmrep.descent.plan import settle; settle(1); "
+    told = "print(torch.get_float32_matmul_precision(), torch.backends.cuda.matmul.allow_tf32)"
+    environment = os.environ | {"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}
+    command = [sys.executable, "-c", settled + told]
+    found = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["highest", "False"]
