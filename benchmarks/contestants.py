@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import cast
 
@@ -19,7 +20,7 @@ from lmrep.study.spec import Descent, Octave, Run
 
 PIXELS, PATCH = 224, 16
 RATE = 1e-3
-START = 4  # steps that are left out: the first runs without a graph, and the second makes it
+START = 4  # steps that are left out on a GPU: the first runs without a graph, and the second makes it
 
 
 def write_stem(run: Run, folder: str) -> dict[str, Path]:
@@ -117,24 +118,25 @@ def lucents_step(weights: Weights, layer: int, count: int, device: torch.device,
 def our_step(probe: Probe, layers: Sequence[int], panels: int, steps: int = 1) -> Step:
     """`steps` steps of `descend` with the L1 objective, on `panels` images of each layer in one pass.
 
-    On a GPU, where the first steps make a graph, a call is two descents, and the longer one's further steps count.
+    On a GPU, where the first steps make a graph, START more come before them, and their seconds do not count.
     """
     device, size = cast(Tensor, probe.stem.kernels).device, probe.spec.stem.size
     images = torch.rand(len(layers), panels, 3, size, size, device=device)
     with torch.no_grad():
         outputs = probe(torch.rand(panels, 3, size, size, device=device), layers)
     goals = [objectives.match(output) for output in outputs]
-
-    def taken(count: int) -> float:
-        """Seconds of a descent; it ends when the device has nothing left to do."""
-        descent, begun = Descent(("normal", 0.7, 0.05), (Octave(size, count, (RATE, RATE)),)), time.perf_counter()
-        descend(probe, images, layers, goals, descent, seed=0)
-        return time.perf_counter() - begun
+    first = START if device.type == "cuda" else 0
+    descent = Descent(("normal", 0.7, 0.05), (Octave(size, first + steps, (RATE, RATE)),))
 
     def step() -> tuple[float, float]:
-        first = START if device.type == "cuda" else 0
-        start = taken(first) if first else 0.0
-        return len(layers) * panels * steps, taken(first + steps) - start
+        # `descend` waits for the device and reports after its first step, after step `first`, when a second has passed
+        # by this clock, and after the last one.
+        clock, marks = chain(repeat(0.0, first), repeat(1.0)), [time.perf_counter()]
+        descend(
+            probe, images, layers, goals, descent, seed=0,
+            report=lambda _: marks.append(time.perf_counter()), clock=clock.__next__,
+        )  # fmt: skip
+        return len(layers) * panels * steps, marks[-1] - marks[2 if first else 0]
 
     return step
 
