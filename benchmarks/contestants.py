@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
 from typing import cast
@@ -52,15 +51,18 @@ def library_blocks(weights: Weights) -> nn.ModuleList:
     return cast(nn.ModuleList, vit.eval().blocks)
 
 
-def authors_step(weights: Weights, layers: Sequence[int], device: torch.device, steps: int = 1) -> Step:
+def authors_step(
+    blocks: nn.ModuleList, width: int, layers: Sequence[int], device: torch.device, steps: int = 1
+) -> Step:
     """Steps of the author's loop for one image per layer: each alone, in float32, with gradients of all weights.
 
     It follows the article's method: the stem's convolution and the class token, the library's blocks up to the layer,
-    the L1 distance to the target's output, `backward`, and a step on the input.
+    the L1 distance to the target's output, `backward`, and a step on the input. `blocks`: see `library_blocks`; on the
+    device, and at least as many as the deepest layer needs. Contestants may share them.
     """
-    blocks = library_blocks(replace(weights, depth=max(layers))).to(device)
-    stem = nn.Conv2d(3, weights.width, PATCH, PATCH).to(device)
-    first = nn.Parameter(torch.zeros(1, 1, weights.width, device=device))
+    blocks = blocks[: max(layers)]
+    stem = nn.Conv2d(3, width, PATCH, PATCH).to(device)
+    first = nn.Parameter(torch.zeros(1, 1, width, device=device))
 
     def output(image: Tensor, layer: int) -> Tensor:
         tokens = torch.cat([first.expand(len(image), -1, -1), stem(image).flatten(2).transpose(1, 2)], dim=1)

@@ -4,7 +4,7 @@
 #     bash benchmarks/gpu.sh > gpu.out               # in an active environment, in a checkout
 #     bash benchmarks/gpu.sh --small                 # the same commands, smaller, where there is no GPU
 #
-# Each part has a limit of time, and says so where it meets it: the next part runs all the same.
+# Each part has a limit of time, and says so where it meets it: the next part runs all the same. Together they have 530 s.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export PYTHONUNBUFFERED=1 # a part that meets its limit has shown what it measured
@@ -47,13 +47,13 @@ else
   part 40 "Tests" "${tests[@]}" -n 8
   part 70 "The article's runs" python benchmarks/speed.py --tables article --steps 40
   part 75 "Same pictures, same bytes" python benchmarks/gpu.py --seconds 50 --runs "${runs[@]}"
-  part 85 "Speed, 16 images in a pass" python benchmarks/speed.py --tables speed --rounds 2 --repeat 50
-  part 45 "Two runs of a build on one card" bash -c "$(build "$two" --resources gpu=2 --config device=cuda); $said"
-  part 65 "Speed, 128 images in a pass" \
+  part 90 "Speed, 16 images in a pass" python benchmarks/speed.py --tables speed --rounds 2 --repeat 50
+  part 40 "Two runs of a build on one card" bash -c "$(build "$two" --resources gpu=2 --config device=cuda); $said"
+  part 50 "Speed, 128 images in a pass" \
     python benchmarks/speed.py --tables speed --rounds 2 --images 128 --precisions bfloat16 --repeat 20
   part 50 "What graphs and torch.compile change" \
     python benchmarks/kernels.py --configs config.yaml --precisions bfloat16
   part 60 "The same in a pass that fills the card" \
     python benchmarks/kernels.py --configs config.yaml --block 12 --images 128 --precisions bfloat16 --repeat 10
-  part 50 "Memory" python benchmarks/speed.py --tables memory --precisions bfloat16 float32
+  part 55 "Memory" python benchmarks/speed.py --tables memory --precisions bfloat16 float32
 fi

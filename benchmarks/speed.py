@@ -29,7 +29,8 @@ from typing import Any
 import torch
 import yaml
 from common import ROOT, Step, Times, machine, name_of, pick_precisions, random_targets, shorten
-from contestants import authors_step, bare_products, lucents_step, our_step, write_stem
+from contestants import authors_step, bare_products, library_blocks, lucents_step, our_step, write_stem
+from torch import nn
 
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.checkpoint import Watch
@@ -48,8 +49,6 @@ MIX = (1, 4, 8, 12)  # the blocks of the article's feature pictures
 LUCENT = find_spec("lucent") is not None
 FEW = 10  # steps of the author's loop and of lucent's in a call, on a GPU: one alone is too short to be timed
 REPORTED = 8  # steps between two reports of a run that is timed
-# The machine's own rate: as torch multiplies, and with weights laid out beforehand, like ours on a CPU.
-PRODUCTS = {"torch's products": lambda linear: linear, "packed products": packed}
 
 
 def load_random(study: Study, name: str, device: torch.device) -> Probe:
@@ -59,30 +58,37 @@ def load_random(study: Study, name: str, device: torch.device) -> Probe:
         return load_probe(run.probe, write_stem(run, folder), max(MIX), device, trained=False)
 
 
+def ways(device: torch.device) -> dict[str, Callable[[nn.Linear], nn.Module]]:
+    """The machine's own rate: as torch multiplies, and on a CPU with weights laid out beforehand, like ours."""
+    found: dict[str, Callable[[nn.Linear], nn.Module]] = {"torch's products": lambda linear: linear}
+    return found | ({"packed products": packed} if device.type == "cpu" else {})
+
+
 def speed_table(
     probes: dict[str, Probe], device: torch.device, images: int, rounds: int, precisions: list[torch.dtype], repeat: int
 ) -> None:
     print("\n## Milliseconds an image-step\n")
     if not LUCENT:
         print("lucent is not installed.\n")
-    few = FEW if device.type == "cuda" else 1
+    few, products = FEW if device.type == "cuda" else 1, ways(device)
     heads = ["author's loop", "lucent", *(f"ours, {name_of(p)}" for p in precisions)]
     heads += [f"{other} / ours, {name_of(p)}" for p in precisions for other in ("author", "lucent")]
-    heads += [f"share of {kind}, {name_of(p)}" for p in precisions for kind in PRODUCTS]
+    heads += [f"share of {kind}, {name_of(p)}" for p in precisions for kind in products]
     print(f"| stack | blocks | {' | '.join(heads)} |\n|---|---|{'---|' * len(heads)}", flush=True)
     every = (*((block,) for block in BLOCKS), MIX)
     for name, probe in probes.items():  # one by one: a limit of time costs the last rows only
         times, stack = Times(device), probe.spec.stack
         contestants: dict[Hashable, Step] = {}
+        blocks = library_blocks(stack).to(device)
         ours = {precision: probe.in_precision(precision) for precision in precisions}
         for layers in every:
-            contestants[layers, "author"] = authors_step(stack, layers, device, few)
+            contestants[layers, "author"] = authors_step(blocks, stack.width, layers, device, few)
             if LUCENT and stack.family == "vit" and len(layers) == 1:
                 contestants[layers, "lucent"] = lucents_step(stack, layers[0], images, device, few)
             for precision in precisions:
                 contestants[layers, precision] = our_step(ours[precision], layers, images // len(layers), repeat)
         for precision in precisions:
-            for kind, lay_out in PRODUCTS.items():
+            for kind, lay_out in products.items():
                 contestants[kind, precision] = bare_products(stack, images, precision, device, lay_out, repeat)
         times.run(contestants, rounds)
         for layers in every:
@@ -95,11 +101,11 @@ def speed_table(
                     row.append(f"{times.ratio((layers, who), (layers, precision)):.1f}" if there else "-")
             work = block_flops(stack.width, probe.spec.stem.tokens) * sum(layers) / len(layers)
             for precision in precisions:
-                for kind in PRODUCTS:
+                for kind in products:
                     row.append(f"{work * times.ratio((kind, precision), (layers, precision)):.0%}")
             print(f"| {name} | {' '.join(map(str, layers))} | {' | '.join(row)} |", flush=True)
     for precision in precisions:
-        rates = [f"{kind} {1 / times.median((kind, precision)) / 1e9:.0f}" for kind in PRODUCTS]
+        rates = [f"{kind} {1 / times.median((kind, precision)) / 1e9:.0f}" for kind in products]
         print(f"\nGFLOP/s of a block's products, {images} images, {name_of(precision)}: {', '.join(rates)}.")
 
 
@@ -141,7 +147,8 @@ def peak_of_step(who: str, run: Run, images: int, device: torch.device) -> float
     settle(torch.get_num_threads())
     block = BLOCKS[-1]
     if who == "author":
-        step = authors_step(run.probe.stack, (block,), device)
+        stack = run.probe.stack
+        step = authors_step(library_blocks(stack).to(device), stack.width, (block,), device)
     elif who == "lucent":
         step = lucents_step(run.probe.stack, block, images, device)
     else:
