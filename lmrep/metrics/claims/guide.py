@@ -32,18 +32,17 @@ changes them. This page is written from that code and from `results/*/claims.jso
   not say.
 - A **gate** is a precondition. Where it does not hold, the sentence is open, whatever the other rules say.
 - On this page, a **panel** is a neuron, a patch or a photograph, and an image is one panel from one seed. The
-  **interval** comes from a bootstrap: {DRAWS} times, panels are drawn with replacement, each with all of its seeds,
-  because a seed gives every panel a start of its own. But the panels of a seed share its untrained blocks and, with
-  jitter, its crops: there, seeds are drawn too, independently of panels (the pigeonhole bootstrap, Owen 2007). With few
-  panels and seeds, a bootstrap gives too small a variance. We therefore add the missing part, and use Student's t
-  instead of the normal distribution (Hesterberg 2015), with Satterthwaite's degrees of freedom where seeds are drawn.
-  An interval that leaves the range of the statistic, such as an SSIM above 1, is cut to it. In
-  simulations of 4 to 16 panels, the interval misses the truth in 4 to 6% of cases if panels are normal, in 6 to 11% if
-  they are exponential, and in 11 to 17% if they are lognormal (`python benchmarks/told.py intervals`). If all images
-  have the same value, such as a rank of 1, the interval has no width: look at how many images there are. Fewer than
-  {FEWEST} images (panels times seeds) give no interval. With one seed, the interval covers the choice of neurons,
-  patches or photographs, but not that of the start noise. A panel with fewer seeds counts as much as the others: the
-  mean of its seeds replaces the missing ones.
+  **interval** comes from a bootstrap: {DRAWS} times, panels and seeds are drawn independently and with replacement
+  (the pigeonhole bootstrap, Owen 2007). The panels of a seed share its untrained blocks and, with jitter, its crops.
+  Elsewhere each has a start of its own, and to draw seeds too is cautious. With few panels and seeds, a bootstrap
+  gives too small a variance. We therefore add the missing part, and use Student's t with Satterthwaite's degrees of
+  freedom instead of the normal distribution (Hesterberg 2015). An interval that leaves the range of the statistic,
+  such as an SSIM above 1, is cut to it. In simulations of 4 to 16 panels, the interval misses the truth in 4 to 6% of
+  cases if panels are normal, in 6 to 11% if they are exponential, and in 11 to 17% if they are lognormal (`python
+  benchmarks/told.py intervals`). If all images have the same value, such as a rank of 1, the interval has no width:
+  look at how many images there are. Fewer than {FEWEST} images (panels times seeds) give no interval. With one seed,
+  the interval covers the choice of neurons, patches or photographs, but not that of the start noise. A panel with
+  fewer seeds counts as much as the others: the mean of its seeds replaces the missing ones.
 - **Photographs are few**, four or six in these studies, so their intervals are wide. More photographs could decide
   more: a run with further `images` is pooled with the other runs of its probe. Four of the miniature's six photographs
   were training data of its ViTs, so its verdicts are not only about unseen pictures.
@@ -156,7 +155,7 @@ Each verdict is also made in three other ways:
   they do so in at least 91% of studies if panels are normal. With one seed and skewed panels they do not: in up to 69%
   of studies, some interval misses the truth.
 
-At such levels, Satterthwaite's approximation misses too often. So where seeds are drawn, panels and seeds each get
+At such levels, Satterthwaite's approximation misses too often. So panels and seeds each get
 their own quantile of Student's t (Banerjee 1960). With two seeds, this quantile is {stdtrit(1, 1 - TAIL):.1f} at
 {LEVEL:.0%} and {stdtrit(1, 1 - TAIL / 36):.0f} for 36 questions of one interval each. Hardly any verdict can then stay,
 and one that becomes open says only that there are few seeds. The correction is stricter than necessary in

@@ -33,17 +33,12 @@ BY_CORRELATION = Likeness("squared correlation", "correlation", lambda values: v
 
 @dataclass(frozen=True)
 class Sample:
-    """Values [panel, seed, block, ...] of one condition; NaN where no run has that panel, seed and block.
-
-    `nested`: a seed draws something else for each panel, as start noise. Else what a seed draws, a crop or untrained
-    blocks, is shared by its panels.
-    """
+    """Values [panel, seed, block, ...] of one condition; NaN where no run has that panel, seed and block."""
 
     panels: tuple[str, ...]
     seeds: tuple[int, ...]
     blocks: tuple[int, ...]
     values: Array
-    nested: bool = False
 
     def map(self, statistic: Callable[[Array], Array]) -> "Sample":
         """The same cells with a statistic of their values."""
@@ -60,8 +55,7 @@ def matched(first: Sample, second: Sample) -> tuple[Sample, Sample] | None:
     def part(sample: Sample) -> Sample:
         own = (sample.panels, panels), (sample.seeds, seeds), (sample.blocks, blocks)
         indices = [[list(names).index(name) for name in kept] for names, kept in own]
-        nested = first.nested and second.nested
-        return Sample(panels, seeds, blocks, sample.values[np.ix_(*indices)], nested)  # type: ignore[arg-type]
+        return Sample(panels, seeds, blocks, sample.values[np.ix_(*indices)])  # type: ignore[arg-type]
 
     return (part(first), part(second)) if panels and seeds and blocks else None
 
@@ -182,8 +176,7 @@ class View:
         for cell in kept:
             at = names.index(cell.panel), seeds.index(cell.seed), blocks.index(cell.block)
             values[at][: len(found[cell])] = found[cell]
-        nested = weights == "trained" and not self.jittered
-        return Sample(tuple(names), tuple(seeds), tuple(blocks), values, nested)
+        return Sample(tuple(names), tuple(seeds), tuple(blocks), values)
 
 
 def start_and_steps(run: Run) -> tuple[Start, int]:

@@ -167,20 +167,18 @@ class Counts:
 
 
 @cache
-def bootstrap(panels: int, seeds: int, nested: bool = False) -> tuple[Counts, Counts, Counts]:
-    """DRAWS of a bootstrap: of both panels and seeds, of the panels alone, and of the seeds alone; alike in every call.
+def bootstrap(panels: int, seeds: int) -> tuple[Counts, Counts, Counts]:
+    """DRAWS of a pigeonhole bootstrap: panels and seeds are drawn independently, each with replacement.
 
-    It is a pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics 1), for cells of two crossed factors: panels
-    and seeds are drawn independently, each with replacement. A draw of single cells would take panels that share a
-    seed, or seeds that share a panel, for independent ones. Nested seeds share nothing: only panels are drawn, each
-    with all its seeds, unless there is a single panel.
+    Owen (2007), "The pigeonhole bootstrap", Annals of Applied Statistics 1: for cells of two crossed factors, where a
+    draw of single cells would take panels that share a seed, or seeds that share a panel, for independent ones. Where
+    a seed gives every panel a start of its own, as without jitter, the panels of a seed share nothing, and this is
+    cautious. The draws are the same in every call. Returns those of both, of the panels alone, and of the seeds alone.
     """
     draws = np.random.default_rng(0)
     of_panels = draws.multinomial(panels, np.full(panels, 1 / panels), DRAWS)[:, :, None].astype(float)
     of_seeds = draws.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS)[:, None, :].astype(float)
     all_panels, all_seeds = np.ones((1, panels, 1)), np.ones((1, 1, seeds))
-    if nested and panels > 1:
-        of_seeds = np.ones((DRAWS, 1, seeds))
     return Counts(of_panels * of_seeds), Counts(of_panels * all_seeds), Counts(all_panels * of_seeds)
 
 

@@ -187,7 +187,7 @@ def measure_means(
     there = np.asarray(np.isfinite(cells).all(axis=tuple(range(3, cells.ndim))))
     whole = filled(np.where(there.reshape(*there.shape, *[1] * (cells.ndim - 3)), cells, np.nan))
     means = statistic(Counts(np.ones((1, panels, seeds))).means(whole))[0]
-    draws = np.stack([counts.spread(statistic, whole) for counts in bootstrap(panels, seeds, sample.nested)])
+    draws = np.stack([counts.spread(statistic, whole) for counts in bootstrap(panels, seeds)])
     enough = there.sum(axis=(0, 1)) >= FEWEST
     zeros = np.zeros(len(sample.blocks))
     return Measured(

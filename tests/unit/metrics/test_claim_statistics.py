@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import scipy.stats
 from scipy.optimize import curve_fit
 from scipy.stats import spearmanr
 
@@ -143,20 +142,6 @@ def test_the_bootstrap_has_the_spread_of_a_two_way_design(of_panels, of_seeds):
     expected = np.sqrt(of_panels**2 / panels + of_seeds**2 / seeds + own**2 / (panels * seeds))
     assert np.std([table.mean() for table in tables]) == pytest.approx(expected, rel=0.1)
     assert spread == pytest.approx(expected, rel=0.15)
-
-
-@pytest.mark.parametrize(("panels", "seeds"), [(4, 1), (4, 2), (9, 3), (1, 6)])
-@pytest.mark.parametrize("own", [0.1, 1])
-def test_intervals_of_nested_seeds_are_those_of_the_means_of_panels(panels, seeds, own):
-    """By Student's t, of panels or, of a single one, of its seeds; at 95%, and at a level of many intervals."""
-    rng, tables = np.random.default_rng(1), 300
-    cells = rng.standard_normal((panels, 1, tables)) + own * rng.standard_normal((panels, seeds, tables))
-    draws = np.stack([counts.means(cells) for counts in bootstrap(panels, seeds, nested=True)])
-    units = cells.mean(axis=1) if panels > 1 else cells[0]
-    for together in (1, 360):
-        low, high = interval(draws, cells.mean(axis=(0, 1)), panels, seeds, together)
-        width = scipy.stats.t.ppf(1 - 0.025 / together, len(units) - 1) * units.std(axis=0, ddof=1) / len(units) ** 0.5
-        assert np.median((high - low) / 2 / width) == pytest.approx(1, rel=0.08)
 
 
 def test_means_leave_out_missing_cells_and_draws_without_any():
