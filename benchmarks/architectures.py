@@ -168,7 +168,7 @@ def find(kind: str) -> Found:
             write_tiny(kind, folder)
         except Exception as error:
             print(one_line(error), file=sys.stderr)
-            return Found("not tried", "the script does not know sizes that make one")
+            return Found("not tried", "the script knows no sizes that make a tiny one")
         try:
             stack, causal = load(kind, folder)
         except InputError as error:
