@@ -89,10 +89,10 @@ def reach_rows(run: ArrayFile) -> Iterator[Row]:
     """The rows of reach.tsv for a run file, by layer: how far from the maximised patch the image changed.
 
     `own`, `before`, `after`: the share of the squared change in that patch, in the earlier ones and in the later ones,
-    the mean over panels that have such patches; 0 if none has any. `largest_after`: the largest
-    absolute change of a pixel value in any later patch, over all panels; exactly 0 in a causal stack. No rows unless
-    one patch was maximised, and none for an image larger than the probe's: it was optimised in random crops, so the
-    patch has no one place in it.
+    the mean over panels that have such patches; 0 if none has any. `largest_after`: the largest absolute change of a
+    pixel value in any later patch, over all panels; exactly 0 in a causal stack, unless a blur spreads the change. No
+    rows unless one patch was maximised, and none for an image larger than the probe's: it was optimised in random
+    crops, so the patch has no one place in it.
     """
     if OBJECTIVES[run.facts["objective"]].panels != "patches" or not optimised_whole(run):
         return
