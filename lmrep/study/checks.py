@@ -15,6 +15,7 @@ from lmrep.study.spec import Run, identity
 STARTS = ("uniform", "normal")
 SSIM_WINDOW = 11  # px, of measures.ssim: the smallest side of an image that it measures
 MOST_BYTES = 10**12  # of a run's arrays: more than a host's memory
+MOST_MODELS = 15  # in a figure of claims, as figures.claim_rows places them
 
 
 def check_panels(run: Run, images: Iterable[str]) -> None:
@@ -190,6 +191,9 @@ def check_figure(figure: Figure, study: Study) -> None:
         raise InputError(f"{key}.runs: a figure of the kind {figure.kind} shows one run, not {len(runs)}")
     if kind.runs == "one_probe" and len({run.probe.name for run in runs}) != 1:
         raise InputError(f"{key}.runs: a {figure.kind} is of one probe, expected runs on the same one")
+    models = {study.runs[name].probe.stack.name for name in study.runs_of("figures")}  # of which claims are asked
+    if "claims" in kind.reads and len(models) > MOST_MODELS:
+        raise InputError(f"{key}: expected at most {MOST_MODELS} models in the runs of figures, not {len(models)}")
     check_room(figure, runs)
 
 

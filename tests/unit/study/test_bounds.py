@@ -17,9 +17,10 @@ from conftest import ROOT
 
 from lmrep.errors import InputError
 from lmrep.figures.beside import fit_panels
+from lmrep.figures.claim_rows import most_models
 from lmrep.figures.layout import APART
 from lmrep.figures.page import MARGIN, PAGE, TALLEST
-from lmrep.study.checks import check_run, fits_beside
+from lmrep.study.checks import MOST_MODELS, check_run, fits_beside
 from lmrep.study.config import make_study
 from lmrep.study.schema import check_schema, schema
 
@@ -253,6 +254,24 @@ def test_a_page_holds_what_is_drawn_on_it():
                         fit_panels([column] * runs, width, TALLEST - 2 * MARGIN)
     assert refused > 100
     assert fits_beside([7] * 4, [16] * 4) and fits_beside([30] * 2, [2] * 2) and not fits_beside([1] * 9, [1] * 9)
+
+
+def test_more_models_than_a_figure_of_claims_holds_are_refused_before_they_are_made():
+    """Only models with runs of `figures` have a column."""
+    assert most_models() == MOST_MODELS
+
+    def more(models: int, target: str = "figures") -> Mapping[tuple[Any, ...], Any]:
+        changes: dict[tuple[Any, ...], Any] = {}
+        for name in (f"more_{i}" for i in range(models)):
+            changes[("weights", name)] = CONFIG["weights"]["gpt2_mini"]
+            changes[("probes", name)] = {**CONFIG["probes"]["gpt2"], "label": name, "stack": name}
+            changes[("runs", name)] = {**CONFIG["runs"]["gpt2_match"], "probe": name}
+            changes[("figures", name)] = {"kind": "accuracy", "title": "x", "runs": [name], "target": target}
+        return changes
+
+    assert len(study_of(more(12)).weights) == MOST_MODELS
+    assert refusal(more(13)) == "figures.claims: expected at most 15 models in the runs of figures, not 16"
+    assert len(study_of(more(13, "evidence")).weights) == MOST_MODELS + 1
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, np.float32("nan"), np.float32(0.05), 1j])
