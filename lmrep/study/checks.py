@@ -183,6 +183,9 @@ def check_figure(figure: Figure, study: Study) -> None:
         raise InputError(
             f"{key}.runs: a {figure.kind} is drawn from {' and '.join(kind.objectives)} runs, expected both"
         )
+    images = [{*run.panels} for run in runs if run.matches]
+    if kind.runs == "mixed" and images and not set.intersection(*images):
+        raise InputError(f"{key}.runs: expected an image that all its match runs have")
     if kind.runs in ("one", "several") and any(run.panel_seeds for run in runs):
         raise InputError(f"{key}.runs: a figure of the kind {figure.kind} shows one seed, expected a run without seeds")
     if kind.runs == "several" and len(runs) < 2:

@@ -226,6 +226,7 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
         (("probes", "gpt2_scaled", "scale"), float("inf"), "probes.gpt2_scaled.scale: expected a finite number"),
         (("weights", "vit_base_mini", "bos"), 3, "weights.vit_base_mini.bos: a vit has no token embeddings"),
         (("figures", "regime", "runs"), ["gpt2_inverted"], "figures.regime.runs: a regime is drawn from match"),
+        (("runs", "gpt2_bos_inverted", "images"), ["coffee"], "regime.runs: expected an image that all its match runs"),
         (("figures", "gpt2_features_viz_2", "runs"), ["seeded"], "kind features shows one seed"),
         (("figures", "accuracy_by_seed", "runs"), ["gpt2_inverted", "other_distance"], "differ in distance"),
         (("runs", "unbounded", "optimiser"), "lbfgs", "runs.unbounded.optimiser: lbfgs needs a loss that is bounded"),
