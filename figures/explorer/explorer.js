@@ -84,10 +84,10 @@ class Pane {
 
   async draw() {
     const { panel, run, place, block } = this, target = data.targets[panel.target];
-    const name = `${run.model}, ${run.weights}, ${panel.panel}, ${block ? `block ${block}` : "the stem"}`;
+    const where = block ? `block ${block}` : "the stem", name = `${run.model}, ${run.weights}, ${panel.panel}, ${where}`;
     this.root.classList.toggle("alone", target === undefined);
     this.root.querySelector("output").textContent = block ? `${block}` : "0, the stem";
-    this.slider.setAttribute("aria-valuetext", block ? `block ${block}` : "the stem");
+    this.slider.setAttribute("aria-valuetext", where);
     const numbers = target === undefined ? [] : [
       ["SSIM", panel.ssim[place]], ["distance ratio", panel.ratio[place] ?? "infinite"], ["converged", panel.converged[place] ? "yes" : "no: SSIM may rise further"],
     ];
@@ -116,7 +116,7 @@ class Pane {
     const values = run.loss[place].map(([x, y]) => ({ x, y })), positive = values.every(({ y }) => y > 0);
     chart(this.root.querySelector(".loss"), values, { title: "step", scale: { nice: false }, axis: { tickMinStep: 1, format: "d", grid: false } },
       { title: null, scale: positive ? { type: "log", nice: false } : { zero: false }, axis: { tickCount: 3, format: "~g", labelOverlap: true, grid: false } },
-      [{ mark: { type: "line" } }], `Loss by step for ${run.model}, block ${block}, mean over panels`);
+      [{ mark: { type: "line" } }], `Loss by step for ${run.model}, ${where}, mean over panels`);
     this.root.dataset.drawn = this.address;
   }
 

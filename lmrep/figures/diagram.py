@@ -172,17 +172,17 @@ def draw_diagram(shown: Shown) -> Figure:
     `tokens` [token, width], `activations` [layer, token, width], the first token included. Facts: `first_token` (class,
     bos or none), `basis` (whether the stem is one), `causal` (whether a token sees only itself and earlier ones),
     `layers`, `patch` (px), `depth`, and the maximised `neurons` and `patches` (from 0). The output shown is that of the
-    middle one of `layers`.
+    middle one of `layers` above 0, the stem.
 
-    Raises ValueError without a trace or without layers in it.
+    Raises ValueError without a trace or without such a layer in it.
     """
     trace = shown.trace
     if trace is None:
         raise ValueError("expected a trace for a diagram")
     facts, tokens, kernels = trace.facts, trace["tokens"], trace.arrays.get("kernels")
-    block = middle(facts["layers"])
+    block = middle([layer for layer in facts["layers"] if layer])
     if block is None:
-        raise ValueError("expected at least one layer in a diagram's trace")
+        raise ValueError("expected at least one block in a diagram's trace")
     stem = f"{fold(shown.stem, ROOM, 6)}\nconvolution" if kernels is not None else "no convolution"
     stem = fold(shown.stem, ROOM, 6) if facts["basis"] else stem
     stack = f"{fold(f'{shown.stack},', ROOM, 6)}\n{facts['depth']} block{'s' if facts['depth'] > 1 else ''}"

@@ -27,6 +27,7 @@ from lmrep.figures.panels import (
     tick_blocks,
 )
 from lmrep.figures.shown import Shown
+from lmrep.figures.words import block_name
 from lmrep.metrics.measures import row_means
 from lmrep.metrics.tsv import Row
 
@@ -106,7 +107,7 @@ def draw_importance(shown: Shown) -> Figure:
                 axes.fill_between(numbers, low, high, color=shade, alpha=SHADE, linewidth=0)
                 values += [*low, *high]
             look: dict[str, Any] = {"color": shade, "linestyle": dashes, "linewidth": 0.9}
-            axes.plot(numbers, curve, label=f"block {layer}", **look)
+            axes.plot(numbers, curve, label=block_name(layer), **look)
             values += [*curve]
         patches = 1 + max(row["patch"] for row in rows)
         most = max(most, patches)
@@ -124,7 +125,7 @@ def draw_importance(shown: Shown) -> Figure:
             panels[0].set_xticks(np.arange(1, most + 1, side * ceil(side / 7)))
     name_scales(panels, across, "change relative to the block's mean")
     named: dict[str, Artist] = {str(line.get_label()): line for axes in panels for line in axes.get_lines()}
-    order = [f"block {layer}" for layer in layers] + [PREDICTION]
+    order = [block_name(layer) for layer in layers] + [PREDICTION]
     if any(axes.collections for axes in panels):
         named[BAND] = Patch(color=GREY, alpha=SHADE, linewidth=0)
         order.append(BAND)

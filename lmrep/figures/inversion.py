@@ -11,7 +11,7 @@ from lmrep.figures.layout import BELOW, CAPTION, GAP, HEADING, LARGEST
 from lmrep.figures.page import GREY, MARGIN, PAGE, TALLEST, make_canvas, place_image, styled, title_height
 from lmrep.figures.reconstructions import place_captioned, place_heading
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import Image, clip_note, first_rows, floors_text, headings, method_text, ssim_text
+from lmrep.figures.words import Image, block_name, clip_note, first_rows, floors_text, headings, method_text, ssim_text
 from lmrep.metrics.tsv import Row
 from lmrep.study.kinds import ARTICLE
 
@@ -115,7 +115,7 @@ def draw_group(axes: Axes, group: Group, y: float, across: int, size: float) -> 
     for index, block in enumerate(group.blocks):
         line, column = divmod(index, across - 1)
         x, down = left + column * (size + GAP), top + line * line_height
-        axes.text(x + size / 2, down - 0.035, f"block {block}" if block else "stem", size=6.5, ha="center")
+        axes.text(x + size / 2, down - 0.035, block_name(block), size=6.5, ha="center")
     for row, strip in enumerate(group.strips):
         for index, block in enumerate(group.blocks):
             line, column = divmod(index, across - 1)

@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator
 
 from lmrep.figures.page import MARGIN, PAGE, fold, make_canvas, text_width, title_height
 from lmrep.figures.shown import Shown
+from lmrep.figures.words import block_name
 from lmrep.metrics.tsv import Row
 
 COLUMNS = 3  # axes side by side, at most
@@ -93,7 +94,7 @@ def tick_blocks(axes: Axes, layers: Sequence[int]) -> None:
             ticks.append(layer)
     axes.set_xticks(sorted({first, *ticks}))
     axes.set_xticks(layers, minor=True)
-    axes.xaxis.set_major_formatter(lambda block, _: "stem" if block == 0 else f"{block:g}")
+    axes.xaxis.set_major_formatter(lambda block, _: block_name(block).removeprefix("block "))
     axes.set_xlim(min(layers) - 0.5, max(layers) + 0.5)
 
 

@@ -20,7 +20,7 @@ from lmrep.figures.page import (
     title_height,
 )  # fmt: skip
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import Image, clip_note, first_rows, floors_text, headings, method_text, ssim_text
+from lmrep.figures.words import Image, block_name, clip_note, first_rows, floors_text, headings, method_text, ssim_text
 
 NUMBERS, NUMBERS_AND_NOTE = 0.28, 0.385  # in, the lines below a reconstruction
 
@@ -93,6 +93,6 @@ def draw_reconstructions(shown: Shown) -> Figure:
             line, column = divmod(places[name].index(block), across - 1)
             x, down = MARGIN + size + GAP + BELOW + column * (size + GAP), line * (CAPTION + size + below)
             text = [ssim_text(row), f"r {row['correlation']:.2f}", notes[name][block]]
-            place_captioned(axes, image, x, upper + down, size, f"block {block}", text)
+            place_captioned(axes, image, x, upper + down, size, block_name(block), text)
         y += height
     return figure

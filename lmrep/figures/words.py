@@ -1,4 +1,4 @@
-"""What figures say of a run and of its images: its name, SSIM, whether that is a lower bound, floors, the method."""
+"""What figures say of a run and of its images: name, blocks, SSIM, whether that is a lower bound, floors, method."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,6 +14,11 @@ FLOORS = {"ssim_start": "start noise", "ssim_grey": "flat grey", "ssim_shifted":
 BOUND = "\N{GREATER-THAN OR EQUAL TO}"
 CLIPPED = 0.01  # a picture with this share of clipped pixels, or a larger one, has a note
 Image = npt.NDArray[np.floating]
+
+
+def block_name(block: float) -> str:
+    """What figures call a block's output; that of block 0 is the stem's."""
+    return f"block {block:g}" if block else "stem"
 
 
 def clipped_share(image: Image) -> float:

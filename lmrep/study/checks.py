@@ -194,6 +194,8 @@ def check_figure(figure: Figure, study: Study) -> None:
         raise InputError(f"{key}.runs: a figure of the kind {figure.kind} shows one run, not {len(runs)}")
     if kind.runs == "one_probe" and len({run.probe.name for run in runs}) != 1:
         raise InputError(f"{key}.runs: a {figure.kind} is of one probe, expected runs on the same one")
+    if "trace" in kind.reads and not any(runs[0].layers):
+        raise InputError(f"{key}.runs: '{runs[0].name}' is of the stem alone, expected first a run with a block")
     models = {study.runs[name].probe.stack.name for name in study.runs_of("figures")}  # of which claims are asked
     if "claims" in kind.reads and len(models) > MOST_MODELS:
         raise InputError(f"{key}: expected at most {MOST_MODELS} models in the runs of figures, not {len(models)}")

@@ -182,8 +182,16 @@ def test_the_articles_sizes_fit():
     assert_legible(diagram(trace(**sizes, patches=[195])))
 
 
-def test_a_diagram_needs_a_trace_with_layers():
+def test_a_diagram_needs_a_trace_with_blocks():
     with pytest.raises(ValueError, match="expected a trace"):
         diagram(None)
-    with pytest.raises(ValueError, match="expected at least one layer"):
-        diagram(trace(layers=[]))
+    for layers in ([], [0]):
+        with pytest.raises(ValueError, match="expected at least one block"):
+            diagram(trace(layers=layers))
+
+
+def test_the_output_shown_is_of_the_middle_block_whether_the_stem_is_traced_or_not():
+    run = trace(layers=[0, 1, 2])
+    figure = diagram(run)
+    assert "Output of block 2" in texts(figure) and "Output of block 2" in texts(diagram(trace(layers=[1, 2])))
+    np.testing.assert_array_equal(matrix(figure, OUTPUT).get_array(), run["activations"][2])

@@ -52,6 +52,11 @@ def test_an_ssim_that_has_not_converged_is_marked_as_a_lower_bound():
     assert found.count("SSIM ≥ 0.50") == 3 and "SSIM 0.50" not in found
 
 
+def test_block_0_is_called_the_stem():
+    found = texts(reconstructions({"a": match_run((0, 1))}))
+    assert "stem" in found and "block 1" in found and "block 0" not in found
+
+
 def test_of_several_seeds_the_first_is_shown():
     run = match_run((1,), ("dog", "dog"))
     rows = [accuracy_row("a", ssim=ssim, seed=seed) for seed, ssim in enumerate((0.7, 0.3))]

@@ -5,7 +5,16 @@ import pytest
 from rows import LBFGS, accuracy_row
 
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import clip_note, clipped_share, first_rows, floors_text, headings, method_text, ssim_text
+from lmrep.figures.words import (
+    block_name,
+    clip_note,
+    clipped_share,
+    first_rows,
+    floors_text,
+    headings,
+    method_text,
+    ssim_text,
+)
 
 
 def test_runs_are_called_trained_or_untrained_only_where_they_differ():
@@ -14,6 +23,10 @@ def test_runs_are_called_trained_or_untrained_only_where_they_differ():
     assert headings(Shown("t", labels, {})) == labels
     found = headings(Shown("t", labels, {}, weights={"a": "trained", "b": "untrained"}))
     assert found == {"a": "GPT-2, trained", "b": "ViT, untrained"} and list(found) == ["a", "b"]
+
+
+def test_block_0_is_called_the_stem():
+    assert [block_name(block) for block in (0, 1, 2.0, 0.0)] == ["stem", "block 1", "block 2", "stem"]
 
 
 def test_an_ssim_that_has_not_converged_has_a_sign():

@@ -247,11 +247,14 @@ def test_the_schema_names_the_key_in_one_line(miniature, keys, value, expected):
         (("figures", "vit_vs_gpt2_representation", "layers"), {"gpt2_match": [9]}, "'gpt2_match' has blocks 1, 2"),
         (("figures", "gpt2_features_viz", "runs"), ["gpt2_neurons", "gpt2_patches"], "kind features shows one run"),
         (("figures", "transformer_activation_explained", "image"), "dog", "is not one of images"),
+        (("figures", "transformer_activation_explained", "runs"), ["gpt2_stem", "gpt2_neurons"],
+         "'gpt2_stem' is of the stem alone, expected first a run with a block"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_together_is_refused_by_key(miniature, keys, value, expected):
     runs = miniature["runs"]
     runs["twin"] = runs["gpt2_match"]
+    runs["gpt2_stem"] = {**runs["gpt2_match"], "layers": [0]}
     runs["seeded"] = {**runs["gpt2_neurons"], "seeds": [0, 1]}
     runs["other_distance"] = {**runs["gpt2_inverted"], "distance": "l1", "seed": 9}
     miniature["descents"]["bare"] = {"start": {"uniform": [0, 1]}, "octaves": [{"size": 66, "steps": 1}]}
