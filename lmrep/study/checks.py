@@ -11,6 +11,7 @@ from lmrep.study.kinds import FIGURES, NORMS, OBJECTIVES, OPTIMISERS
 from lmrep.study.model_checks import check_image, check_probe, check_weights
 from lmrep.study.schema import schema
 from lmrep.study.spec import Run, identity
+from lmrep.study.words import model_names
 
 STARTS = ("uniform", "normal")
 SSIM_WINDOW = 11  # px, of measures.ssim: the smallest side of an image that it measures
@@ -36,12 +37,13 @@ def check_panels(run: Run, images: Iterable[str]) -> None:
 
 
 def check_labels(study: Study) -> None:
-    """Raises InputError if probes of two models share a label: claims and the explorer call a model by it."""
+    """Raises InputError if two models share a name in the explorer, which shows all runs, or a label in the figures."""
     known: dict[str, str] = {}
-    for name in study.runs_of("figures"):
-        probe = study.runs[name].probe
-        if known.setdefault(probe.label, probe.stack.name) != probe.stack.name:
-            raise InputError(f"probes.{probe.name}.label: '{probe.label}' is another model's, expected one of its own")
+    names, shown = model_names(study), {study.runs[name].probe.name for name in study.runs_of("figures")}
+    for probe in study.probes.values():
+        for name in [names[probe.name]] + [probe.label] * (probe.name in shown):
+            if known.setdefault(name, probe.stack.name) != probe.stack.name:
+                raise InputError(f"probes.{probe.name}.label: '{name}' is another model's, expected one of its own")
 
 
 def check_descent(run: Run) -> None:

@@ -1,10 +1,31 @@
-"""The regime of probes and the start of descents in words, for figures, captions and verdicts."""
+"""The names and the regime of probes and the start of descents in words, for figures, captions and verdicts."""
 
 from collections.abc import Iterable
 
 from lmrep.study.config import Study
 from lmrep.study.kinds import FIGURES
 from lmrep.study.spec import Probe
+
+
+def main_probes(study: Study) -> list[Probe]:
+    """The probe of each stack that the study's figures show first: one a model, in the config's order."""
+    shown = {study.runs[name].probe.name for name in study.runs_of("figures")}
+    found: dict[str, Probe] = {}
+    for probe in study.probes.values():
+        if probe.name in shown:
+            found.setdefault(probe.stack.name, probe)
+    return list(found.values())
+
+
+def model_names(study: Study) -> dict[str, str]:
+    """What each probe is called: by its label, after that of its stack's main probe if it is another one."""
+    mains = {probe.stack.name: probe for probe in main_probes(study)}
+
+    def name(probe: Probe) -> str:
+        main = mains.get(probe.stack.name, probe)
+        return probe.label if main.name == probe.name else f"{main.label}: {probe.label}"
+
+    return {probe.name: name(probe) for probe in study.probes.values()}
 
 
 def regime_words(probe: Probe) -> tuple[str, ...]:

@@ -9,13 +9,14 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from lmrep.figures.explorer.series import Entry, describe_run, model_names, panels_of, picture_look
+from lmrep.figures.explorer.series import Entry, describe_run, panels_of, picture_look
 from lmrep.files import ArrayFile
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.words import by_claim, claim_numbers, models_of, number_of, number_text
 from lmrep.study.config import Study
 from lmrep.study.kinds import OPTIMISERS
 from lmrep.study.spec import Run
+from lmrep.study.words import model_names
 
 FOLDER = Path(__file__).resolve().parents[3] / "figures" / "explorer"  # the template, its style and its script
 Read = tuple[Run, ArrayFile, Iterable[Mapping[str, Any]]]  # a run, its file, and its rows of accuracy.tsv

@@ -11,12 +11,11 @@ from PIL import Image
 
 from lmrep.figures.grids import panel_label
 from lmrep.files import ArrayFile
-from lmrep.metrics.claims.claim import main_probes
 from lmrep.metrics.claims.samples import is_jittered
 from lmrep.metrics.claims.statistics import rounded
 from lmrep.study.config import Study
 from lmrep.study.kinds import OBJECTIVES, OPTIMISERS, PANELS
-from lmrep.study.spec import Probe, Run
+from lmrep.study.spec import Run
 
 LOOKS = {1500: (144, 50), 10**9: (88, 30)}  # px and WebP's quality of pictures, by how many: the article has 4863
 WIDEST = 16383  # px, of a WebP
@@ -50,17 +49,6 @@ def curve(losses: Sequence[float]) -> list[tuple[int, float | None]]:
     return [(step, rounded(losses[step], DIGITS)) for step in steps]
 
 
-def model_names(study: Study) -> dict[str, str]:
-    """What each probe is called: by its label, after that of its stack's main probe if it is another one."""
-    mains = {probe.stack.name: probe for probe in main_probes(study)}
-
-    def name(probe: Probe) -> str:
-        main = mains.get(probe.stack.name, probe)
-        return probe.label if main.name == probe.name else f"{main.label}: {probe.label}"
-
-    return {probe.name: name(probe) for probe in study.probes.values()}
-
-
 def panel_name(run: Run, panel: int | str) -> str:
     """A panel as the figures call it: neurons from 1, patches by row and column, photographs by name."""
     kind = OBJECTIVES[run.objective].panels
@@ -82,7 +70,7 @@ def picture_look(study: Study) -> tuple[int, int]:
 
 
 def describe_run(run: Run, file: ArrayFile, names: Mapping[str, str], side: int) -> Entry:
-    """What all panels of a run share. `names`: see `model_names`; `side`: see `picture_look`."""
+    """What all panels of a run share. `names`: see `study.words.model_names`; `side`: see `picture_look`."""
     question = QUESTIONS[OBJECTIVES[run.objective].panels]
     return {
         "model": names[run.probe.name], "weights": run.weights, "question": question, "way": way_of(run),

@@ -19,7 +19,6 @@ from lmrep.figures.explorer.series import (
     POINTS,
     curve,
     describe_run,
-    model_names,
     panel_name,
     picture_look,
     webp,
@@ -28,6 +27,7 @@ from lmrep.files import ArrayFile
 from lmrep.metrics.claims.judge import judge
 from lmrep.metrics.claims.statistics import rounded
 from lmrep.study.config import make_study
+from lmrep.study.words import model_names
 
 RUNS = ("gpt2_plain", "gpt2_patches", "gpt2_inverted", "vit_base_inverted", "gpt2_bos_inverted")
 

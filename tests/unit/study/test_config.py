@@ -15,6 +15,7 @@ from lmrep.inputs.shipped import SHIPPED
 from lmrep.study.config import make_study, spread_patches
 from lmrep.study.schema import check_schema, schema
 from lmrep.study.spec import identity
+from lmrep.study.words import model_names
 
 CONFIGS = {name: yaml.safe_load((ROOT / f"{name}.yaml").read_text()) for name in ("config", "miniature")}
 
@@ -264,6 +265,35 @@ def test_what_does_not_fit_together_is_refused_by_key(miniature, keys, value, ex
     with pytest.raises(InputError) as error:
         study_of(miniature)
     assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("target", ["figures", "evidence"])
+@pytest.mark.parametrize(
+    ("label", "taken"),
+    [
+        ("GPT-2 mini", False),  # a main probe's
+        ("GPT-2 mini: start token first", False),  # as the explorer calls another probe of that model
+        ("start token first", True),
+        ("GPT-2 mini, too", True),
+    ],
+)
+def test_a_model_has_a_name_of_its_own_in_figures_and_in_the_explorer(miniature, target, label, taken):
+    miniature["weights"]["twin"] = miniature["weights"]["gpt2_mini"]
+    miniature["probes"]["twin"] = {**miniature["probes"]["gpt2"], "stack": "twin", "label": label}
+    miniature["runs"]["twin"] = {**miniature["runs"]["gpt2_match"], "probe": "twin"}
+    miniature["figures"]["twin"] = {"kind": "accuracy", "title": "x", "runs": ["twin"], "target": target}
+    if taken:
+        assert model_names(study_of(miniature))["twin"] == label
+        return
+    with pytest.raises(
+        InputError, match=rf"^probes\.twin\.label: '{label}' is another model's, expected one of its own$"
+    ):
+        study_of(miniature)
+
+
+@pytest.mark.parametrize("name", ["config", "laptop", "miniature", "models"])
+def test_every_shipped_config_passes(name):
+    assert study_of(yaml.safe_load((ROOT / f"{name}.yaml").read_text())).runs
 
 
 LIBRARY = {"label": "x", "family": "transformers", "width": 108, "depth": 6, "causal": True, "bos": 0}
