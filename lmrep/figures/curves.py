@@ -50,13 +50,18 @@ class Point:
     bound: bool  # whether the descent of any seed has not converged
 
 
-def read_points(rows: Sequence[Row]) -> list[Point]:
-    """The points of one line and image, by block."""
+def by_block(rows: Sequence[Row]) -> dict[int, list[Row]]:
+    """The rows of each block of a run, in ascending order."""
     found: dict[int, list[Row]] = {}
     for row in rows:
         found.setdefault(row["layer"], []).append(row)
+    return dict(sorted(found.items()))
+
+
+def read_points(rows: Sequence[Row]) -> list[Point]:
+    """The points of one line and image, by block."""
     points: list[Point] = []
-    for layer, seeds in sorted(found.items()):
+    for layer, seeds in by_block(rows).items():
         ssim = [row["ssim"] for row in seeds]
         points.append(Point(layer, float(np.mean(ssim)), min(ssim), max(ssim), any(map(is_bound, seeds))))
     return points

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from lmrep.figures.curves import DASHES, FLOOR, Look
+from lmrep.figures.curves import DASHES, FLOOR, Look, by_block
 from lmrep.figures.page import GREY, styled
 from lmrep.figures.panels import (
     MARKERS,
@@ -59,14 +59,6 @@ def image_curves(rows: Sequence[Row]) -> list[Curve]:
     for row in rows:
         images.setdefault((row["panel"], row["seed"]), []).append(row)
     return [importance_curve(chosen) for chosen in images.values()]
-
-
-def by_block(rows: Sequence[Row]) -> dict[int, list[Row]]:
-    """The rows of each block of a run, in ascending order."""
-    found: dict[int, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["layer"], []).append(row)
-    return dict(sorted(found.items()))
 
 
 def some_blocks(rows: Sequence[Row]) -> list[int]:
