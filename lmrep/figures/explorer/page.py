@@ -11,10 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lmrep.figures.explorer.series import Entry, describe_run, panels_of, picture_look
 from lmrep.files import ArrayFile
+from lmrep.metrics.claims.samples import SEARCHES
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.words import by_claim, claim_numbers, models_of, number_of, number_text
 from lmrep.study.config import Study
-from lmrep.study.kinds import OPTIMISERS
 from lmrep.study.spec import Run
 from lmrep.study.words import model_names
 
@@ -66,9 +66,9 @@ def first_views(study: Study, panels: Sequence[Entry], runs: Mapping[str, Entry]
     """Addresses of the two panes at the start: a photograph of two models by the best search, or what else there is."""
     shown = [panel for name in study.runs_of("figures") for panel in panels if panel["run"] == name]
     shown = shown or list(panels)
-    pictures = [panel for panel in shown if "target" in panel] or shown
-    nearest = [*OPTIMISERS.values()][-1].label
-    pictures.sort(key=lambda panel: runs[panel["run"]]["way"] != nearest)
+    photographs = [panel for panel in shown if "target" in panel]
+    photographs.sort(key=lambda panel: SEARCHES.index(study.runs[panel["run"]].descent.optimiser))
+    pictures = photographs or shown
     found: dict[str, Entry] = {}
     for panel in pictures:
         found.setdefault(runs[panel["run"]]["model"], panel)

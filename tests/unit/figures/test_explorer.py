@@ -14,13 +14,14 @@ from conftest import ROOT
 from made_up import STUDY, make_cells
 from PIL import Image
 
-from lmrep.figures.explorer.page import address, explorer_page
+from lmrep.figures.explorer.page import address, explorer_page, first_views
 from lmrep.figures.explorer.series import (
     POINTS,
     curve,
     describe_run,
     panel_name,
     picture_look,
+    way_of,
     webp,
 )  # fmt: skip
 from lmrep.files import ArrayFile
@@ -98,6 +99,19 @@ def test_every_verdict_leads_to_pictures_that_are_there(page, data):
     assert links and {unquote(link) for link in links} <= panels
     assert data["first"] == ["gpt2_inverted/chelsea/0/1", "vit_base_inverted/chelsea/0/1"]
     assert "(fails" in page or "(holds" in page or "(open" in page  # of a model that is there for contrast
+
+
+def test_the_page_begins_with_the_best_search_that_the_study_has():
+    """Also without L-BFGS, and where a worse search comes first in the config."""
+    found = [replace(STUDY.runs["gpt2_inverted"], name=name) for name in ("first", "best")]
+    runs = [
+        replace(run, descent=replace(run.descent, optimiser=optimiser))
+        for run, optimiser in zip(found, ("gradient", "adam"), strict=True)
+    ]
+    study = replace(STUDY, runs={run.name: run for run in runs}, figures={})
+    panels = [{"run": run.name, "panel": "moon", "seed": 0, "target": 0} for run in runs]
+    entries = {run.name: {"model": "GPT-2", "way": way_of(run), "blocks": [1, 2]} for run in runs}
+    assert first_views(study, panels, entries)[0] == "best/moon/0/1"
 
 
 def test_the_same_study_gives_the_same_bytes(page):
