@@ -1,5 +1,7 @@
 """The gallery: every figure of the studies at page width, with its caption and the verdicts that rest on it."""
 
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,9 +12,12 @@ from jinja2 import Environment, StrictUndefined
 from lmrep.metrics.claims.page import PAGES, sentence, short_verdict
 from lmrep.metrics.claims.words import by_claim
 from lmrep.metrics.markdown import cell, wrapped
+from lmrep.metrics.reading import read_claims
 from lmrep.study.config import Figure, Study
+from lmrep.study.record import read_recorded
 from lmrep.study.words import figure_regime
 
+Drawn = tuple[Study, Mapping[str, str], Sequence[Mapping[str, Any]]]  # with links to its pictures, and its claims
 CAPTIONS = Path(__file__).resolve().parents[2] / "figures" / "captions"
 HEAD = f"""# Gallery
 
@@ -57,7 +62,24 @@ def entry(study: Study, figure: Figure, picture: str, claims: Sequence[Mapping[s
     return "\n\n".join(filter(None, parts))
 
 
-def gallery(studies: Sequence[tuple[Study, Mapping[str, str], Sequence[Mapping[str, Any]]]]) -> str:
+def read_study(results: Path, folder: Path, page: Path) -> Drawn:
+    """A study from its `results`: what `gallery` shows of it, with the links that `page` has.
+
+    Copies a small picture of each figure that was drawn to `folder`/<study>, which must not be there yet. A study that
+    was not judged has no claims. Raises InputError for a study or claims that are not of this version.
+    """
+    study = read_recorded(results / "study.json")
+    kept, claims = folder / study.name, results / "claims.json"
+    kept.mkdir(parents=True)
+    pictures: dict[str, str] = {}
+    for figure in study.figures:
+        for drawn in sorted((results / "web").glob(f"{figure}.*.jpg"))[:1]:  # there is one for each format
+            shutil.copyfile(drawn, kept / f"{figure}.jpg")
+            pictures[figure] = os.path.relpath(kept / f"{figure}.jpg", page.parent)
+    return study, pictures, read_claims(claims) if claims.exists() else []
+
+
+def gallery(studies: Sequence[Drawn]) -> str:
     """docs/gallery.md. studies: each with the links to the pictures of its figures, by name, and its claims."""
     parts = [HEAD]
     for study, pictures, claims in studies:

@@ -69,7 +69,7 @@ def test_what_is_read_first_is_short(name):
     assert len((ROOT / name).read_text().splitlines()) <= LIMITS[name]
 
 
-def test_scripts_are_one_call():
+def test_scripts_are_short():
     for path in (ROOT / "scripts").glob("*.py"):
         assert len(path.read_text().splitlines()) <= 35, path.name
 
