@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import index
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -142,7 +142,7 @@ def load_image(study: LoadedStudy, image: str | Path, probe: LoadedProbe, fit: s
 
 def maximise(
     probe: LoadedProbe,
-    layer: Numbers,
+    layer: Numbers | Literal["all"],
     *,
     neuron: Numbers | None = None,
     patch: Numbers | None = None,
@@ -153,15 +153,14 @@ def maximise(
 ) -> ArrayFile:
     """Images that make a neuron active in all patches, or all neurons of one patch active.
 
-    `layer`: one or several blocks, from 1. `neuron` or `patch`: one or several, from 0; each is a panel.
+    `layer`: one or several blocks, from 1, or "all". `neuron` or `patch`: one or several, from 0; each is a panel.
     `descent`: by default that of the study's own run of this kind on this probe, the plainest if there are several.
     `steps` and `rate` (pixel values per unit of gradient) replace each octave's own, and `rate` also `first_step`.
     `report(steps, loss)` is called now and then.
     Returns what a run file holds: `images` [layer, panel, 3, height, width] as optimised, not clipped; `initial`, their
     starts; `baseline` [panel, 3, height, width], what resizing and blur alone make of a start; `loss` [layer, step];
     `rates` [layer], if the descent has a `first_step`; and facts.
-    Raises InputError for a layer, neuron or patch that is not there, and for a descent that diverges; MachineError
-    if the card is full.
+    Raises InputError for a missing layer, neuron or patch, or a descent that diverges; MachineError if a card is full.
     """
     given = [(name, panel) for name, panel in (("neuron", neuron), ("patch", patch)) if panel is not None]
     if len(given) != 1:
@@ -174,7 +173,7 @@ def maximise(
 def recreate(
     probe: LoadedProbe,
     images: Array | Tensor | Mapping[str, Array | Tensor],
-    layer: Numbers,
+    layer: Numbers | Literal["all"],
     *,
     descent: Descent | None = None,
     steps: int | None = None,
@@ -205,7 +204,7 @@ def make_run(
     name: str,
     probe: LoadedProbe,
     objective: str,
-    layer: Numbers,
+    layer: Numbers | Literal["all"],
     panels: tuple[int, ...] | tuple[str, ...],
     descent: Descent | None,
     steps: int | None,
@@ -222,7 +221,8 @@ def make_run(
     if rate is not None:
         ends: Any = tuple((np.full(2, rate) if np.ndim(rate) == 0 else np.asarray(rate)).tolist())
         chosen = replace(chosen, octaves=tuple(replace(octave, rate=ends) for octave in chosen.octaves), first_step=0.0)
-    layers, own = tuple(sorted(set(as_tuple(layer)))), (probe.seed, probe.precision, runs[0].memory)
+    blocks = range(1, probe.spec.stack.depth + 1) if isinstance(layer, str) and layer == "all" else as_tuple(layer)
+    layers, own = tuple(sorted(set(blocks))), (probe.seed, probe.precision, runs[0].memory)
     if not (layers and panels and all(octave.steps > 0 for octave in chosen.octaves)):
         raise InputError(f"{name}: expected at least one layer, one panel and one step")
     run = Run(name, objective, probe.spec, probe.weights, layers, panels, chosen, *own)

@@ -201,6 +201,12 @@ def test_torch_is_left_as_it_was(probe):
 
 
 @pytest.mark.models
+def test_all_layers_are_all_blocks_and_not_the_stem(probe):
+    assert lmrep.maximise(probe, "all", neuron=0, steps=1).facts["layers"] == [1, 2, 3]
+    assert lmrep.recreate(probe, np.zeros((3, 16, 16)), "all", steps=1).facts["layers"] == [1, 2, 3]
+
+
+@pytest.mark.models
 def test_bad_input_gets_one_line(study, probe, tmp_path):
     image = np.zeros((3, 16, 16), np.float32)
     inverted = lmrep.Descent(("normal", 0.7, 0.05), (lmrep.Octave(16, 4),), optimiser="lbfgs", distance="l2")
