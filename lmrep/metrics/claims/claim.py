@@ -10,6 +10,7 @@ from lmrep.metrics.claims.verdicts import Measured, Rule, Scale, early_blocks, m
 from lmrep.study.config import Study
 from lmrep.study.kinds import FAMILIES, OBJECTIVES
 from lmrep.study.spec import Probe
+from lmrep.study.words import main_probes
 
 Parts = Sequence[Measured | None]
 SSIM = 0.02  # of two SSIM: a smaller difference is none
@@ -119,16 +120,6 @@ def is_masked(probe: Probe) -> bool:
 
 def is_not_masked(probe: Probe) -> bool:
     return not probe.masked
-
-
-def main_probes(study: Study) -> list[Probe]:
-    """The probe of each stack that the study's figures show first: one a model, in the config's order."""
-    runs = [study.runs[name] for name in study.runs_of("figures")]
-    found: dict[str, Probe] = {}
-    for probe in study.probes.values():
-        if any(run.probe == probe for run in runs):
-            found.setdefault(probe.stack.name, probe)
-    return list(found.values())
 
 
 def same_probe(one: Probe, other: Probe) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lmrep.metrics.claims.cells import Cells
-from lmrep.metrics.claims.claim import Claim, Parts, has_runs, main_probes
+from lmrep.metrics.claims.claim import Claim, Parts, has_runs
 from lmrep.metrics.claims.firmness import firmness
 from lmrep.metrics.claims.samples import SEARCHES, View
 from lmrep.metrics.claims.statistics import FEWEST, rounded
@@ -16,6 +16,7 @@ from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, PARTS, WHERE, Measured, Rule, decide
 from lmrep.metrics.claims.ways import in_common, searches, ways
 from lmrep.study.config import Study
+from lmrep.study.words import main_probes
 
 Entry = dict[str, Any]  # of claims.json
 TOO_FEW = "too few images"  # in place of the verdict of another way to ask

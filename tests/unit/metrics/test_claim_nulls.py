@@ -11,12 +11,12 @@ from made_up import COUNT, STUDY, change, jolt, make_cells, verdict, view_of
 
 from lmrep.inputs.images import prepare
 from lmrep.inputs.shipped import shipped_pixels
-from lmrep.metrics.claims.claim import main_probes
 from lmrep.metrics.claims.samples import BY_CORRELATION, BY_SSIM
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import HOLDS
 from lmrep.metrics.measures import correlation, high_frequency_error, ssim, ssim_by_row, ssim_grey
 from lmrep.study.config import make_study
+from lmrep.study.words import main_probes
 
 STUDIES = {"made up": STUDY} | {
     name: make_study(yaml.safe_load((ROOT / f"{name}.yaml").read_text())) for name in ("miniature", "laptop")

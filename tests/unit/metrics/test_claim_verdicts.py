@@ -23,7 +23,6 @@ from made_up import (
 )
 
 from lmrep.metrics.claims.cells import read_cells
-from lmrep.metrics.claims.claim import main_probes
 from lmrep.metrics.claims.inversion import WIDENING, unfinished
 from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, tally
 from lmrep.metrics.claims.samples import BY_CORRELATION, BY_SSIM, Sample
@@ -33,6 +32,7 @@ from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, Sc
 from lmrep.metrics.claims.ways import searches
 from lmrep.study.config import make_study
 from lmrep.study.kinds import ARTICLE
+from lmrep.study.words import main_probes
 
 BLOCKS = (1, 2, 4, 6)
 ANY = Scale("share")
