@@ -156,7 +156,7 @@ def maximise(
     `layer`: one or several blocks, from 1, or "all". `neuron` or `patch`: one or several, from 0; each is a panel.
     `descent`: by default that of the study's own run of this kind on this probe, the plainest if there are several.
     `steps` and `rate` (pixel values per unit of gradient) replace each octave's own, and `rate` also `first_step`.
-    `report(steps, loss)` is called now and then.
+    `report(steps, loss)` is called about once a second.
     Returns what a run file holds: `images` [layer, panel, 3, height, width] as optimised, not clipped; `initial`, their
     starts; `baseline` [panel, 3, height, width], what resizing and blur alone make of a start; `loss` [layer, step];
     `rates` [layer], if the descent has a `first_step`; and facts.
@@ -180,7 +180,7 @@ def recreate(
     rate: Rate | None = None,
     report: Tell = ignore,
 ) -> ArrayFile:
-    """Images made from noise whose outputs come near those of the given ones.
+    """Images, made from noise, whose outputs come near those of the given images.
 
     `images`: one [3, size, size] with pixel values in [0, 1], or several by name. The start noise of an image depends
     on its name: {"chelsea": image} starts as in a build. `layer`: also 0, the stem. Other arguments: see `maximise`.
@@ -210,7 +210,7 @@ def make_run(
     steps: int | None,
     rate: Rate | None,
 ) -> Run:
-    """The checked run that a call asks for, by default with the descent of the study's plainest run of its kind."""
+    """The run that a call asks for, checked; by default with the descent of the study's plainest run of that kind."""
     runs = [run for run in probe.study.runs.values() if run.probe.name == probe.spec.name]
     alike = [run for run in runs if run.objective == objective]
     if descent is None and not alike:

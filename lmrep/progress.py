@@ -7,7 +7,7 @@ from typing import TextIO
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 5.0
-# Called with the steps taken so far, a fraction of them where a run has several groups, and with the mean loss of the
+# Called with the steps taken so far (not a whole number where a run has several groups) and with the mean loss of the
 # group under way. None in place of a loss: distances are measured now.
 Report = Callable[[float, float | None], None]
 

@@ -87,8 +87,8 @@ def descend(
     [step, layer, panel], before each step or, if the optimiser searches, the best so far; and the images after three
     quarters of the steps. `tokens`: how many matter to the objectives, from the first; None: all.
     `report(progress)` is called after the first step, then every SECONDS_BETWEEN_CHECKS by `clock`, and after the last
-    step. Its argument, passed as `done`, resumes the descent, and the result equals that of an unbroken one bit by bit,
-    whenever the calls are. `rates` [layer]: the octaves' rates are multiples of these; None: of 1.
+    step. Its argument, passed as `done`, resumes the descent, and the result equals that of an unbroken one bit for
+    bit, whenever the calls are made. `rates` [layer]: the octaves' rates are multiples of these; None: of 1.
     Raises FloatingPointError at the first step whose loss is not finite, or at the end if an image is not.
     """
     panels = start.shape[:2]

@@ -53,7 +53,7 @@ def state_arrays(run: Run) -> set[str]:
 def conditions(
     run: Run, facts: Mapping[str, Any], plan: Plan, targets: npt.NDArray[np.float32] | None, code: str
 ) -> dict[str, Any]:
-    """Everything that a saved state depends on, to the last digit: the facts of `describe`, and the machine."""
+    """Everything that the last digits of a saved state depend on: the facts of `describe`, and the machine."""
     content = {
         role: [digest for name, digest in facts["weight_files"].items() if name.partition("/")[0] == weights.name]
         for role, weights in run.weight_roles.items()

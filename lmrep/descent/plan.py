@@ -43,7 +43,7 @@ class Plan:
     groups: tuple[Group, ...]
 
     def steps_before(self, run: Run, group: int, taken: int) -> float:
-        """Steps of `run` that are done when `taken` steps of a group are, and all of the groups before it.
+        """Steps of `run` that are done after `taken` steps of a group and all steps of the groups before it.
 
         Each group takes all of its steps before the next one begins, and counts by its blocks and tokens.
         """

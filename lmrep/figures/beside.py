@@ -1,4 +1,4 @@
-"""The features of several runs side by side: a column a run, a row of pictures a block."""
+"""The features of several runs side by side: a column for each run, a row of pictures for each block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -124,7 +124,7 @@ def draw_column(
 
 @styled
 def draw_beside(shown: Shown) -> Figure:
-    """The first panels of several feature runs, a column a run and a row (or a few lines) of pictures a block.
+    """The first panels of several feature runs: a column for each run, a row (or more) of pictures for each block.
 
     Runs come in the order of `shown.labels`, each with its own blocks (`shown.layers`) and its first `shown.panels`
     panels (0: all); `shown.weights` ("trained", "untrained") go into the names of the columns where they differ. Each

@@ -93,7 +93,7 @@ def line_looks(lines: Sequence[Line]) -> dict[Line, Look]:
 
 @styled
 def draw_accuracy(shown: Shown) -> Figure:
-    """SSIM of the re-created image against the block it was re-created from: axes an image.
+    """SSIM of the re-created image against the block it was re-created from, with axes for each image.
 
     Accuracy table: run, probe, weights ("trained" or "untrained"), seed, image, layer, optimiser, passes, converged,
     ssim and the floors. A line is of one probe, weights and optimiser, from one run or several: its mean over seeds, in

@@ -75,7 +75,7 @@ def linear_prediction(patches: int) -> Curve:
 
 @styled
 def draw_importance(shown: Shown) -> Figure:
-    """Change against patch, a line a block and axes a run, beside the article's linear prediction.
+    """Change against patch, a line for each block and axes for each run, beside the article's linear prediction.
 
     Patches table: run, layer, panel, seed, patch (from 0; drawn from 1), change. Each line is divided by its own mean,
     so that blocks can be compared, on a logarithmic scale. Of many blocks, some are drawn: see `some_blocks`. A band
@@ -192,10 +192,10 @@ def draw_ratios(axes: Axes, runs: Mapping[str, Sequence[Row]], looks: Mapping[st
 
 @styled
 def draw_causality(shown: Shown) -> Figure:
-    """Change of row 1 over the last row, and of patch 1 over the mean, against block: a line a run.
+    """Change of row 1 / last row, and of patch 1 / mean, against block: a line for each run.
 
-    Patches table: run, layer, panel, patch, change, as in `draw_importance`. A colour and a marker a label of
-    `shown.labels`; untrained weights (of `shown.weights`) are dashed.
+    Patches table: run, layer, panel, patch, change, as in `draw_importance`. A colour and a marker for each label
+    of `shown.labels`; untrained weights (of `shown.weights`) are dashed.
     """
     runs = rows_by_run(shown.tables["patches"], shown.labels)
     names = {run: ", ".join(filter(None, (shown.labels[run], shown.weights.get(run)))) for run in runs}

@@ -14,7 +14,7 @@ REST = (0.9, 3.2)  # pt: of the lines of all probes except the first, and of the
 
 @styled
 def draw_regime(shown: Shown) -> Figure:
-    """SSIM against block, axes an image, and change of row 1 over the last row against block; a line a run.
+    """SSIM against block, with axes for each image, and change of row 1 / last row against block; a line for each run.
 
     A run with rows in the accuracy table is on the left, any other run of `shown.labels` (with rows in the patches
     table) on the right. Runs of one label have one colour and marker. The first label is what the others are compared

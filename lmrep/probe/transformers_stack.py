@@ -59,7 +59,7 @@ def read_embeddings(model: Any, blocks: nn.ModuleList) -> Tensor:
 
 
 def check_length(spec: Probe, config: Any) -> None:
-    """Raises InputError if the model computes otherwise with as many tokens as the probe has.
+    """Raises InputError if the model computes differently when it gets as many tokens as the probe has.
 
     Our checks have few tokens, and a pass may end at a patch.
     """
@@ -104,7 +104,7 @@ def read_positions(spec: Probe, model: Any, blocks: nn.ModuleList) -> Tensor:
 def looks_ahead(outputs: Callable[[Tensor], Tensor], tokens: Tensor) -> bool:
     """Whether what `outputs` makes of the first tokens depends on the last ones, by the gradient.
 
-    Numbers do not tell: where experts share out the tokens, the same output rounds differently.
+    Comparing numbers would not tell: where experts share out the tokens, the same output rounds differently.
     """
     half = tokens.shape[1] // 2
     with torch.enable_grad():

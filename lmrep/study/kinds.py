@@ -52,7 +52,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a descent lowers. Offered: panels, first_patch, constant, distance, device, and targets.
+    """What a descent lowers. It may take: panels, first_patch, constant, distance, device, and targets.
 
     `descent.groups.make_objectives` says what they are. constant and distance are keys of a descent.
     """
@@ -70,7 +70,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """How losses and gradients change an image: a class of the wing `lmrep.descent`."""
+    """How losses and gradients change an image: a class in `lmrep.descent`."""
 
     function: str
     label: str = field(metadata={"identity": False})  # on figures
@@ -85,8 +85,9 @@ class Optimiser:
 class Metric:
     """A column of the accuracy table: a function that returns a float.
 
-    Offered, images [3, height, width]: image, target, earlier (after three quarters of the passes), initial (the start)
-    and shifted (the target with the yardstick's noise). Offered, numbers: output_distance, shifted_output_distance.
+    It may take the images [3, height, width] image, target, earlier (after three quarters of the passes), initial (the
+    start) and shifted (the target with the yardstick's noise), and the numbers output_distance and
+    shifted_output_distance.
     """
 
     function: str

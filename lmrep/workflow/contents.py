@@ -85,7 +85,7 @@ def weights_content(weights: Weights) -> str:
 
 
 def image_content(image: Image) -> str:
-    """Changes with the pixels of an image: its file's hash and member, or the name of a shipped or drawn picture."""
+    """A text that changes with the pixels of an image: its file's hash and member, or the name of another picture."""
     if image.skimage or image.drawing:
         return f"skimage {image.skimage}" if image.skimage else f"drawing {image.drawing}"
     found = image.sha256

@@ -63,7 +63,7 @@ def way_of(run: Run) -> str:
 
 
 def picture_look(study: Study) -> tuple[int, int]:
-    """How wide the pictures of a study are on its page, px, at most; and their quality. More pictures have less."""
+    """The largest width (px) and the quality of a study's pictures on its page. The more pictures, the less of both."""
     runs = [study.runs[name] for name in study.runs_of("evidence")]
     count = sum(len(run.layers) * len(run.panels) for run in runs)
     return next(look for most, look in LOOKS.items() if count <= most)
