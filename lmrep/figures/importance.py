@@ -46,10 +46,9 @@ ASIDE = 0.7  # of the way between two blocks, for the points of all runs
 
 
 def importance_curve(rows: Sequence[Row]) -> Curve:
-    """Change of each patch [patch]: the mean over panels, relative to its mean over patches. Zeros if none changed."""
-    patches = [row["patch"] for row in rows]
-    total = np.bincount(patches, weights=[row["change"] for row in rows])
-    curve: Curve = total / np.maximum(np.bincount(patches), 1)
+    """Change of each patch [patch] of one image, relative to their mean. Zeros if none changed."""
+    curve = np.zeros(len(rows))
+    curve[[row["patch"] for row in rows]] = [row["change"] for row in rows]
     return curve / curve.mean() if curve.mean() > 0 else curve
 
 
@@ -77,9 +76,10 @@ def linear_prediction(patches: int) -> Curve:
 def draw_importance(shown: Shown) -> Figure:
     """Change against patch, a line for each block and axes for each run, beside the article's linear prediction.
 
-    Patches table: run, layer, panel, seed, patch (from 0; drawn from 1), change. Each line is divided by its own mean,
-    so that blocks can be compared, on a logarithmic scale. Of many blocks, some are drawn: see `some_blocks`. A band
-    spans the quartiles of single images, where there are at least 3.
+    Patches table: run, layer, panel, seed, patch (from 0; drawn from 1), change. Each image's changes are divided by
+    their mean, so that images and blocks can be compared, on a logarithmic scale. A line is the median of a block's
+    images, and a band spans their quartiles, where there are at least 3. Of many blocks, some are drawn: see
+    `some_blocks`.
     """
     runs = rows_by_run(shown.tables["patches"], shown.labels)
     layers = sorted({layer for chosen in runs.values() for layer in some_blocks(chosen)})
@@ -92,7 +92,8 @@ def draw_importance(shown: Shown) -> Figure:
         blocks = by_block(rows)
         for layer in some_blocks(rows):
             chosen, (shade, dashes) = blocks[layer], looks[layer]
-            curve, images = importance_curve(chosen), image_curves(chosen)
+            images = image_curves(chosen)
+            curve = np.median(images, axis=0)
             numbers = np.arange(1, len(curve) + 1)
             if len(images) >= FEWEST:
                 low, high = np.percentile(images, [25, 75], axis=0)
@@ -115,7 +116,7 @@ def draw_importance(shown: Shown) -> Figure:
         across += f" ({side} to a row)"
         if side > 2:  # a tick at the start of every few rows of patches
             panels[0].set_xticks(np.arange(1, most + 1, side * ceil(side / 7)))
-    name_scales(panels, across, "change relative to the block's mean")
+    name_scales(panels, across, "median change (1: the image's mean)")
     named: dict[str, Artist] = {str(line.get_label()): line for axes in panels for line in axes.get_lines()}
     order = [block_name(layer) for layer in layers] + [PREDICTION]
     if any(axes.collections for axes in panels):

@@ -13,6 +13,7 @@ from lmrep.figures.importance import (
     draw_importance,
     first_ratio,
     geometric_mean,
+    image_curves,
     importance_curve,
     quartiles,
     read_ratios,
@@ -35,14 +36,20 @@ def causality(rows, title="Mask or training?", **changes):
                                 tables={"patches": rows}))  # fmt: skip
 
 
-def test_importance_lines_are_means_over_panels_relative_to_the_block():
-    rows = patch_rows(layers=(4,))
+def test_importance_lines_are_medians_over_images_relative_to_each_images_mean():
+    rows = patch_rows(layers=(4,), panels=3)
+    rows = [row | {"change": row["change"] * 100 ** row["patch"]} if row["panel"] == "2" else row for row in rows]
     figure = importance(rows, {"a": "GPT-2"})
     line = lines(panels(figure)[0])["block 4"]
-    expected = np.mean([[r["change"] for r in rows if r["panel"] == panel] for panel in "01"], axis=0)
-    np.testing.assert_allclose(line.get_ydata(), expected / expected.mean())
+    changes = np.array([[row["change"] for row in rows if row["panel"] == panel] for panel in "012"])
+    np.testing.assert_allclose(line.get_ydata(), np.median(changes / changes.mean(axis=1, keepdims=True), axis=0))
     np.testing.assert_array_equal(line.get_xdata(), range(1, 10))
-    assert "relative to the block's mean" in panels(figure)[0].get_ylabel()
+    assert panels(figure)[0].get_ylabel() == "median change (1: the image's mean)"
+    (band,) = panels(figure)[0].collections
+    for patch, height in enumerate(line.get_ydata()):
+        corners = band.get_paths()[0].vertices
+        there = corners[corners[:, 0] == patch + 1, 1]
+        assert there.min() <= height <= there.max()
 
 
 def test_the_prediction_falls_linearly_with_the_mean_of_the_curves():
@@ -110,7 +117,7 @@ def test_importance_comes_in_the_order_of_the_labels():
     assert [axes.get_title("left") for axes in panels(figure)] == ["Third", "First", "Second"]
     drawn = lines(panels(figure)[0])["block 1"].get_ydata()
     chosen = [row for row in rows if row["run"] == "c" and row["layer"] == 1]
-    np.testing.assert_allclose(drawn, importance_curve(chosen))
+    np.testing.assert_allclose(drawn, np.median(image_curves(chosen), axis=0))
 
 
 def test_ratios_are_those_of_rows_and_of_the_first_patch():
