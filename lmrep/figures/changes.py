@@ -38,7 +38,7 @@ def draw_changes(shown: Shown) -> Figure:
         place_image(axes, seen.reshape(grid, grid), x, y, size, size, **look)
         axes.add_patch(Rectangle((x, y), size, size, fill=False, color="#bbbbbb", linewidth=0.4))
 
-    figure, below = draw_panels(shown, place, lambda images: "", FOOT)
+    figure, below = draw_panels(shown, place, foot=FOOT)
     draw_key(figure.axes[0], below + 0.12)
     return figure
 

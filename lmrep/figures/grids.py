@@ -24,7 +24,7 @@ from lmrep.figures.page import (
     title_height,
 )
 from lmrep.figures.shown import Shown
-from lmrep.figures.words import Image
+from lmrep.figures.stretch import Picture, picture_notes
 from lmrep.files import ArrayFile
 from lmrep.metrics.tables import optimised_whole
 from lmrep.study.kinds import OBJECTIVES
@@ -56,8 +56,8 @@ class Words:
     kind: str  # "neurons" or "patches"
     headings: list[str]  # [block]
     labels: list[str]  # [panel]
-    notes: list[list[str]]  # [block][panel]
-    summaries: list[str]  # [block], in place of the notes
+    notes: list[list[list[str]]]  # [block][panel], in parts; none where no pictures are drawn
+    summaries: list[list[str]]  # [block], in parts, in place of the notes
 
     def listing(self) -> str:
         """The probe and all panels, in one sentence."""
@@ -66,35 +66,40 @@ class Words:
         return f"{self.probe}. {named}{order}: {', '.join(self.labels)}"
 
 
-def read_words(probe: str, run: ArrayFile, note: Callable[[Sequence[Image]], str]) -> Words:
-    """`note`: what to say of one picture of the run, or of all of a block."""
+def read_words(probe: str, run: ArrayFile, pictures: Sequence[Sequence[Picture]]) -> Words:
+    """pictures: see `draw_panels`."""
     kind = OBJECTIVES[run.facts["objective"]].panels
     return Words(
         probe,
         kind,
         [f"Block {layer}" for layer in run.facts["layers"]],
         [panel_label(kind, panel, run.facts["grid"]) for panel in run.facts["panels"]],
-        [[note([image]) for image in block] for block in run["images"]],
-        [note(block) for block in run["images"]],
+        [[picture_notes([picture]) for picture in block] for block in pictures],
+        [picture_notes(block) for block in pictures],
     )
 
 
 def widest(words: Iterable[str], size: float = 6, weight: str = "normal") -> float:
-    return max(text_width(word, size, weight) for word in words)
+    return max((text_width(word, size, weight) for word in words), default=0.0)
 
 
 def fit_words(words: Words, top: float) -> tuple[Layout, str]:
     """The layout of a figure that starts `top` in below the page's edge, and its subtitle, on lines.
 
-    First choice: each panel has its label and its note. Next: notes by block. Last: panels named in the subtitle.
+    First choice: each panel has its label and its note, on one line or on two. Next: the same, with the probe named in
+    the subtitle. Next: notes by block. Last: panels named in the subtitle.
     """
     head = widest(words.headings, 8, "bold")
-    label, note, summary = widest(words.labels), widest(chain(*words.notes)), widest(words.summaries)
-    noted = NOTE if summary else 0.0
+    label, summary, notes = widest(words.labels), widest(chain(*words.summaries)), list(chain(*words.notes))
+    note, part = widest(", ".join(parts) for parts in notes), widest(chain(*notes))
+    below, foot = (NOTE * max(map(len, each), default=0) for each in (notes, words.summaries))
+    named = head + 0.1 + text_width(words.probe, 7)
     for subtitle, heading, lines, needed in (
-        ("", head + 0.1 + text_width(words.probe, 7), Lines(LABEL, noted, 0), max(label, note)),
-        (words.probe, max(head, summary), Lines(LABEL, 0, noted), max(label, READABLE)),
-        (words.listing(), max(head, summary), Lines(0, 0, noted), 0.0),
+        ("", named, Lines(LABEL, min(below, NOTE), 0), max(label, note)),
+        ("", named, Lines(LABEL, below, 0), max(label, part)),
+        (words.probe, head, Lines(LABEL, below, 0), max(label, part)),
+        (words.probe, max(head, summary), Lines(LABEL, 0, foot), max(label, READABLE)),
+        (words.listing(), max(head, summary), Lines(0, 0, foot), 0.0),
     ):
         folded = fold(subtitle, PAGE - 2 * MARGIN, 6.5)
         room = TALLEST - top - SUBTITLE * len(folded.splitlines()) - MARGIN
@@ -113,16 +118,17 @@ def one_run(shown: Shown) -> ArrayFile:
 
 
 def draw_panels(
-    shown: Shown, place: Place, note: Callable[[Sequence[Image]], str], foot: float = 0.0
+    shown: Shown, place: Place, pictures: Sequence[Sequence[Picture]] = (), foot: float = 0.0
 ) -> tuple[Figure, float]:
     """The panels of one feature run, each placed by `place`, with their labels and outlines, block by block.
 
-    `note`: see `read_words`. `foot`: room below, in. Returns the figure, and how far down that room begins.
+    pictures: [block][panel], to say what was done to them. `foot`: room below, in. Returns the figure, and how far down
+    that room begins.
     """
     run = one_run(shown)
     ((name, _),) = shown.runs.items()
     panels, grid = run.facts["panels"], run.facts["grid"]
-    words = read_words(shown.labels[name], run, note)
+    words = read_words(shown.labels[name], run, pictures)
     outlined = words.kind == "patches" and optimised_whole(run)
 
     top = title_height(shown) + 0.06
@@ -136,10 +142,11 @@ def draw_panels(
         x, y = layout.block_corner(index)
         x, y = MARGIN + x, top + y
         axes.text(x, y + 0.13, heading, size=8, weight="bold")
-        if subtitle:
+        if layout.lines.foot:
             below = y + layout.block - layout.lines.foot + 0.022
-            axes.text(x + layout.width, below, words.summaries[index], size=6, color=GREY, ha="right", va="top")
-        else:
+            summary = "\n".join(words.summaries[index])
+            axes.text(x + layout.width, below, summary, size=6, color=GREY, ha="right", va="top")
+        if not subtitle:
             axes.text(x + layout.width, y + 0.13, words.probe, size=7, color=GREY, ha="right")
         for number, panel in enumerate(panels):
             right, down = layout.panel_corner(number)
@@ -148,9 +155,8 @@ def draw_panels(
             if layout.lines.label:
                 axes.text(px, py - 0.025, words.labels[number], size=6, color=GREY)
             if layout.lines.note:
-                axes.text(
-                    px + size, py + size + 0.022, words.notes[index][number], size=6, color=GREY, ha="right", va="top"
-                )
+                note = ("\n" if layout.lines.note > NOTE else ", ").join(words.notes[index][number])
+                axes.text(px + size, py + size + 0.022, note, size=6, color=GREY, ha="right", va="top")
             if outlined:
                 outline_patch(axes, panel, grid, px, py, size)
     return figure, top + layout.height

@@ -31,8 +31,12 @@ def clip_note(pictures: Sequence[Image]) -> str:
     shares = [clipped_share(picture) for picture in pictures]
     if max(shares) < CLIPPED:
         return ""
-    low, high = (f"{100 * share:.0f}" for share in (min(shares), max(shares)))
-    return f"{low if low == high else f'{low} to {high}'}% clipped"
+    return f"{span(f'{100 * share:.0f}' for share in (min(shares), max(shares)))}% clipped"
+
+
+def span(ends: Iterable[str]) -> str:
+    """The two ends of a range in words: "3 to 17", or "3" where they are the same."""
+    return " to ".join(dict.fromkeys(ends))
 
 
 def headings(shown: Shown) -> dict[str, str]:

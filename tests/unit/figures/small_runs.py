@@ -9,12 +9,16 @@ SIZE = PATCH * SIDE
 DPI = 300
 
 
-def feature_run(objective="neuron", layers=(1, 2), panels=(0, 1, 5), size=SIZE, grid=SIDE, spread=0.1):
-    """A run file. spread: of pixel values around 0.5; 0.1 leaves nothing to clip."""
-    shape = (len(layers), len(panels), 3, size, size)
+def feature_run(objective="neuron", layers=(1, 2), panels=(0, 1, 5), size=None, grid=SIDE, spread=0.1):
+    """A run file. size: of its images, px, where it is not the probe's.
+
+    spread: of pixel values around 0.5, the start; 0.1 leaves nothing to clip and nothing faint, 0.01 makes all faint.
+    """
+    shape = (len(layers), len(panels), 3, *[size or grid * PATCH] * 2)
     images = np.clip(np.random.default_rng(0).normal(0.5, spread, shape), 0.5 - 4 * spread, 0.5 + 4 * spread)
-    facts = {"objective": objective, "layers": list(layers), "panels": list(panels), "size": SIZE, "grid": grid}
-    return ArrayFile({"images": images.astype(np.float32)}, facts)
+    facts = {"objective": objective, "layers": list(layers), "panels": list(panels), "size": grid * PATCH, "grid": grid}
+    baseline = np.full(shape[1:], 0.5, np.float32)
+    return ArrayFile({"images": images.astype(np.float32), "baseline": baseline}, facts)
 
 
 def match_run(layers=(1, 2, 3), names=("dog", "coil"), seed=0, size=SIZE, spread=0.1):

@@ -86,10 +86,31 @@ def test_the_share_of_clipped_pixels_is_below_the_number_of_the_block():
     assert_legible(figure)
 
 
+def test_a_faint_picture_shows_its_change_multiplied_and_has_the_factor_below_it():
+    runs = {"a": feature_run(spread=0.01), "b": feature_run()}
+    figure = beside(runs)
+    (_, _, image), (_, _, strong) = (column[0] for column in columns(figure))
+    np.testing.assert_allclose(shown(image), 0.5 + 10 * (runs["a"]["images"][0, 0] - 0.5), atol=1e-6)
+    np.testing.assert_array_equal(shown(strong), runs["b"]["images"][0, 0])
+    notes = [text for text in figure.axes[0].texts if "×" in text.get_text()]
+    assert [note.get_text() for note in notes] == ["change ×10"] * 6
+    _, right, below, _ = image.get_extent()
+    assert notes[0].get_position()[0] == right and below < notes[0].get_position()[1] < below + 0.05
+    assert_legible(figure)
+    small = beside({name: feature_run(panels=range(16), spread=0.01) for name in "abcd"})
+    assert {text for text in texts(small) if "×" in text} == {"×10"}
+    runs = {name: feature_run(layers=CAUSAL, panels=range(16), spread=0.01) for name in "abcd"}
+    runs["a"]["images"][0, 3] = runs["a"]["baseline"][3]
+    smallest = beside(runs)  # a factor is wider than a picture
+    assert {text for text in texts(smallest) if "×" in text} == {"change\n×10", "change ×1\nto ×10"}
+    assert_legible(smallest)
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.6])
 @pytest.mark.parametrize("panels", [1, 4, 16])
 @pytest.mark.parametrize("runs", [2, 3, 4])
-def test_seven_blocks_fit_a_page(panels, runs):
-    found = {name: feature_run(layers=CAUSAL, panels=range(panels), spread=0.6) for name in "abcd"[:runs]}
+def test_seven_blocks_fit_a_page(panels, runs, spread):
+    found = {name: feature_run(layers=CAUSAL, panels=range(panels), spread=spread) for name in "abcd"[:runs]}
     figure = beside(found, labels=dict.fromkeys(found, "SmolLM2-135M"), regimes=dict.fromkeys(found, REGIME))
     assert figure.get_figwidth() == PAGE and figure.get_figheight() <= TALLEST + 1e-9
     assert len(figure.axes[0].images) == 7 * panels * runs

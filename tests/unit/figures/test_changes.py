@@ -14,7 +14,7 @@ from lmrep.files import ArrayFile
 
 def changed_run(objective="patch", layers=(1, 2), panels=(0, 5), grid=SIDE):
     """A run whose patches change by 0.1, 0.2 and so on, but in panel 1 those after patch 5 not at all."""
-    run = feature_run(objective, layers, panels, size=grid * PATCH, grid=grid)
+    run = feature_run(objective, layers, panels, grid=grid)
     baseline = run["images"][0].copy()
     images = np.repeat(baseline[None], len(layers), axis=0)
     for patch in range(grid**2):
@@ -22,7 +22,7 @@ def changed_run(objective="patch", layers=(1, 2), panels=(0, 5), grid=SIDE):
         images[..., row : row + PATCH, column : column + PATCH] += 0.1 * (patch + 1)
     if len(panels) == 2:
         images[:, 1, :, 2 * PATCH :] = baseline[1, :, 2 * PATCH :]
-    return ArrayFile({"images": images, "baseline": baseline}, run.facts | {"size": grid * PATCH})
+    return ArrayFile({"images": images, "baseline": baseline}, run.facts)
 
 
 def changes(run, title="Where the image of one patch changes", label="GPT-2"):

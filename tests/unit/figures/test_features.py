@@ -55,9 +55,10 @@ def test_no_outline_for_neurons_or_for_an_image_optimised_in_crops():
 
 @pytest.mark.parametrize("layers", [1, 3, 4, 6, 12, 24])
 @pytest.mark.parametrize("panels", [1, 16])
-@pytest.mark.parametrize("spread", [0.1, 0.6])
+@pytest.mark.parametrize("spread", [0.01, 0.1, 0.6])
 def test_any_number_of_blocks_and_panels_fits_a_page(layers, panels, spread):
     run = feature_run("patch", range(1, layers + 1), range(196 - panels, 196), grid=14, spread=spread)
+    run["images"][:, 0, 0, 0] = 2.0  # one row of pixels is clipped, and stays an exception
     figure = features(run, "All neurons of one patch of GPT-2 maximised")
     assert figure.get_figwidth() == PAGE and figure.get_figheight() <= TALLEST
     assert_legible(figure)
@@ -99,6 +100,42 @@ def test_small_panels_share_a_note_a_block():
     figure = features(run)
     found = [text for text in texts(figure) if "clipped" in text]
     assert found == ["0 to 25% clipped"]
+    assert_legible(figure)
+
+
+def test_a_faint_panel_shows_its_change_multiplied_and_says_so():
+    run = feature_run(layers=(1,), panels=(0, 1, 2), spread=0.01)
+    run["images"][0, 1] += 0.4  # a strong change
+    run["images"][0, 2] = run["baseline"][2]  # none
+    figure = features(run)
+    faint, strong, none = (shown(image) for image in figure.axes[0].images)
+    np.testing.assert_allclose(faint, 0.5 + 10 * (run["images"][0, 0] - 0.5), atol=1e-6)
+    np.testing.assert_array_equal(strong, run["images"][0, 1])
+    np.testing.assert_array_equal(none, run["images"][0, 2])
+    assert [text for text in texts(figure) if "change" in text] == ["change ×10"]
+    assert_legible(figure)
+
+
+def test_the_clipped_share_is_that_of_the_picture_as_drawn():
+    run = feature_run(layers=(1, 2), panels=(0, 1), spread=0.01)
+    run["images"][0, 0, 0, :3] = 0.6  # a quarter of the rows, 1.5 once multiplied
+    run["images"][0, 0, :, 3:] = 0.51
+    found = [text for text in texts(features(run)) if "change" in text]
+    assert found == ["change ×10, 25% clipped", *["change ×10"] * 3]
+    narrow = feature_run("patch", layers=range(1, 8), panels=range(9), spread=0.02)
+    narrow["images"][0, 0, 0, 0] = 0.65  # one row
+    for label in ("GPT-2", "SmolLM2-135M-Instruct"):
+        figure = features(narrow, label=label)
+        found = [text for text in texts(figure) if "change" in text]
+        assert found == ["change ×5\n8% clipped", *["change ×5"] * 62]
+        assert_legible(figure)
+
+
+def test_small_panels_share_the_range_of_their_factors():
+    run = feature_run(layers=range(1, 13), panels=range(16))
+    run["images"][2, 5] = run["baseline"][5] + 0.01
+    figure = features(run)
+    assert [text for text in texts(figure) if "change" in text] == ["change ×1 to ×10"]
     assert_legible(figure)
 
 
