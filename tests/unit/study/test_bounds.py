@@ -247,7 +247,8 @@ def test_a_page_holds_what_is_drawn_on_it():
         width = (PAGE - 2 * MARGIN - (runs - 1) * APART) / runs
         for blocks in (1, 2, 7, 24, 126):
             for panels in (1, 2, 3, 8, 16, 33, 64, 300, 3000):
-                column = SimpleNamespace(blocks=range(blocks), pictures=[range(panels)], notes=["clipped"])
+                pictures = [[SimpleNamespace(factor=1)] * panels]
+                column = SimpleNamespace(blocks=range(blocks), pictures=pictures, block_notes=lambda _: [["clipped"]])
                 if not fits_beside([blocks] * runs, [panels] * runs):
                     refused += 1
                     with pytest.raises(ValueError, match="expected fewer runs side by side"):
