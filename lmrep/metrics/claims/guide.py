@@ -116,6 +116,15 @@ We wrote the rules before we knew most numbers, but some have changed since. The
   is decided makes chance verdicts more likely.
 - We added stars for another measure, because a darker start had shown that SSIM may follow the brightness of the start.
 
+The changes of 2026-11-29:
+
+- An unfinished search widens an interval by {WIDENING} times the rise in its last quarter. It had been that rise once,
+  which was enough for 6% of the searches that we let go on.
+- Sentence {{falls_not_along_a_line}} also asks whether the mean change falls, and weighs images alike. It had held for
+  GPT-2 mini, where the change falls in the first rows alone, and one clipped picture of SmolLM2 had made most of the
+  mean.
+- Stars also tell of the square of changes and of an absolute cutoff.
+
 Four things had changed before that day, and we kept no record of what they did to the verdicts: what counts as a
 straight line in sentence {{falls_not_along_a_line}}, which blocks sentence {{trained_holds_less}} looks at, how wide
 intervals are, and that a block decides instead of a mean. All thresholds are our judgement. A difference of less than
