@@ -42,7 +42,8 @@ def long_search(study: LoadedStudy, run: Run, image: str, passes: int, every: in
     (octave,) = run.descent.octaves
     descent = replace(run.descent, octaves=(replace(octave, steps=passes),))
     run = replace(shorten(replace(run, descent=descent), passes), panels=(image,), panel_seeds=())
-    exact = load_probe(run.probe, weight_files(study, run), max(run.layers), torch.device("cpu"), run.seed)
+    files, trained = weight_files(study, run), run.weights == "trained"
+    exact = load_probe(run.probe, files, max(run.layers), torch.device("cpu"), run.seed, trained)
     target = torch.from_numpy(load_pixels(study, image, run.probe.stem.size))[None]
     probe = exact.in_precision(make_plan(run, target.device).precision)
     kept = list(in_turn(run, probe, target, every))
