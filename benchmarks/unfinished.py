@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import ROOT, shorten, weight_files
+from common import ROOT, weight_files
 from inversion import Curve, curve, in_turn
 
 from lmrep.descent.allocator import keep_freed_memory
+from lmrep.descent.descend import EARLIER
 from lmrep.descent.match import shift_noise
 from lmrep.descent.plan import make_plan, settle
 from lmrep.errors import InputError
@@ -32,7 +33,6 @@ from lmrep.metrics.measures import CONVERGED
 from lmrep.probe.probe import load_probe
 from lmrep.study.spec import Run
 
-QUARTER = 0.75  # of the passes: the last quarter begins there
 FACTORS = (1, 2, 3, 4, 6, 8, 12, 16)
 
 
@@ -41,7 +41,7 @@ def long_search(study: LoadedStudy, run: Run, image: str, passes: int, every: in
     """SSIM against passes, by block."""
     (octave,) = run.descent.octaves
     descent = replace(run.descent, octaves=(replace(octave, steps=passes),))
-    run = replace(shorten(replace(run, descent=descent), passes), panels=(image,), panel_seeds=())
+    run = replace(run, descent=descent, panels=(image,), panel_seeds=())
     files, trained = weight_files(study, run), run.weights == "trained"
     exact = load_probe(run.probe, files, max(run.layers), torch.device("cpu"), run.seed, trained)
     target = torch.from_numpy(load_pixels(study, image, run.probe.stem.size))[None]
@@ -56,7 +56,7 @@ def long_search(study: LoadedStudy, run: Run, image: str, passes: int, every: in
 
 def rises(found: Curve, end: int) -> tuple[float, float, float]:
     """SSIM at the end of a search, its rise in the last quarter before, and its rise from there to the last pass."""
-    then, now = (float(np.interp(passes, found.passes, found.ssim)) for passes in (QUARTER * end, end))
+    then, now = (float(np.interp(passes, found.passes, found.ssim)) for passes in (EARLIER * end, end))
     return now, now - then, float(found.ssim[-1]) - now
 
 

@@ -11,7 +11,7 @@ from lmrep.study.kinds import FIGURES, NORMS, OBJECTIVES, OPTIMISERS
 from lmrep.study.model_checks import check_image, check_probe, check_weights
 from lmrep.study.schema import schema
 from lmrep.study.spec import Run, identity
-from lmrep.study.words import model_names
+from lmrep.study.words import main_probes, model_names
 
 STARTS = ("uniform", "normal")
 SSIM_WINDOW = 11  # px, of measures.ssim: the smallest side of an image that it measures
@@ -198,7 +198,7 @@ def check_figure(figure: Figure, study: Study) -> None:
         raise InputError(f"{key}.runs: a {figure.kind} is of one probe, expected runs on the same one")
     if "trace" in kind.reads and not any(runs[0].layers):
         raise InputError(f"{key}.runs: '{runs[0].name}' is of the stem alone, expected first a run with a block")
-    models = {study.runs[name].probe.stack.name for name in study.runs_of("figures")}  # of which claims are asked
+    models = main_probes(study)
     if "claims" in kind.reads and len(models) > MOST_MODELS:
         raise InputError(f"{key}: expected at most {MOST_MODELS} models in the runs of figures, not {len(models)}")
     check_room(figure, runs)
