@@ -15,7 +15,7 @@ import numpy as np
 from safetensors import safe_open
 
 Array = np.ndarray
-SEARCHES = ("lbfgs", "adam", "gradient")
+SEARCHES = ("preconditioned_lbfgs", "lbfgs", "adam", "gradient")
 TOLERANCE = 1e-4  # of a value, in parts of it or of 1: float32 images, and tables of 9 digits
 ROUGH = {  # claims whose values are searched for in other steps here
     "falls_not_along_a_line": 0.01,

@@ -23,7 +23,7 @@ class LBFGS:
     arrays = ("point", "loss", "slope", "gradient", "direction", "step", "low", "high", "trials", "s", "y", "rho",
               "gamma", "oldest")  # fmt: skip
     DECREASE, CURVATURE = 1e-4, 0.9  # the constants of the two Wolfe conditions
-    FIRST = 0.05  # the largest change of a pixel in a first step along the gradient
+    FIRST = 0.05  # the largest change of a pixel in a first step downhill
     TRIALS = 20  # passes of one line search
     FLAT = 1e-10  # a move counts if its curvature is at least this part of the squared change of gradient
 
@@ -43,6 +43,10 @@ class LBFGS:
         }  # fmt: skip
         self.state |= {name: torch.zeros_like(one) for name in ("slope", "step", "low", "high", "trials", "oldest")}
         self.restart(torch.ones_like(losses, dtype=torch.bool))
+
+    def precondition(self, gradient: Tensor) -> Tensor:
+        """The first guess of the inverse Hessian, but for its scale gamma, times a gradient. Here: the identity."""
+        return gradient
 
     def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int | Tensor) -> Tensor:
         # On a GPU every step repeats the same operations, also on empty slots, which weigh nothing.
@@ -80,12 +84,13 @@ class LBFGS:
             self.state[name] = torch.where(chosen, fresh, self.state[name])
 
     def restart(self, chosen: Tensor) -> None:
-        """Forgets the history of the chosen images and turns them along their gradients."""
+        """Forgets the history of the chosen images and turns them downhill by the first guess."""
         now = self.state
+        downhill = -self.precondition(now["gradient"])
         now["rho"] = torch.where(chosen[..., None], 0.0, now["rho"])
-        now["direction"] = torch.where(wide(chosen), -now["gradient"], now["direction"])
-        now["slope"] = torch.where(chosen, -dot(now["gradient"], now["gradient"]), now["slope"])
-        largest = now["gradient"].abs().flatten(2).amax(2)
+        now["direction"] = torch.where(wide(chosen), downhill, now["direction"])
+        now["slope"] = torch.where(chosen, dot(now["gradient"], downhill), now["slope"])
+        largest = downhill.abs().flatten(2).amax(2)
         self.search(chosen, torch.where(largest > 0, self.FIRST / largest, 0.0))
 
     def slots(self) -> Tensor:
@@ -107,7 +112,7 @@ class LBFGS:
             held, added = now[name].flatten(0, 2), new.flatten(0, 1)  # a view: histories take most of the memory
             held[oldest] = torch.where(kept.flatten().view(-1, *[1] * (added.ndim - 1)), added, held[oldest])
         now["oldest"] = torch.where(kept, (now["oldest"] + 1) % self.history, now["oldest"])
-        now["gamma"] = torch.where(kept, product / square, now["gamma"])
+        now["gamma"] = torch.where(kept, product / dot(y, self.precondition(y)), now["gamma"])
 
     def direction(self) -> Tensor:
         """Minus the inverse Hessian's estimate times the gradient, by the two-loop recursion."""
@@ -120,6 +125,7 @@ class LBFGS:
             alpha[slot] = rho[slot] * (s[slots[slot]] * found).sum(-1)
             found.addcmul_(alpha[slot][:, None], y[slots[slot]], value=-1)
         found = found * now["gamma"].flatten()[:, None]
+        found = self.precondition(found.view_as(now["gradient"])).flatten(2).flatten(0, 1)
         for slot in range(self.most):
             beta = rho[slot] * (y[slots[slot]] * found).sum(-1)
             found.addcmul_((alpha[slot] - beta)[:, None], s[slots[slot]])

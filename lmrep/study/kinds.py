@@ -154,13 +154,17 @@ OBJECTIVES = {
 }  # fmt: skip
 
 # From the one that ends furthest from its goal to the nearest. Claims use the last one that a study has.
-OPTIMISERS = {
+OPTIMISERS = {  # the one that gets nearest to the goal of a match last
     "gradient": Optimiser(
         "lmrep.descent.optimisers:Gradient", "article's descent", ("scale", "rate"), octave_keys=("rate", "sigma"),
         jitters=True,
     ),
     "adam": Optimiser("lmrep.descent.optimisers:Adam", "Adam", ("rate",), octave_keys=("rate",)),
     "lbfgs": Optimiser("lmrep.descent.lbfgs:LBFGS", "L-BFGS", ("history",), exact=True, bounded=True),
+    "preconditioned_lbfgs": Optimiser(
+        "lmrep.descent.preconditioned:PreconditionedLBFGS", "preconditioned L-BFGS", ("history",), exact=True,
+        bounded=True,
+    ),
 }  # fmt: skip
 ARTICLE = "gradient"  # the optimiser of the article
 

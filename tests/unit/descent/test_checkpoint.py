@@ -15,6 +15,7 @@ from lmrep.descent.experiment import conditions, describe, perform, state_arrays
 from lmrep.descent.plan import make_plan
 from lmrep.errors import InputError
 from lmrep.files import read_arrays, write_arrays
+from lmrep.study.kinds import OPTIMISERS
 from lmrep.study.spec import Octave, identity
 
 pytestmark = pytest.mark.models
@@ -48,10 +49,10 @@ def perform_until(run, files, targets, checkpoint=None, kill_after=None, seconds
 
 
 @pytest.mark.parametrize("memory", ["auto", 0.1])
-@pytest.mark.parametrize("kind", ["neuron", "patch", "match", "adam", "lbfgs"])
+@pytest.mark.parametrize("kind", ["neuron", "patch", "match", "adam", "lbfgs", "preconditioned_lbfgs"])
 def test_a_run_that_is_killed_again_and_again_ends_in_the_same_bytes(tiny_files, targets, tmp_path, kind, memory):
     files, _ = tiny_files
-    run = tiny_inversion(kind, memory) if kind in ("adam", "lbfgs") else tiny_steps(kind, memory)
+    run = tiny_inversion(kind, memory) if kind in OPTIMISERS else tiny_steps(kind, memory)
     targets = targets if run.matches else None
     unbroken = perform_until(run, files, targets)
     steps, passes = run.descent.steps, len(make_plan(run, torch.device("cpu")).groups)

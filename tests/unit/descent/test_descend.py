@@ -274,7 +274,7 @@ def test_seeds_are_panels_with_starts_of_their_own(tiny_files, targets):
 def test_what_a_descent_had_after_three_quarters_is_what_a_shorter_one_ends_with(tiny_files, targets):
     files, _ = tiny_files
     run = tiny.tiny_run("match", ("a", "b"))
-    for optimiser in ("lbfgs", "adam"):
+    for optimiser in ("lbfgs", "preconditioned_lbfgs", "adam"):
         inverted = replace(run.descent, optimiser=optimiser, distance="l2", octaves=(Octave(16, 40, (0.02, 0.02)),))
         short = replace(inverted, octaves=(Octave(16, 30, (0.02, 0.02)),))
         whole, part = (perform(replace(run, descent=each), files, targets) for each in (inverted, short))

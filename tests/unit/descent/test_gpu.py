@@ -40,6 +40,9 @@ DESCENTS = {
     "gradient": Descent(NOISE, BLURRED, scale=1.0),
     "adam": Descent(NOISE, (Octave(16, 12, (0.05, 0.01)),), optimiser="adam"),
     "lbfgs": Descent(NOISE, (Octave(16, 30),), optimiser="lbfgs", distance="l2", history=5),
+    "preconditioned_lbfgs": Descent(
+        NOISE, (Octave(16, 30),), optimiser="preconditioned_lbfgs", distance="l2", history=5
+    ),
 }
 
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from scipy.fft import dctn, idctn
 from scipy.optimize import minimize
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lmrep.descent.lbfgs import LBFGS
 from lmrep.descent.optimisers import Adam, Gradient
+from lmrep.descent.preconditioned import PreconditionedLBFGS
 from lmrep.study.spec import Descent, Octave
 
 pytestmark = pytest.mark.models
@@ -64,9 +66,10 @@ def passes(optimiser, images, loss, count, rate=0.0):
 
 
 @pytest.mark.parametrize("count", [1, 64])
-def test_lbfgs_solves_convex_problems_as_scipy_does(count):
+@pytest.mark.parametrize("optimiser", [LBFGS, PreconditionedLBFGS])
+def test_lbfgs_solves_convex_problems_as_scipy_does(optimiser, count):
     images, loss, (matrices, centres) = quadratics(count)
-    found, history = passes(LBFGS(descent(), {}), images, loss, 150)
+    found, history = passes(optimiser(descent(), {}), images, loss, 150)
     assert (history.diff(dim=0) <= 0).all()  # what it records is the best so far
     for place in range(0, count, 16):
         matrix, centre = matrices[place], centres[place]
@@ -97,13 +100,46 @@ def test_problems_of_a_batch_are_solved_as_each_alone():
         np.testing.assert_allclose(found[0, 0], together[0, place], rtol=1e-6, atol=1e-8)
 
 
-def test_the_two_loop_recursion_is_the_inverse_of_bfgs_written_out():
+def weigh(images):
+    """Images [..., side, side] with their frequencies f divided by max(f, 1), by scipy."""
+    frequencies = np.sqrt(sum(np.square(np.indices((SIDE, SIDE))))) / 2
+    return idctn(dctn(images, axes=(-2, -1)) / np.maximum(frequencies, 1), axes=(-2, -1))
+
+
+def test_the_first_guess_divides_every_cosine_by_its_frequency():
+    images, _, _ = quadratics(2)
+    images = torch.rand(images.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = PreconditionedLBFGS(descent(), {}).precondition(images)
+    np.testing.assert_allclose(found, weigh(images.numpy()), rtol=1e-12, atol=1e-12)
+    assert torch.equal(LBFGS(descent(), {}).precondition(images), images)
+
+
+def test_a_search_that_expects_smooth_images_finds_them_sooner():
+    images, _, (matrices, _) = quadratics(4, 1e4)
+    a = torch.from_numpy(matrices)
+    drawn = torch.rand(images.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    smooth = torch.from_numpy(weigh(weigh(drawn.numpy())))
+
+    def loss(images):
+        away = (images - smooth).flatten(2)[0]
+        return 0.5 * torch.einsum("ni,nij,nj->n", away, a, away)[None]
+
+    errors = [
+        (passes(optimiser(descent(), {}), images, loss, 25)[0] - smooth).square().mean(dim=(0, 2, 3, 4))
+        for optimiser in (LBFGS, PreconditionedLBFGS)
+    ]
+    assert (errors[1] < 0.8 * errors[0]).all()
+
+
+@pytest.mark.parametrize("kind", [LBFGS, PreconditionedLBFGS])
+def test_the_two_loop_recursion_is_the_inverse_of_bfgs_written_out(kind):
     images, loss, _ = quadratics(2, 50)
-    optimiser = LBFGS(descent(history=5), {})
+    optimiser = kind(descent(history=5), {})
     passes(optimiser, images, loss, 12)
     s = optimiser.state
     for place in range(2):
-        inverse = torch.eye(PIXELS, dtype=torch.float64) * s["gamma"][0, place]
+        guess = optimiser.precondition(torch.eye(PIXELS, dtype=torch.float64).view(1, -1, 3, SIDE, SIDE))
+        inverse = guess.view(PIXELS, PIXELS) * s["gamma"][0, place]
         oldest = int(s["oldest"][0, place])
         for k in [*range(oldest, 5), *range(oldest)]:
             move, turn, rho = s["s"][0, place, k], s["y"][0, place, k], s["rho"][0, place, k]
@@ -220,7 +256,7 @@ class NoReadBack(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("optimiser", [LBFGS, Adam, Gradient])
+@pytest.mark.parametrize("optimiser", [LBFGS, PreconditionedLBFGS, Adam, Gradient])
 def test_a_step_never_waits_for_the_device(optimiser):
     images, loss, _ = quadratics(3)  # the second fails its searches, and restarts
     with NoReadBack():

@@ -147,7 +147,7 @@ def test_a_search_counts_if_it_is_of_trained_blocks(part):
     config["runs"]["gpt2_inverted"] |= part
     study = make_study(config)
     assert searches(study, study.probes["gpt2"]) == [ARTICLE]
-    assert searches(STUDY, STUDY.probes["gpt2"]) == ["lbfgs", ARTICLE]
+    assert searches(STUDY, STUDY.probes["gpt2"]) == ["preconditioned_lbfgs", ARTICLE]
 
 
 def test_too_few_images_give_no_interval_and_no_verdict():
