@@ -65,8 +65,10 @@ class Build:
         weights = self.config["weights"][self.config["probes"][probe]["stack"]]
         return bool(weights.get("causal", weights["family"] == "gpt2")) and "causal" not in self.config["probes"][probe]
 
-    def names(self, objective: str, probe: str, weights: str = "trained", jittered: bool = False) -> list[str]:
-        """The runs that ask this; of matches, only those of the best search that the probe has."""
+    def names(
+        self, objective: str, probe: str, weights: str = "trained", jittered: bool = False, but: str = ""
+    ) -> list[str]:
+        """The runs that ask this; of matches, only those of the best search that the probe has, except `but`."""
         fits = [
             name for name, (_, facts) in self.runs.items()
             if (facts["objective"], facts["probe"], facts["weights"]) == (objective, probe, weights)
@@ -78,7 +80,7 @@ class Build:
             for _, facts in self.runs.values()
             if (facts["objective"], facts["probe"]) == ("match", probe)
         }
-        best = next((search for search in SEARCHES if search in used), "")
+        best = next((search for search in SEARCHES if search in used and search != but), "")
         return [name for name in fits if self.runs[name][1]["optimiser"] == best]
 
     def jittered(self, name: str) -> bool:
@@ -326,7 +328,8 @@ def values_of(
     if claim in patches:
         return by_block(each(build.cells("patch", probe), patches[claim]))
     if claim in matches:
-        return by_block(each(build.cells("match", probe), matches[claim]))
+        but = "preconditioned_lbfgs" if claim == "errors_are_of_high_frequency" else ""
+        return by_block(each(build.cells("match", probe, but=but), matches[claim]))
     if claim == "falls_not_along_a_line":
         cells = build.cells("neuron", probe)
         blocks = sorted({cell.block for cell in cells})

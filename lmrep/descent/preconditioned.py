@@ -24,12 +24,12 @@ def spectrum(size: int, device: torch.device, precision: torch.dtype) -> tuple[T
 class PreconditionedLBFGS(LBFGS):
     """L-BFGS whose first guess of the inverse Hessian falls with the spatial frequency f of the pixels, as 1/f.
 
-    A photograph differs from a grey start mostly at low frequencies: its amplitudes fall about as 1/f (Field 1987). With
-    this guess the search goes through smooth images first, and what the outputs hardly depend on stays smooth. Calvetti
-    and Somersalo (2005) call such a guess a priorconditioner; feature visualisation does the same for gradient descent
-    (Olah et al. 2017). The loss and its lowest points stay the same. Which of them the search ends in may change, and
-    so may the image before it has converged. Frequencies are those of a cosine transform (DCT-II), in cycles across the
-    image; below one cycle all weigh the same. Measured in benchmarks/inversion.md.
+    A photograph differs from a grey start mostly at low frequencies: its amplitudes fall about as 1/f (Field 1987).
+    With this guess the search goes through smooth images first, and what the outputs hardly depend on stays smooth.
+    Calvetti and Somersalo (2005) call such a guess a priorconditioner; feature visualisation does the same for
+    gradient descent (Olah et al. 2017). The loss and its lowest points stay the same. Which of them the search ends in
+    may change, and so may the image before it has converged. Frequencies are those of a cosine transform (DCT-II), in
+    cycles across the image; below one cycle all weigh the same. Measured in benchmarks/inversion.md.
     """
 
     def precondition(self, gradient: Tensor) -> Tensor:

@@ -27,8 +27,9 @@ class Claim:
     contrast). `against`: what the model is compared with, the widest other model that fits; its view, or None without
     one, is then the second argument of `measure`. `weights`: of the blocks that it is about, "trained" or "untrained";
     `reads`: those of all blocks it measures, if there are others. `power`: of the changes of patches that it measures.
-    `cutoffs`, `powers`, `likenesses`: others to ask it with (see `View`). `one_size`: it compares numbers that depend
-    on the size of images. `jitters`: it asks with jitter and without by itself.
+    `cutoffs`, `powers`, `likenesses`: others to ask it with (see `View`). `unfit`: searches that by themselves favour
+    an answer, and do not judge it. `one_size`: it compares numbers that depend on the size of images. `jitters`: it
+    asks with jitter and without by itself.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Claim:
     powers: tuple[int, ...] = ()
     cutoffs: tuple[Cutoff, ...] = ()
     likenesses: tuple[Likeness, ...] = ()
+    unfit: tuple[str, ...] = ()
     one_size: bool = False
     jitters: bool = False
 

@@ -149,10 +149,12 @@ def first_rows_are_worst(view: View, other: View | None) -> Parts:
     ),
     asked_of=is_language,
     panels="images",
+    unfit=("preconditioned_lbfgs",),
 )  # fmt: skip
 def errors_are_of_high_frequency(view: View) -> Parts:
     """The share of the error's power above half the Nyquist frequency; white noise has .80. Tested only where SSIM is
-    above that of flat grey and that of the start noise."""
+    above that of flat grey and that of the start noise, and not on preconditioned searches: they fit low frequencies
+    first, whatever the model."""
     return [above_floors(view), measure(view.accuracy("high_frequency_error"))]
 
 

@@ -16,6 +16,7 @@ from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, PARTS, WHERE, Measured, Rule, decide
 from lmrep.metrics.claims.ways import in_common, searches, ways
 from lmrep.study.config import Study
+from lmrep.study.spec import Probe
 from lmrep.study.words import main_probes
 
 Entry = dict[str, Any]  # of claims.json
@@ -160,13 +161,19 @@ def run_of(claim: Claim, view: View, figure: str) -> str:
     return next((name for name in [*shown, *asked] if name in asked), "")
 
 
+def main_search(study: Study, probe: Probe, claim: Claim) -> str:
+    """The best search that the study has, or that there is, among those that may judge a claim."""
+    found = searches(study, probe, claim.weights, claim.unfit)
+    return next(iter(found), next(name for name in SEARCHES if name not in claim.unfit))
+
+
 def judge(study: Study, cells: Mapping[str, Mapping[str, Cells]]) -> list[Entry]:
     """The rows of claims.json: every claim, tested on every model that it is about and that the study has runs of.
 
     `cells`: what `cells.read_cells` makes of each table, by the table's name.
     """
     asked = [
-        (claim, View(study, cells, probe, next(iter(searches(study, probe, claim.weights)), SEARCHES[0])))
+        (claim, View(study, cells, probe, main_search(study, probe, claim)))
         for claim in CLAIMS.values()
         for probe in main_probes(study)
         if claim.asked_of(probe) and has_runs(study, probe, claim.panels)

@@ -1,23 +1,23 @@
 """The ways to ask a model for a claim: what may differ from the main way, and what two ways have in common."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from lmrep.metrics.claims.claim import Claim, same_probe
 from lmrep.metrics.claims.samples import SEARCHES, View
 from lmrep.study.config import Study
-from lmrep.study.kinds import ARTICLE
+from lmrep.study.kinds import ARTICLE, OPTIMISERS
 from lmrep.study.spec import Probe
 
 POWERS = {1: "change", 2: "squared change"}  # of patches
 
 
-def searches(study: Study, probe: Probe, weights: str = "trained") -> list[str]:
-    """The optimisers of the inversions of a probe's blocks, the best one first."""
+def searches(study: Study, probe: Probe, weights: str = "trained", unfit: Sequence[str] = ()) -> list[str]:
+    """The optimisers of the inversions of a probe's blocks, the best one first, but for those that are unfit."""
     runs = [run for run in study.runs.values() if run.matches and (run.probe, run.weights) == (probe, weights)]
     used = {run.descent.optimiser for run in runs if any(run.layers)}  # a run of the stem alone says nothing of blocks
-    return [name for name in SEARCHES if name in used]
+    return [name for name in SEARCHES if name in used and name not in unfit]
 
 
 def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
@@ -26,9 +26,10 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
     Photographs have several searches; neurons are maximised with jitter too.
     """
     study, probe, panels = view.study, view.probe, claim.panels
-    for search in searches(study, probe, claim.weights) if panels == "images" else []:
+    for search in searches(study, probe, claim.weights, claim.unfit) if panels == "images" else []:
         if search != view.search:
-            yield "descent", "the article's descent" if search == ARTICLE else search, replace(view, search=search)
+            label = OPTIMISERS[search].label
+            yield "descent", f"the {label}" if search == ARTICLE else label, replace(view, search=search)
     if panels == "neurons" and not claim.jitters:
         yield "descent", "with blur and jitter", replace(view, jittered=True)
     if not claim.jitters:  # it would compare descents of other lengths

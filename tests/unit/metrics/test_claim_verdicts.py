@@ -24,12 +24,12 @@ from made_up import (
 
 from lmrep.metrics.claims.cells import read_cells
 from lmrep.metrics.claims.inversion import WIDENING, unfinished
-from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, tally
+from lmrep.metrics.claims.judge import deciding, dependence, entry, judge, main_search, tally
 from lmrep.metrics.claims.samples import BY_CORRELATION, BY_SSIM, Sample
 from lmrep.metrics.claims.statistics import FEWEST
 from lmrep.metrics.claims.table import CLAIMS
 from lmrep.metrics.claims.verdicts import FAILS, HOLDS, OPEN, Measured, Rule, Scale, decide, early_blocks, measure
-from lmrep.metrics.claims.ways import searches
+from lmrep.metrics.claims.ways import searches, ways
 from lmrep.study.config import make_study
 from lmrep.study.kinds import ARTICLE
 from lmrep.study.words import main_probes
@@ -148,6 +148,24 @@ def test_a_search_counts_if_it_is_of_trained_blocks(part):
     study = make_study(config)
     assert searches(study, study.probes["gpt2"]) == [ARTICLE]
     assert searches(STUDY, STUDY.probes["gpt2"]) == ["preconditioned_lbfgs", ARTICLE]
+
+
+def test_a_search_that_favours_an_answer_does_not_judge_it():
+    claim, probe = CLAIMS["errors_are_of_high_frequency"], STUDY.probes["gpt2"]
+    assert claim.unfit == ("preconditioned_lbfgs",)
+    assert main_search(STUDY, probe, claim) == ARTICLE
+    assert main_search(STUDY, probe, CLAIMS["deeper_holds_less"]) == "preconditioned_lbfgs"
+    config = make_config()
+    config["runs"]["gpt2_inverted_lbfgs"] = config["runs"]["gpt2_inverted"] | {"optimiser": "lbfgs"}
+    study = make_study(config)
+    assert main_search(study, study.probes["gpt2"], claim) == "lbfgs"
+    names = [
+        {name for _, name, _ in ways(view_of({}, study=study), each)} for each in (claim, replace(claim, unfit=()))
+    ]
+    assert "L-BFGS" in names[0] & names[1]  # of a view by the preconditioned search
+    view = replace(view_of({}, study=study), search="lbfgs")
+    names = [{name for _, name, _ in ways(view, each)} for each in (claim, replace(claim, unfit=()))]
+    assert [("preconditioned L-BFGS" in found) for found in names] == [False, True]
 
 
 def test_too_few_images_give_no_interval_and_no_verdict():
@@ -398,8 +416,8 @@ def test_a_verdict_may_depend_on_whether_changes_are_squared():
 def test_every_other_verdict_has_the_number_that_decided_it():
     for name in CLAIMS:
         _, others, numbers = dependence(CLAIMS[name], view_of(make_cells()), HOLDS)
-        for what, ways in others.items():
-            judged = {way for way, verdict in ways.items() if verdict in (HOLDS, FAILS, OPEN)}
+        for what, found in others.items():
+            judged = {way for way, verdict in found.items() if verdict in (HOLDS, FAILS, OPEN)}
             assert set(numbers.get(what, {})) == judged
             assert all(isinstance(numbers[what][way], float) for way in judged)
 
