@@ -20,8 +20,7 @@ and for torch's own those of one block alone. SSIM is measured afterwards, on th
 number of passes is up to that many too high. Measured is the last image that the optimiser accepted, and for torch's
 own the one with the lowest loss so far. An SSIM counts as reached where it stays as high from then on: at first it
 may rise and then fall. Where the article's descent ends no higher than the start noise ("no rise"), there is nothing
-to reach, and the block does not count in the average. --shuffled is a control of the preconditioned search, which
-expects smooth images: such a picture is not smooth at all. Prints Markdown and writes a figure.
+to reach, and the block does not count in the average. Prints Markdown and writes a figure.
 """
 
 import argparse
@@ -44,6 +43,7 @@ from torch import Tensor
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.descend import input_gradient
 from lmrep.descent.groups import make_objectives
+from lmrep.descent.lbfgs import LBFGS
 from lmrep.descent.match import distances, shift_noise
 from lmrep.descent.plan import make_plan, settle
 from lmrep.descent.priors import between, start_noise
@@ -120,16 +120,16 @@ def begin(run: Run) -> Tensor:
     return start_noise(run.descent.start, run.probe.stem.size, run.seed, run.panel_names[0])[None]
 
 
-def in_turn(run: Run, probe: Probe, target: Tensor, every: int) -> Iterator[list[Kept]]:
-    """One of our optimisers on all blocks of a run: the images of all blocks, after every few passes.
+def in_turn(run: Run, probe: Probe, target: Tensor, every: int, optimiser: LBFGS | None = None) -> Iterator[list[Kept]]:
+    """An optimiser (the run's own by default) on all blocks of a run: the images of all blocks, after every few passes.
 
     Does what `descend` does, one pass after the other. `probe`: in the run's precision.
     """
     (octave,) = run.descent.octaves
     outputs = probe(target, run.layers)
     goals = make_objectives(run, make_plan(run, target.device), run.layers, slice(0, 1), outputs)
-    images, optimiser = begin(run).repeat(len(run.layers), 1, 1, 1, 1), load(OPTIMISERS[run.descent.optimiser].function)
-    optimiser, seconds = optimiser(run.descent, {}), 0.0
+    images, seconds = begin(run).repeat(len(run.layers), 1, 1, 1, 1), 0.0
+    optimiser = optimiser or load(OPTIMISERS[run.descent.optimiser].function)(run.descent, {})
     for step in range(octave.steps):
         begun = process_time()
         gradient, losses = input_gradient(probe, images, run.layers, goals)
@@ -307,7 +307,6 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=10**9, help="of each contestant, at most; for a short run")
     parser.add_argument("--precision", choices=["float32", "bfloat16"], help="of all contestants; default: a build's")
     parser.add_argument("--every", type=int, default=5, help="passes between two measurements of SSIM")
-    parser.add_argument("--shuffled", action="store_true", help="the photograph's pixels in a random order")
     parser.add_argument("--figure", type=Path, default=ROOT / "benchmarks/inversion.png")
     options = parser.parse_args()
     settle(1)
@@ -320,8 +319,6 @@ def main() -> None:
         reference = sorted(set(ends) & set(layers))
         label = runs["lbfgs"].probe.label
         target = load_pixels(study, options.image, runs["lbfgs"].probe.stem.size)
-        if options.shuffled:
-            target = np.random.default_rng(0).permuted(target.reshape(3, -1), axis=1).reshape(target.shape)
         found[label] = race(study, runs, target, reference, options.every)
         report(label, runs, found[label], ssim(begin(runs["lbfgs"])[0].numpy(), target))
     draw(found, options.image, options.figure)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-LIBRARIES = ("torch", "torchvision", "numpy", "safetensors")
+LIBRARIES = ("torch", "torchvision", "numpy", "safetensors", "scipy")
 
 
 def versions(more: Sequence[str] = ()) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""L-BFGS for many images at once, each a problem of its own. Kept apart: its edits rerun no other optimiser's runs.
+"""L-BFGS for many images at once, each a problem of its own. Kept apart: its edits rerun no runs but those of L-BFGS.
 
 Shapes: see `optimisers`.
 """

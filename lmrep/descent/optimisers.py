@@ -1,4 +1,5 @@
-"""How losses and gradients change images: plain gradient descent and Adam, on many images at once; `lbfgs` has L-BFGS.
+"""How losses and gradients change images: plain gradient descent and Adam, on many images at once. L-BFGS is in `lbfgs`
+and `preconditioned`.
 
 Every image is a problem of its own: nothing here mixes two images. A new optimiser is a class here and a line in
 `study.kinds`. Shapes: images and gradients [layer, panel, 3, size, size], losses [layer, panel].

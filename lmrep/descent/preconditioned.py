@@ -1,4 +1,4 @@
-"""L-BFGS that expects images to be smooth. Kept apart: its edits rerun no other optimiser's runs."""
+"""L-BFGS that expects smooth images. Kept apart: its edits rerun no other optimiser's runs."""
 
 from functools import lru_cache
 
@@ -25,11 +25,11 @@ class PreconditionedLBFGS(LBFGS):
     """L-BFGS whose first guess of the inverse Hessian falls with the spatial frequency f of the pixels, as 1/f.
 
     A photograph differs from a grey start mostly at low frequencies: its amplitudes fall about as 1/f (Field 1987).
-    With this guess the search goes through smooth images first, and what the outputs hardly depend on stays smooth.
-    Calvetti and Somersalo (2005) call such a guess a priorconditioner; feature visualisation does the same for
-    gradient descent (Olah et al. 2017). The loss and its lowest points stay the same. Which of them the search ends in
-    may change, and so may the image before it has converged. Frequencies are those of a cosine transform (DCT-II), in
-    cycles across the image; below one cycle all weigh the same. Measured in benchmarks/inversion.md.
+    With this guess the search moves through smooth images first, and fills with a smooth guess what the output hardly
+    determines. Calvetti and Somersalo (2005) call this a priorconditioner. The weight is milder than the 1/f^2 of a
+    photograph's power; benchmarks/inversion.md compares exponents. The loss and its lowest points stay the same. Which
+    of them the search ends in may change, and so may the image before it has converged. Frequencies are those of a
+    cosine transform (DCT-II), in cycles across the image; below one cycle all weigh the same.
     """
 
     def precondition(self, gradient: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ OBJECTIVES = {
 }  # fmt: skip
 
 # From the one that ends furthest from its goal to the nearest. Claims use the last one that a study has.
-OPTIMISERS = {  # the one that gets nearest to the goal of a match last
+OPTIMISERS = {
     "gradient": Optimiser(
         "lmrep.descent.optimisers:Gradient", "article's descent", ("scale", "rate"), octave_keys=("rate", "sigma"),
         jitters=True,
