@@ -7,12 +7,11 @@ One photograph, one seed, trained blocks. The contestants start from the same no
 
 - the article's descent, with all its passes: run <probe>_match of the study;
 - Adam on the same distance (L1), rate .03, 400 passes;
-- L-BFGS on the squared distance, with the identity as its first guess of the inverse Hessian;
-- preconditioned L-BFGS on the same distance: run <probe>_inverted;
+- L-BFGS on the squared distance: run <probe>_inverted, without its preconditioner (preconditioner.py has that one);
 - torch.optim.LBFGS, the reference: strong Wolfe search, one image at a time, on the same distance and with the same
   history and number of passes as our L-BFGS.
 
-A pass is one forward and backward pass through the network, line searches included. All but torch's have all blocks
+A pass is one forward and backward pass through the network, line searches included. The first three have all blocks
 in one pass, each in the precision that a build gives it. They take turns of a few passes, so that a change in the
 machine's load meets all of them. torch's own runs after them, block by block, in the precision of our L-BFGS. Each
 runs once. Seconds are CPU seconds of the optimisation alone on one thread: those of a pass for all blocks together,
@@ -58,11 +57,7 @@ from lmrep.study.kinds import OPTIMISERS, load
 from lmrep.study.spec import Octave, Run
 
 ADAM_RATE, ADAM_PASSES = 0.03, 400
-NAMES = {
-    "gradient": "article's descent", "adam": "Adam", "lbfgs": "L-BFGS", "preconditioned_lbfgs": "preconditioned L-BFGS",
-    "torch": "torch's L-BFGS",
-}  # fmt: skip
-OURS = ("lbfgs", "preconditioned_lbfgs")
+NAMES = {"gradient": "article's descent", "adam": "Adam", "lbfgs": "L-BFGS", "torch": "torch's L-BFGS"}
 
 
 class Kept(NamedTuple):
@@ -106,7 +101,7 @@ def contestants(
     runs = {
         "gradient": article,
         "adam": replace(article, descent=replace(article.descent, optimiser="adam", octaves=(octave,))),
-        **{name: replace(converged, descent=replace(converged.descent, optimiser=name)) for name in OURS},
+        "lbfgs": replace(converged, descent=replace(converged.descent, optimiser="lbfgs")),
     }
     for name, run in runs.items():
         layers = tuple(layer for layer in run.layers if not blocks or layer in blocks)
@@ -177,12 +172,12 @@ def curve(kept: Sequence[Kept], target: Tensor, exact: Probe, layer: int, shifte
 
 @torch.no_grad()
 def race(
-    study: LoadedStudy, runs: dict[str, Run], photograph: npt.NDArray[np.float32], reference: Sequence[int], every: int
+    study: LoadedStudy, runs: dict[str, Run], image: str, reference: Sequence[int], every: int
 ) -> dict[str, dict[int, Curve]]:
     """The curves of a probe, by optimiser and block. `reference`: the blocks of torch's own."""
     run = runs["lbfgs"]
     exact = load_probe(run.probe, weight_files(study, run), max(run.layers), torch.device("cpu"), run.seed)
-    target = torch.from_numpy(photograph)[None]
+    target = torch.from_numpy(load_pixels(study, image, run.probe.stem.size))[None]
     probes = {name: exact.in_precision(make_plan(each, target.device).precision) for name, each in runs.items()}
     turns = {name: in_turn(each, probes[name], target, every) for name, each in runs.items()}
     kept: dict[str, dict[int, list[Kept]]] = {name: {layer: [] for layer in run.layers} for name in runs}
@@ -215,36 +210,32 @@ def report(label: str, runs: dict[str, Run], curves: dict[str, dict[int, Curve]]
     print(f"Passes and seconds to the SSIM at which the article's descent ends. The start noise has {start:.3f}.\n")
     head = ["block", "SSIM", "article's descent, passes", "s"]
     head += [part for name in others for part in (f"{NAMES[name]}, passes", "s")]
-    rows: list[list[str]] = []
-    reached: dict[str, list[tuple[int, float] | None]] = {name: [] for name in OURS}
+    rows, reached = [], []
     for layer in layers:
         end = curves["gradient"][layer]
         found = {name: curves[name][layer].reached(end.ssim[-1]) for name in others if layer in curves[name]}
         if end.ssim[-1] > start:
-            for name in OURS:
-                reached[name].append(found[name])
+            reached.append(found["lbfgs"])
             cells = [text(found[name]) if name in found else ["-", "-"] for name in others]
         else:
             cells = [text(None, "no rise")] * len(others)
         row = [str(layer), f"{end.ssim[-1]:.3f}", str(end.passes[-1]), f"{end.seconds[-1]:.1f}"]
         rows.append(row + [cell for pair in cells for cell in pair])
     print(table(head, rows) + "\n")
-    for name, places in reached.items():
-        if places and all(places):
-            passes = [place[0] for place in places if place]
-            count = f"{len(passes)} of {len(layers)} blocks"
-            print(f"{NAMES[name]}: {np.mean(passes):.1f} passes on average over {count}, {max(passes)} at most.\n")
+    if reached and all(reached):
+        passes = [found[0] for found in reached if found]
+        count = f"{len(passes)} of {len(layers)} blocks"
+        print(f"L-BFGS: {np.mean(passes):.1f} passes on average over {count}, {max(passes)} at most.\n")
     print("At the end of all passes:\n")
     head = ["block", *(f"SSIM, {NAMES[name]}" for name in NAMES), "torch's minus ours", "ratio, article's descent"]
-    measured = ("gradient", *OURS, "torch")
-    head += [f"ratio, {NAMES[name]}" for name in measured[1:]] + [f"last quarter, {NAMES[name]}" for name in OURS]
+    head += ["ratio, L-BFGS", "ratio, torch's L-BFGS", "last quarter, L-BFGS"]
     rows = []
     for layer in layers:
         ours, ends = curves["lbfgs"][layer], {name: curves[name][layer] for name in NAMES if layer in curves[name]}
         row = [f"{ends[name].ssim[-1]:.3f}" if name in ends else "-" for name in NAMES]
         row += [f"{torchs[layer].ssim[-1] - ours.ssim[-1]:+.3f}" if layer in torchs else "-"]
-        row += [f"{ends[name].ratio:.4f}" if name in ends else "-" for name in measured]
-        rows.append([str(layer), *row, *(f"{ends[name].moved:+.3f}" for name in OURS)])
+        row += [f"{ends[name].ratio:.4f}" if name in ends else "-" for name in ("gradient", "lbfgs", "torch")]
+        rows.append([str(layer), *row, f"{ours.moved:+.3f}"])
     print(table(head, rows) + "\n")
     costs = []
     for name, run in runs.items():
@@ -258,7 +249,7 @@ def draw(curves: dict[str, dict[str, dict[int, Curve]]], image: str, path: Path)
     """SSIM against passes: one panel a probe, with the blocks of torch's own."""
     page = Shown(f"SSIM of {image} against passes, by probe, block and optimiser", {}, {})
     height, left, gap = 3.15, 0.42, 0.28
-    colours = dict(zip(NAMES, ["#D55E00", "#009E73", "#0072B2", "#CC79A7", "#000000"], strict=True))  # Okabe and Ito's
+    colours = dict(zip(NAMES, ["#D55E00", "#009E73", "#0072B2", "#000000"], strict=True))  # Okabe and Ito's
     dashes: list[LineStyleType] = ["-", (0, (4, 1.5)), (0, (1, 1.2))]
     with style.context(["default", str(STYLE)]):
         figure, _ = make_canvas(height, page)
@@ -283,9 +274,9 @@ def draw(curves: dict[str, dict[str, dict[int, Curve]]], image: str, path: Path)
                 for number, layer in enumerate(shown):
                     one, dash = of_name[layer], dashes[number % len(dashes)]
                     axes.plot(
-                        one.passes, one.ssim, color=colours[name], linestyle=dash, lw=0.9, zorder=2 + (name in OURS)
+                        one.passes, one.ssim, color=colours[name], linestyle=dash, lw=0.9, zorder=2 + (name == "lbfgs")
                     )
-                    if name == "preconditioned_lbfgs":
+                    if name == "lbfgs":
                         axes.annotate(
                             f"block {layer}", (one.passes[-1], one.ssim[-1]), (3, 0), textcoords="offset points",
                             va="center", size=6.5, color=colours[name],
@@ -318,8 +309,8 @@ def main() -> None:
         ends = options.reference or {layers[0], layers[(len(layers) - 1) // 2], layers[-1]}
         reference = sorted(set(ends) & set(layers))
         label = runs["lbfgs"].probe.label
+        found[label] = race(study, runs, options.image, reference, options.every)
         target = load_pixels(study, options.image, runs["lbfgs"].probe.stem.size)
-        found[label] = race(study, runs, target, reference, options.every)
         report(label, runs, found[label], ssim(begin(runs["lbfgs"])[0].numpy(), target))
     draw(found, options.image, options.figure)
 

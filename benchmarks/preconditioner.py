@@ -12,8 +12,8 @@ e should change the speed alone. The controls ask what is due to the expectation
 - lossy stem: tokens of a DCT basis that keeps 108 of the 363 numbers of a patch, and no block. Gradients see no
   others, so e = 0 cannot find them; what e > 0 finds above that is guessed.
 
-A cell has the SSIM with the photograph, and in brackets the output distance ratio, after all passes of the run.
-"flat means" is the SSIM of the photograph with each patch as its mean colour, interpolated: what a smooth guess from
+The first table has the SSIM with the photograph, and in brackets the output distance ratio, after all passes of the
+run. The second has the passes after which the SSIM stays above that of e = 0 after all passes. "flat means" is the SSIM of the photograph with each patch as its mean colour, interpolated: what a smooth guess from
 these means alone would get. Prints Markdown.
 """
 
@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 from common import ROOT, weight_files
-from inversion import curve, in_turn
+from inversion import Curve, curve, in_turn
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -44,6 +44,7 @@ from lmrep.study.reading import read_config
 from lmrep.study.spec import Descent, Run
 
 EXPONENTS = (0.0, 0.5, 1.0, 2.0)
+EVERY = 10  # passes between two measurements of SSIM
 ROUGH = 0.25  # standard deviation of the start noise, pixel values
 PATCH = 11  # px, of the stem that loses most of one
 
@@ -87,17 +88,29 @@ def conditions(run: Run, photograph: Tensor) -> Iterator[tuple[str, Run, Tensor]
 
 
 @torch.no_grad()
-def cells(study: LoadedStudy, run: Run, photograph: Tensor, exponents: Sequence[float]) -> list[list[str]]:
-    """SSIM and ratio at the end of a run, [block, exponent]."""
+def curves(study: LoadedStudy, run: Run, photograph: Tensor, exponents: Sequence[float]) -> list[list[Curve]]:
+    """SSIM against passes, [block, exponent]."""
     files, target = weight_files(study, run), photograph[None]
     probe = load_probe(run.probe, files, max(run.layers), torch.device("cpu"), run.seed)
-    found: list[list[str]] = [[] for _ in run.layers]
+    found: list[list[Curve]] = [[] for _ in run.layers]
     for exponent in exponents:
-        *_, last = in_turn(run, probe, target, run.descent.steps, Weighted(run.descent, exponent))
-        for block, layer, kept in zip(found, run.layers, last, strict=True):
-            end = curve([kept], target, probe, layer, target + shift_noise(run))
-            block.append(f"{end.ssim[-1]:.2f} ({end.ratio:.3f})")
+        kept = list(in_turn(run, probe, target, EVERY, Weighted(run.descent, exponent)))
+        for index, (block, layer) in enumerate(zip(found, run.layers, strict=True)):
+            images = [images[index] for images in kept]
+            block.append(curve(images, target, probe, layer, target + shift_noise(run)))
     return found
+
+
+def ends(found: Sequence[Curve]) -> list[str]:
+    """SSIM and ratio at the end, by exponent."""
+    return [f"{each.ssim[-1]:.2f} ({each.ratio:.3f})" for each in found]
+
+
+def sooner(found: Sequence[Curve]) -> list[str]:
+    """The SSIM of the first exponent at the end, and the passes after which each of the others stays above it."""
+    level = float(found[0].ssim[-1])
+    reached = [each.reached(level) for each in found[1:]]
+    return [f"{level:.2f}", *(str(each[0]) if each else "not reached" for each in reached)]
 
 
 def lossy(config: Mapping[str, Any], like: str) -> LoadedStudy:
@@ -123,7 +136,7 @@ def main() -> None:
     options = parser.parse_args()
     settle(1)
     keep_freed_memory()
-    study, rows = load_study(options.config), []
+    study, rows, passes = load_study(options.config), [], []
     for probe in options.probes:
         run = study.runs[f"{probe}_inverted"]
         layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
@@ -131,17 +144,19 @@ def main() -> None:
         photograph = torch.from_numpy(load_pixels(study, options.image, run.probe.stem.size))
         floor = f"{flat_means(photograph, run.probe.stem.patch):.2f}"
         for name, each, goal in conditions(run, photograph):
-            for layer, found in zip(layers, cells(study, each, goal, options.exponents), strict=True):
-                rows.append([run.probe.label, name, str(layer), *found, "-" if name == "shuffled" else floor])
+            for layer, found in zip(layers, curves(study, each, goal, options.exponents), strict=True):
+                rows.append([run.probe.label, name, str(layer), *ends(found), "-" if name == "shuffled" else floor])
+                passes.append([run.probe.label, name, str(layer), *sooner(found)])
             print(f"{probe}, {name}", file=sys.stderr, flush=True)
     if options.config == ROOT / "miniature.yaml":
         study = lossy(read_config(options.config), "gpt2_inverted")
         run = replace(study.runs["lossy_inverted"], panels=(options.image,), panel_seeds=())
         photograph = torch.from_numpy(load_pixels(study, options.image, run.probe.stem.size))
-        (found,) = cells(study, run, photograph, options.exponents)
-        rows.append(["lossy stem", "photograph", "stem", *found, f"{flat_means(photograph, PATCH):.2f}"])
+        (found,) = curves(study, run, photograph, options.exponents)
+        rows.append(["lossy stem", "photograph", "stem", *ends(found), f"{flat_means(photograph, PATCH):.2f}"])
     heads = [f"e = {exponent:g}" for exponent in options.exponents]
     print(table(["probe", "target and start", "block", *heads, "flat means"], rows))
+    print("\n" + table(["probe", "target and start", "block", f"SSIM, {heads[0]}", *heads[1:]], passes))
 
 
 if __name__ == "__main__":
