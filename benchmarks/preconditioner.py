@@ -13,8 +13,9 @@ e should change the speed alone. The controls ask what is due to the expectation
   others, so e = 0 cannot find them; what e > 0 finds above that is guessed.
 
 The first table has the SSIM with the photograph, and in brackets the output distance ratio, after all passes of the
-run. The second has the passes after which the SSIM stays above that of e = 0 after all passes. "flat means" is the SSIM of the photograph with each patch as its mean colour, interpolated: what a smooth guess from
-these means alone would get. Prints Markdown.
+run. The second has the passes after which the SSIM stays above that of e = 0 after all passes. "flat means" is the SSIM
+of the photograph with each patch as its mean colour, interpolated: what a smooth guess from these means alone would
+get. Prints Markdown.
 """
 
 import argparse

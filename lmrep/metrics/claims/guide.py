@@ -49,7 +49,7 @@ changes them. This page is written from that code and from `results/*/claims.jso
 - **Untrained blocks are drawn once per run**, however many seeds it has: seeds vary only the start noise. Sentences
   {{untrained_deeper_holds_less}}, {{trained_holds_less}} and {{order_is_the_masks}} therefore rest on at most two draws
   of untrained blocks per model. Searches on untrained and on trained blocks may differ in length: 100 and 160 passes
-  for SmolLM2; 160 (50 for ViT-L mini) and 360 in the miniature. Each SSIM is a lower bound. In the miniature, untrained
+  for SmolLM2; 160 and 360 in the miniature. Each SSIM is a lower bound. In the miniature, untrained
   blocks are close to the identity: libraries draw weights with a standard deviation of 0.02, which does little at a
   width of 108. The six untrained blocks of its GPT-2 change the tokens by 9% of their norm, the trained ones by 150%
   ([methods](methods.md#the-miniature-models)). So its verdicts on these three sentences compare trained blocks with
@@ -79,7 +79,7 @@ changes them. This page is written from that code and from `results/*/claims.jso
   the squared correlation, and a star may reflect only that. The page of a study has the numbers of all these ways. A
   verdict without a star need not be robust: the line above the table says how many were judged another way.
 - **The regimes of the laptop study** were chosen by how well `chelsea` was re-created from trained blocks
-  ([regime](../benchmarks/regime.md)), and `chelsea` is one of its four photographs.
+  ([regime](../benchmarks/regime.md)), by L-BFGS without a preconditioner, and `chelsea` is one of its four photographs.
 - **Many questions** are asked at once, and the intervals in the tables are not corrected for that. A 95% interval
   misses the truth in one case of twenty, or more often (see above). So some verdicts are due to chance: take each as a
   lead, not as proof. The verdicts that change when this is corrected are [below](#how-firm-the-verdicts-are).

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lmrep.descent.lbfgs import LBFGS
 from lmrep.descent.optimisers import Adam, Gradient
-from lmrep.descent.preconditioned import PreconditionedLBFGS
+from lmrep.descent.preconditioned import PreconditionedLBFGS, spectrum
 from lmrep.study.spec import Descent, Octave
 
 pytestmark = pytest.mark.models
@@ -112,6 +112,27 @@ def test_the_first_guess_divides_every_cosine_by_its_frequency():
     found = PreconditionedLBFGS(descent(), {}).precondition(images)
     np.testing.assert_allclose(found, weigh(images.numpy()), rtol=1e-12, atol=1e-12)
     assert torch.equal(LBFGS(descent(), {}).precondition(images), images)
+
+
+def test_preconditioning_is_a_change_of_variables():
+    """Of z with x = P^(1/2) z, the plain search makes the same moves, after a first one of the same length."""
+    images, loss, _ = quadratics(1, 50)
+
+    def root(z):
+        transform, weights = spectrum(SIDE, z.device, z.dtype)
+        return transform.mT @ (weights.sqrt() * (transform @ z @ transform.mT)) @ transform
+
+    leaf = images.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(leaf).sum(), leaf)
+
+    class Plain(LBFGS):
+        FIRST = LBFGS.FIRST * float(root(gradient).abs().max() / root(root(gradient)).abs().max())
+
+    images = images.detach()
+    for count in (5, 20):
+        found, _ = passes(PreconditionedLBFGS(descent(), {}), images, loss, count)
+        same, _ = passes(Plain(descent(), {}), images, lambda z: loss(root(z)), count)
+        np.testing.assert_allclose(found, root(same), rtol=1e-6, atol=1e-8)
 
 
 def test_a_search_that_expects_smooth_images_finds_them_sooner():
