@@ -49,9 +49,9 @@ changes them. This page is written from that code and from `results/*/claims.jso
 - **Untrained blocks are drawn once per run**, however many seeds it has: seeds vary only the start noise. Sentences
   {{untrained_deeper_holds_less}}, {{trained_holds_less}} and {{order_is_the_masks}} therefore rest on at most two draws
   of untrained blocks per model. Searches on untrained and on trained blocks may differ in length: 100 and 160 passes
-  for SmolLM2; 160 and 360 in the miniature. Each SSIM is a lower bound. In the miniature, untrained
-  blocks are close to the identity: libraries draw weights with a standard deviation of 0.02, which does little at a
-  width of 108. The six untrained blocks of its GPT-2 change the tokens by 9% of their norm, the trained ones by 150%
+  for SmolLM2; 160 and 360 in the miniature. Each SSIM is a lower bound. In the miniature, untrained blocks are close
+  to the identity: libraries draw weights with a standard deviation of 0.02, which does little at a width of 108. The
+  six untrained blocks of its GPT-2 change the tokens by 9% of their norm, the trained ones by 150%
   ([methods](methods.md#the-miniature-models)). So its verdicts on these three sentences compare trained blocks with
   blocks that do almost nothing, and say little about untrained blocks at full width.
 - The **number** in the table is that of the rule that decided the verdict. If the rule looks at every block, it is the
@@ -63,9 +63,12 @@ changes them. This page is written from that code and from `results/*/claims.jso
   rose in the last quarter of the passes, but at most to 1; and to 1 if the search ended further from its goal than
   the noisy photograph is. We chose {WIDENING} because 96% of 53 searches of the miniature by L-BFGS rose by less than
   that when they went on to 3000 passes, as did 98% of 51 preconditioned ones in 2000
-  ([unfinished](../benchmarks/unfinished.md)). This leaves most sentences on how much a
-  layer holds open. Intervals of the article's own descent are not widened, because the article took its results as
-  they were. Nor are those of ranks, of SSIM by row and of frequencies of errors.
+  ([unfinished](../benchmarks/unfinished.md)). This leaves many sentences on how much a layer holds open. Intervals of
+  the article's own descent are not widened, because the article took its results as they were. Nor are those of ranks,
+  of SSIM by row and of frequencies of errors.
+- A search also **expects** something until it has converged. Preconditioned L-BFGS expects smooth images. A rough start
+  and L-BFGS without the preconditioner count as other descents, and get stars where they change a verdict
+  ([methods](methods.md#descents)).
 - The **main way** to test a model uses the probe that the figures show and features without blur and jitter. For
   photographs it uses the best search that the study has: {BEST}. If several runs fit, we use those that start as the
   first one in the config does and, for features, take as many steps as that one.
@@ -121,6 +124,15 @@ The changes of 2026-11-29:
 
 - An unfinished search widens an interval by {WIDENING} times the rise in its last quarter. It had been that rise once,
   which was enough for 6% of the searches that we let go on.
+- Photographs are re-created by preconditioned L-BFGS. Before, the search had no preconditioner and found much less in as
+  many passes ([preconditioner](../benchmarks/preconditioner.md)). We chose the preconditioner before we knew what it
+  does to the verdicts.
+- These two changes together opened sentences {{untrained_deeper_holds_less}} for SmolLM2, {{trained_holds_less}} for
+  MiniLM and for all models of the miniature, and {{deeper_holds_less}} for all models of the miniature: all of these
+  had held. Sentence {{deeper_holds_less}} now holds for SmolLM2 and {{one_block_keeps_most}} for all three language
+  models; they had been open.
+- Sentence {{errors_are_of_high_frequency}} is judged by searches without the preconditioner, which by itself leaves
+  errors of high frequency for last.
 - Sentence {{falls_not_along_a_line}} also asks whether the mean change falls, and weighs images alike. It had held for
   GPT-2 mini, where the change falls in the first rows alone, and one clipped picture of SmolLM2 had made most of the
   mean.
