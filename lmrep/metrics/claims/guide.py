@@ -124,9 +124,9 @@ The changes of 2026-11-29:
 
 - An unfinished search widens an interval by {WIDENING} times the rise in its last quarter. It had been that rise once,
   which was enough for 6% of the searches that we let go on.
-- Photographs are re-created by preconditioned L-BFGS. Before, the search had no preconditioner and found much less in as
-  many passes ([preconditioner](../benchmarks/preconditioner.md)). We chose the preconditioner before we knew what it
-  does to the verdicts.
+- Photographs are re-created by preconditioned L-BFGS. Before, the search had no preconditioner and found much less in
+  as many passes ([preconditioner](../benchmarks/preconditioner.md)). We chose the preconditioner before we knew what
+  it does to the verdicts.
 - These two changes together opened sentences {{untrained_deeper_holds_less}} for SmolLM2, {{trained_holds_less}} for
   MiniLM and for all models of the miniature, and {{deeper_holds_less}} for all models of the miniature: all of these
   had held. Sentence {{deeper_holds_less}} now holds for SmolLM2 and {{one_block_keeps_most}} for all three language
