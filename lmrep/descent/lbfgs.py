@@ -45,7 +45,7 @@ class LBFGS:
         self.restart(torch.ones_like(losses, dtype=torch.bool))
 
     def precondition(self, gradient: Tensor) -> Tensor:
-        """The first guess of the inverse Hessian, but for its scale gamma, times a gradient. Here: the identity."""
+        """Multiplies a gradient by the first guess of the inverse Hessian, without its scale gamma. Here: by 1."""
         return gradient
 
     def step(self, images: Tensor, losses: Tensor, gradient: Tensor, rate: Rate, step: int | Tensor) -> Tensor:

@@ -14,7 +14,7 @@ POWERS = {1: "change", 2: "squared change"}  # of patches
 
 
 def searches(study: Study, probe: Probe, weights: str = "trained", unfit: Sequence[str] = ()) -> list[str]:
-    """The optimisers of the inversions of a probe's blocks, the best one first, but for those that are unfit."""
+    """The optimisers that inverted a probe's blocks, the best one first, without those in `unfit`."""
     runs = [run for run in study.runs.values() if run.matches and (run.probe, run.weights) == (probe, weights)]
     used = {run.descent.optimiser for run in runs if any(run.layers)}  # a run of the stem alone says nothing of blocks
     return [name for name in SEARCHES if name in used and name not in unfit]
