@@ -27,9 +27,9 @@ class PreconditionedLBFGS(LBFGS):
     A photograph differs from a grey start mostly at low frequencies: its amplitudes fall about as 1/f (Field 1987).
     With this guess the search moves through smooth images first, and fills with a smooth guess what the output hardly
     determines. Calvetti and Somersalo (2005) call this a priorconditioner. The weight is milder than the 1/f^2 of a
-    photograph's power; benchmarks/preconditioner.md compares exponents. The loss and its lowest points stay the same. Which
-    of them the search ends in may change, and so may the image before it has converged. Frequencies are those of a
-    cosine transform (DCT-II), in cycles across the image; below one cycle all weigh the same.
+    photograph's power; benchmarks/preconditioner.md compares exponents. The loss and its lowest points stay the same.
+    Which of them the search ends in may change, and so may the image before it has converged. Frequencies are those of
+    a cosine transform (DCT-II), in cycles across the image; below one cycle all weigh the same.
     """
 
     def precondition(self, gradient: Tensor) -> Tensor:
