@@ -35,32 +35,19 @@ from torch.nn import functional as F
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.match import shift_noise
 from lmrep.descent.plan import settle
-from lmrep.descent.preconditioned import PreconditionedLBFGS, spectrum
+from lmrep.descent.preconditioned import PreconditionedLBFGS
 from lmrep.errors import InputError
 from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study
 from lmrep.metrics.markdown import table
 from lmrep.metrics.measures import ssim
 from lmrep.probe.probe import load_probe
 from lmrep.study.reading import read_config
-from lmrep.study.spec import Descent, Run
+from lmrep.study.spec import Run
 
 EXPONENTS = (0.0, 0.5, 1.0, 2.0)
 EVERY = 10  # passes between two measurements of SSIM
 ROUGH = 0.25  # standard deviation of the start noise, pixel values
 PATCH = 11  # px, of the stem that loses most of one
-
-
-class Weighted(PreconditionedLBFGS):
-    """Preconditioned L-BFGS with weights of 1 / f^exponent."""
-
-    def __init__(self, descent: Descent, exponent: float):
-        super().__init__(descent, {})
-        self.exponent = exponent
-
-    def precondition(self, gradient: Tensor) -> Tensor:
-        transform, weights = spectrum(gradient.shape[-1], gradient.device, gradient.dtype)
-        weighed: Tensor = transform.mT @ (weights**self.exponent * (transform @ gradient @ transform.mT)) @ transform
-        return weighed
 
 
 def shuffled(photograph: Tensor) -> Tensor:
@@ -95,7 +82,7 @@ def curves(study: LoadedStudy, run: Run, photograph: Tensor, exponents: Sequence
     probe = load_probe(run.probe, files, max(run.layers), torch.device("cpu"), run.seed)
     found: list[list[Curve]] = [[] for _ in run.layers]
     for exponent in exponents:
-        kept = list(in_turn(run, probe, target, EVERY, Weighted(run.descent, exponent)))
+        kept = list(in_turn(run, probe, target, EVERY, PreconditionedLBFGS(run.descent, {}, exponent)))
         for index, (block, layer) in enumerate(zip(found, run.layers, strict=True)):
             images = [images[index] for images in kept]
             block.append(curve(images, target, probe, layer, target + shift_noise(run)))

@@ -8,15 +8,17 @@ from scipy.fft import dct
 from torch import Tensor
 
 from lmrep.descent.lbfgs import LBFGS
+from lmrep.descent.optimisers import State
+from lmrep.study.spec import Descent
 
 
 @lru_cache
-def spectrum(size: int, device: torch.device, precision: torch.dtype) -> tuple[Tensor, Tensor]:
+def spectrum(size: int, exponent: float, device: torch.device, precision: torch.dtype) -> tuple[Tensor, Tensor]:
     """The orthonormal cosine transform [frequency, pixel] of a row of pixels, and weights [frequency, frequency]."""
     cosines = dct(np.eye(size), norm="ortho", axis=0)
     cycles = np.hypot.outer(np.arange(size), np.arange(size)) / 2  # across the image
     transform, weights = (
-        torch.from_numpy(array).to(device, precision) for array in (cosines, 1 / np.maximum(cycles, 1))
+        torch.from_numpy(array).to(device, precision) for array in (cosines, np.maximum(cycles, 1) ** -exponent)
     )
     return transform, weights
 
@@ -32,7 +34,11 @@ class PreconditionedLBFGS(LBFGS):
     a cosine transform (DCT-II), in cycles across the image; below one cycle all weigh the same.
     """
 
+    def __init__(self, descent: Descent, state: State, exponent: float = 1.0):
+        super().__init__(descent, state)
+        self.exponent = exponent
+
     def precondition(self, gradient: Tensor) -> Tensor:
-        transform, weights = spectrum(gradient.shape[-1], gradient.device, gradient.dtype)
+        transform, weights = spectrum(gradient.shape[-1], self.exponent, gradient.device, gradient.dtype)
         smoothed: Tensor = transform.mT @ (weights * (transform @ gradient @ transform.mT)) @ transform
         return smoothed
