@@ -11,13 +11,13 @@ from matplotlib.lines import Line2D
 
 from lmrep.figures.curves import BOLD, DASHES, PLAIN, THIN, Look, draw_curve, draw_floors, mark_keys
 from lmrep.figures.page import GREY, styled
-from lmrep.figures.panels import (
+from lmrep.figures.plots import (
     COLUMNS,
     MARKERS,
     add_legend,
     distinct,
-    make_panels,
-    name_panel,
+    make_plots,
+    name_plot,
     name_scales,
     rows_by_run,
     tick_blocks,
@@ -115,9 +115,9 @@ def draw_accuracy(shown: Shown) -> Figure:
     heights = [height for height, _ in zip((TALL, SHORT), shares, strict=False) for _ in range(down)]
     spare = [""] * (columns * down - len(images)) if apart else []  # so that the next weights begin a row
     places = [(share, image) for share in shares for image in images + spare]
-    figure, panels = make_panels(len(places), heights, shown, columns)
-    scale_ssim(panels[0], rows)
-    for index, (axes, (share, image)) in enumerate(zip(panels, places, strict=True)):
+    figure, plots = make_plots(len(places), heights, shown, columns)
+    scale_ssim(plots[0], rows)
+    for index, (axes, (share, image)) in enumerate(zip(plots, places, strict=True)):
         if not image:
             axes.remove()
             continue
@@ -127,9 +127,9 @@ def draw_accuracy(shown: Shown) -> Figure:
                 label = f"{names[line.probe]}, {line.weights}"
                 draw_curve(axes, chosen, look, label, 2.0 if look.sizes == THIN else 3.0)
         draw_floors(axes, [row for row in rows if row["image"] == image], heights[index // columns] - FRAME)
-        name_panel(axes, image.replace("_", " ") + (f", {share[0]} blocks" if apart else ""), columns)
-    tick_blocks(panels[0], distinct(rows, "layer"))
-    name_scales(panels, "block", "SSIM with the target", columns)
+        name_plot(axes, image.replace("_", " ") + (f", {share[0]} blocks" if apart else ""), columns)
+    tick_blocks(plots[0], distinct(rows, "layer"))
+    name_scales(plots, "block", "SSIM with the target", columns)
     plain = {line.probe: Look(look.colour, look.marker) for line, look in looks.items()}
     keys: list[Artist] = [look.key(names[probe]) for probe, look in plain.items()]
     keys += [

@@ -16,11 +16,11 @@ from matplotlib.patches import Patch
 
 from lmrep.figures.curves import DASHES, FLOOR, Look, by_block
 from lmrep.figures.page import GREY, styled
-from lmrep.figures.panels import (
+from lmrep.figures.plots import (
     MARKERS,
     add_legend,
-    make_panels,
-    name_panel,
+    make_plots,
+    name_plot,
     name_scales,
     rows_by_run,
     scale_ratios,
@@ -85,10 +85,10 @@ def draw_importance(shown: Shown) -> Figure:
     layers = sorted({layer for chosen in runs.values() for layer in some_blocks(chosen)})
     shades = colormaps["viridis"](np.linspace(0, 0.9, len(layers)))
     looks = dict(zip(layers, zip(shades, cycle(STYLES), strict=False), strict=True))
-    figure, panels = make_panels(len(runs), 2.2, shown)
+    figure, plots = make_plots(len(runs), 2.2, shown)
     most = 0
     values: list[float] = []
-    for axes, (run, rows) in zip(panels, runs.items(), strict=True):
+    for axes, (run, rows) in zip(plots, runs.items(), strict=True):
         blocks = by_block(rows)
         for layer in some_blocks(rows):
             chosen, (shade, dashes) = blocks[layer], looks[layer]
@@ -108,18 +108,18 @@ def draw_importance(shown: Shown) -> Figure:
         look = {"color": "black", "linestyle": (0, (4, 2)), "label": PREDICTION}
         axes.plot(np.arange(1, patches + 1), prediction, **look)
         values.append(prediction[0])  # its end, far below, may leave the page
-        name_panel(axes, shown.labels[run], len(runs))
-    panels[0].set_xlim(0, most + 1)
-    scale_ratios(panels[0], values)
+        name_plot(axes, shown.labels[run], len(runs))
+    plots[0].set_xlim(0, most + 1)
+    scale_ratios(plots[0], values)
     side, across = isqrt(most), "patch, row by row"
     if side**2 == most:
         across += f" ({side} to a row)"
         if side > 2:  # a tick at the start of every few rows of patches
-            panels[0].set_xticks(np.arange(1, most + 1, side * ceil(side / 7)))
-    name_scales(panels, across, "median change (1: the image's mean)")
-    named: dict[str, Artist] = {str(line.get_label()): line for axes in panels for line in axes.get_lines()}
+            plots[0].set_xticks(np.arange(1, most + 1, side * ceil(side / 7)))
+    name_scales(plots, across, "median change (1: the image's mean)")
+    named: dict[str, Artist] = {str(line.get_label()): line for axes in plots for line in axes.get_lines()}
     order = [block_name(layer) for layer in layers] + [PREDICTION]
-    if any(axes.collections for axes in panels):
+    if any(axes.collections for axes in plots):
         named[BAND] = Patch(color=GREY, alpha=SHADE, linewidth=0)
         order.append(BAND)
     figure.legend(
@@ -206,11 +206,11 @@ def draw_causality(shown: Shown) -> Figure:
         number = labels.index(shown.labels[run])
         dashes = DASHES[shown.weights.get(run) or "trained"]
         looks[run] = Look(f"C{number % 7}", MARKERS[number % len(MARKERS)], dashes, (0.9, 3.6))
-    figure, panels = make_panels(len(RATIOS), 2.1, shown, sharey=False)
-    for axes, name in zip(panels, RATIOS, strict=True):
+    figure, plots = make_plots(len(RATIOS), 2.1, shown, sharey=False)
+    for axes, name in zip(plots, RATIOS, strict=True):
         bars = draw_ratios(axes, runs, looks, name)
         axes.set_title(name.capitalize())
-    tick_blocks(panels[0], sorted({row["layer"] for rows in runs.values() for row in rows}))
-    name_scales(panels, "block", "ratio (1: no order)")
+    tick_blocks(plots[0], sorted({row["layer"] for rows in runs.values() for row in rows}))
+    name_scales(plots, "block", "ratio (1: no order)")
     add_legend(figure, [*(looks[run].key(names[run]) for run in runs), *bars])
     return figure

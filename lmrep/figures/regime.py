@@ -6,7 +6,7 @@ from lmrep.figures.charts import FRAME, TALL, method_keys, scale_ssim
 from lmrep.figures.curves import BOLD, DASHES, Look, draw_curve, draw_floors, mark_keys
 from lmrep.figures.importance import RATIOS, draw_ratios
 from lmrep.figures.page import styled
-from lmrep.figures.panels import MARKERS, add_legend, distinct, make_panels, name_panel, rows_by_run, tick_blocks
+from lmrep.figures.plots import MARKERS, add_legend, distinct, make_plots, name_plot, rows_by_run, tick_blocks
 from lmrep.figures.shown import Shown
 
 REST = (0.9, 3.2)  # pt: of the lines of all probes except the first, and of their markers
@@ -46,23 +46,23 @@ def draw_regime(shown: Shown) -> Figure:
     for run, label in shown.labels.items():
         base = styles[label]
         looks[run] = Look(base.colour, base.marker, DASHES[shown.weights.get(run) or "trained"], base.sizes)
-    figure, panels = make_panels(len(images) + 1, TALL, shown, sharey=False)
-    for axes, image in zip(panels, images, strict=False):
+    figure, plots = make_plots(len(images) + 1, TALL, shown, sharey=False)
+    for axes, image in zip(plots, images, strict=False):
         scale_ssim(axes, rows)
         for run, chosen in matches.items():
             shares = [row for row in chosen if row["image"] == image]
             if shares:
                 draw_curve(axes, shares, looks[run], shown.labels[run], 3.0 - 0.1 * labels.index(shown.labels[run]))
         draw_floors(axes, [row for row in rows if row["image"] == image], TALL - FRAME)
-        name_panel(axes, image.replace("_", " "), len(panels))
+        name_plot(axes, image.replace("_", " "), len(plots))
         axes.set_ylabel("SSIM with the target")
     ratio = next(iter(RATIOS))
-    bars = draw_ratios(panels[-1], orders, looks, ratio)
-    name_panel(panels[-1], "Order of the change", len(panels))
-    panels[-1].set_ylabel(ratio)
-    for axes in panels:
+    bars = draw_ratios(plots[-1], orders, looks, ratio)
+    name_plot(plots[-1], "Order of the change", len(plots))
+    plots[-1].set_ylabel(ratio)
+    for axes in plots:
         axes.set_xlabel("block")
-    tick_blocks(panels[0], sorted({row["layer"] for table in (matches, orders) for r in table.values() for row in r}))
+    tick_blocks(plots[0], sorted({row["layer"] for table in (matches, orders) for r in table.values() for row in r}))
     keys = [styles[label].key(label) for label in labels]
     add_legend(figure, [*keys, *method_keys(rows), *mark_keys(rows), *bars])
     return figure

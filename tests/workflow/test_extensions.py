@@ -53,7 +53,7 @@ def draw_brightness(shown: Shown) -> Figure:
     rows = shown.tables["accuracy"]
     if len(shown.tables["starts"]) != len(rows):
         raise ValueError("expected a start for each image")
-    figure, (axes,) = make_panels(1, 2.0, shown)
+    figure, (axes,) = make_plots(1, 2.0, shown)
     axes.plot([row["layer"] for row in rows], [row["brightness"] for row in rows], label=shown.labels[rows[0]["run"]])
     return figure
 '''

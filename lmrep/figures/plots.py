@@ -33,7 +33,7 @@ def rows_by_run(rows: list[Row], labels: Mapping[str, str]) -> dict[str, list[Ro
     return found
 
 
-def make_panels(
+def make_plots(
     count: int, height: float | Sequence[float], shown: Shown, columns: int = COLUMNS, sharey: bool = True
 ) -> tuple[Figure, list[Axes]]:
     """A page with `count` axes below its title, `columns` in a row at most, that share the scale across.
@@ -53,14 +53,14 @@ def make_panels(
     axes = list(grid.flat)
     for spare in axes[count:]:
         spare.remove()
-    for panel in axes[:count]:
+    for plot in axes[:count]:
         # The lowest of its column may stand above a place left empty.
-        panel.tick_params(labelbottom=True)
-        panel.grid(True)
+        plot.tick_params(labelbottom=True)
+        plot.grid(True)
     return figure, axes[:count]
 
 
-def name_panel(axes: Axes, name: str, count: int) -> None:
+def name_plot(axes: Axes, name: str, count: int) -> None:
     """The title of one of `count` axes in a row, on as many lines as its width needs."""
     axes.set_title(fold(name, PAGE / min(count, COLUMNS) - 0.6, 8, "bold"))
 
@@ -74,11 +74,11 @@ def add_legend(figure: Figure, keys: Sequence[Artist]) -> None:
     figure.legend(keys, labels, loc="outside lower center", ncols=columns, handlelength=2.6)
 
 
-def name_scales(panels: list[Axes], across: str, up: str, columns: int = COLUMNS) -> None:
+def name_scales(plots: list[Axes], across: str, up: str, columns: int = COLUMNS) -> None:
     """Labels below the lowest axes and left of the leftmost ones."""
-    columns = min(len(panels), columns)
-    for index, axes in enumerate(panels):
-        if index + columns >= len(panels):
+    columns = min(len(plots), columns)
+    for index, axes in enumerate(plots):
+        if index + columns >= len(plots):
             axes.set_xlabel(across)
         if index % columns == 0:
             axes.set_ylabel(up)
