@@ -51,7 +51,7 @@ from lmrep.figures.page import GREY, MARGIN, PAGE, STYLE, make_canvas, save_figu
 from lmrep.figures.shown import Shown
 from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study
 from lmrep.metrics.markdown import table
-from lmrep.metrics.measures import ssim
+from lmrep.metrics.measures import correlation, ssim
 from lmrep.probe.probe import Probe, load_probe
 from lmrep.study.kinds import OPTIMISERS, load
 from lmrep.study.spec import Octave, Run
@@ -76,6 +76,7 @@ class Curve:
     seconds: npt.NDArray[np.float64]
     ssim: npt.NDArray[np.float64]
     ratio: float  # the output distance ratio at the end
+    correlation: float  # with the photograph, at the end
 
     def reached(self, level: float) -> tuple[int, float] | None:
         """Passes and seconds from which on the SSIM is at least `level`, or None if it ends lower."""
@@ -167,7 +168,8 @@ def curve(kept: Sequence[Kept], target: Tensor, exact: Probe, layer: int, shifte
     found = [distances(exact(image, [layer]), outputs).item() for image in (kept[-1].image[None], shifted)]
     passes, seconds = np.array([k.passes for k in kept]), np.array([k.seconds for k in kept])
     scores = np.array([ssim(k.image.numpy(), target[0].numpy()) for k in kept])
-    return Curve(passes, seconds, scores, found[0] / found[1])
+    alike = correlation(kept[-1].image.numpy(), target[0].numpy())
+    return Curve(passes, seconds, scores, found[0] / found[1], alike)
 
 
 @torch.no_grad()

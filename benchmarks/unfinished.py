@@ -9,7 +9,8 @@ lmrep/metrics/claims/inversion.py). Each search of a run, on one photograph, goe
 gives it. Each of --ends is taken as the end of a search: the rise in its last quarter, and the rise from there to the
 end of all passes. That one is too low where the long search has not converged either. Searches that moved by less than
 .01 count as converged, and those that are further from their goal than the noisy photograph are widened to 1: neither
-is listed, see `converged` and `unfinished`. Prints Markdown.
+is listed, see `converged` and `unfinished`. A last table says where the long searches themselves end: SSIM, its rise in
+their last quarter, correlation with the photograph, and output distance ratio. Prints Markdown.
 """
 
 import argparse
@@ -75,7 +76,7 @@ def main() -> None:
     settle(1)
     keep_freed_memory()
     study = load_study(options.config)
-    rows, ratios = [], []
+    rows, ends, ratios = [], [], []
     for name in options.runs:
         run = study.runs[name]
         run = replace(run, descent=replace(run.descent, optimiser=options.optimiser or run.descent.optimiser))
@@ -83,6 +84,8 @@ def main() -> None:
         run = replace(run, layers=tuple(layers))
         for image in options.images:
             for layer, found in long_search(study, run, image, options.passes, options.every).items():
+                last = (found.ssim[-1], found.moved, found.correlation, found.ratio)
+                ends.append([name, image, str(layer), *(f"{value:.3f}" for value in last)])
                 for end in options.ends:
                     now, rise, rest = rises(found, end)
                     if rise < CONVERGED:
@@ -93,6 +96,16 @@ def main() -> None:
             print(f"{name} {image}", file=sys.stderr, flush=True)
     print(table(["run", "photograph", "block", "passes", "SSIM", "last quarter", "rises further", "multiple"], rows))
     print("\n" + summary(ratios))
+    heads = [
+        "run",
+        "photograph",
+        "block",
+        f"SSIM, {options.passes} passes",
+        "last quarter",
+        "r",
+        "output distance ratio",
+    ]
+    print("\n" + table(heads, ends))
 
 
 def summary(ratios: Sequence[float]) -> str:
