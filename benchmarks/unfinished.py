@@ -2,6 +2,7 @@
 
     python benchmarks/unfinished.py
     python benchmarks/unfinished.py --optimiser lbfgs --passes 3000
+    python benchmarks/unfinished.py --start 0.7 0.25 --images chelsea
     python benchmarks/unfinished.py --config laptop.yaml --runs minilm_inverted smollm2_inverted --passes 1500
 
 The verdicts widen the SSIM of a search that has not converged by such a multiple (`WIDENING` in
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--images", nargs="+", default=["chelsea", "coffee"])
     parser.add_argument("--blocks", type=int, nargs="+", help="default: the first, a middle one and the last of a run")
     parser.add_argument("--optimiser", choices=["lbfgs", "preconditioned_lbfgs"], help="default: the run's own")
+    parser.add_argument("--start", type=float, nargs=2, metavar=("MEAN", "SD"), help="default: the run's own noise")
     parser.add_argument("--passes", type=int, default=2000)
     parser.add_argument("--ends", type=int, nargs="+", default=[100, 160, 360])
     parser.add_argument("--every", type=int, default=10, help="passes between two measurements of SSIM")
@@ -79,7 +81,9 @@ def main() -> None:
     rows, ends, ratios = [], [], []
     for name in options.runs:
         run = study.runs[name]
-        run = replace(run, descent=replace(run.descent, optimiser=options.optimiser or run.descent.optimiser))
+        start = ("normal", *options.start) if options.start else run.descent.start
+        optimiser = options.optimiser or run.descent.optimiser
+        run = replace(run, descent=replace(run.descent, optimiser=optimiser, start=start))
         layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
         run = replace(run, layers=tuple(layers))
         for image in options.images:
