@@ -70,13 +70,14 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True)
 class Curve:
-    """SSIM against passes of one optimiser at one block. The arrays have one length."""
+    """SSIM against passes of one optimiser at one block. The first three arrays have one length."""
 
     passes: npt.NDArray[np.int64]
     seconds: npt.NDArray[np.float64]
     ssim: npt.NDArray[np.float64]
     ratio: float  # the output distance ratio at the end
     correlation: float  # with the photograph, at the end
+    image: npt.NDArray[np.float32]  # [3, size, size], at the end
 
     def reached(self, level: float) -> tuple[int, float] | None:
         """Passes and seconds from which on the SSIM is at least `level`, or None if it ends lower."""
@@ -168,8 +169,8 @@ def curve(kept: Sequence[Kept], target: Tensor, exact: Probe, layer: int, shifte
     found = [distances(exact(image, [layer]), outputs).item() for image in (kept[-1].image[None], shifted)]
     passes, seconds = np.array([k.passes for k in kept]), np.array([k.seconds for k in kept])
     scores = np.array([ssim(k.image.numpy(), target[0].numpy()) for k in kept])
-    alike = correlation(kept[-1].image.numpy(), target[0].numpy())
-    return Curve(passes, seconds, scores, found[0] / found[1], alike)
+    last = kept[-1].image.numpy()
+    return Curve(passes, seconds, scores, found[0] / found[1], correlation(last, target[0].numpy()), last)
 
 
 @torch.no_grad()

@@ -11,7 +11,8 @@ gives it. Each of --ends is taken as the end of a search: the rise in its last q
 end of all passes. That one is too low where the long search has not converged either. Searches that moved by less than
 .01 count as converged, and those that are further from their goal than the noisy photograph are widened to 1: neither
 is listed, see `converged` and `unfinished`. A last table says where the long searches themselves end: SSIM, its rise in
-their last quarter, correlation with the photograph, and output distance ratio. Prints Markdown.
+their last quarter, correlation with the photograph, and output distance ratio. Prints Markdown. With --figure it draws
+where they end, too.
 """
 
 import argparse
@@ -19,17 +20,22 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from common import ROOT, weight_files
 from inversion import Curve, curve, in_turn
+from matplotlib import style
 
 from lmrep.descent.allocator import keep_freed_memory
 from lmrep.descent.descend import EARLIER
 from lmrep.descent.match import shift_noise
 from lmrep.descent.plan import make_plan, settle
 from lmrep.errors import InputError
+from lmrep.figures.page import MARGIN, PAGE, STYLE, make_canvas, place_image, save_figure, title_height
+from lmrep.figures.shown import Shown
 from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study
 from lmrep.metrics.markdown import table
 from lmrep.metrics.measures import CONVERGED
@@ -37,6 +43,14 @@ from lmrep.probe.probe import load_probe
 from lmrep.study.spec import Run
 
 FACTORS = (1, 2, 3, 4, 6, 8, 12, 16)
+
+
+class Ends(NamedTuple):
+    """Where the searches of one photograph [3, size, size] end, by block."""
+
+    probe: str
+    photograph: npt.NDArray[np.float32]
+    curves: dict[int, Curve]
 
 
 @torch.no_grad()
@@ -63,6 +77,30 @@ def rises(found: Curve, end: int) -> tuple[float, float, float]:
     return now, now - then, float(found.ssim[-1]) - now
 
 
+def draw(rows: Sequence[Ends], title: str, path: Path) -> None:
+    """A line of pictures for each photograph: itself, and what was re-created from each block."""
+    page = Shown(title, {}, {})
+    gap, heading, note = 0.06, 0.2, 0.28
+    across = 1 + max(len(row.curves) for row in rows)
+    side = (PAGE - 2 * MARGIN - gap * (across - 1)) / max(across, 5)
+    top = title_height(page) + 0.06
+    with style.context(["default", str(STYLE)]):
+        figure, axes = make_canvas(top + len(rows) * (heading + side + note), page)
+        for line, row in enumerate(rows):
+            down = top + line * (heading + side + note) + heading
+            axes.text(MARGIN, down - 0.06, row.probe, size=8, weight="bold")
+            shown = [("photograph", row.photograph)]
+            shown += [
+                (f"block {layer}\nSSIM {found.ssim[-1]:.2f}, r {found.correlation:.2f}", found.image)
+                for layer, found in row.curves.items()
+            ]
+            for place, (name, image) in enumerate(shown):
+                left = MARGIN + place * (side + gap)
+                place_image(axes, image, left, down, side, side, interpolation="none")
+                axes.text(left, down + side + 0.03, name, size=6, va="top")
+        save_figure(figure, path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=ROOT / "miniature.yaml")
@@ -74,11 +112,12 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=2000)
     parser.add_argument("--ends", type=int, nargs="+", default=[100, 160, 360])
     parser.add_argument("--every", type=int, default=10, help="passes between two measurements of SSIM")
+    parser.add_argument("--figure", type=Path, help="a png, pdf or svg file")
     options = parser.parse_args()
     settle(1)
     keep_freed_memory()
     study = load_study(options.config)
-    rows, ends, ratios = [], [], []
+    rows, ends, ratios, pictures = [], [], [], []
     for name in options.runs:
         run = study.runs[name]
         start = ("normal", *options.start) if options.start else run.descent.start
@@ -87,7 +126,9 @@ def main() -> None:
         layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
         run = replace(run, layers=tuple(layers))
         for image in options.images:
-            for layer, found in long_search(study, run, image, options.passes, options.every).items():
+            curves = long_search(study, run, image, options.passes, options.every)
+            pictures.append(Ends(run.probe.label, load_pixels(study, image, run.probe.stem.size), curves))
+            for layer, found in curves.items():
                 last = (found.ssim[-1], found.moved, found.correlation, found.ratio)
                 ends.append([name, image, str(layer), *(f"{value:.3f}" for value in last)])
                 for end in options.ends:
@@ -110,12 +151,14 @@ def main() -> None:
         "output distance ratio",
     ]
     print("\n" + table(heads, ends))
+    if options.figure:
+        draw(pictures, f"Photographs re-created from the outputs of blocks in {options.passes} passes", options.figure)
 
 
 def summary(ratios: Sequence[float]) -> str:
-    """How many searches rise by no more than each of FACTORS times the last quarter."""
+    """How many cases (a search and an end) rise by no more than each of FACTORS times the last quarter."""
     shares = [f"{np.mean(np.array(ratios) <= factor):.0%}" for factor in FACTORS]
-    return table(["at most, times the last quarter", *map(str, FACTORS)], [[f"of {len(ratios)} searches", *shares]])
+    return table(["at most, times the last quarter", *map(str, FACTORS)], [[f"of {len(ratios)} cases", *shares]])
 
 
 if __name__ == "__main__":
