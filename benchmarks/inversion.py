@@ -125,7 +125,7 @@ def in_turn(run: Run, probe: Probe, target: Tensor, every: int, optimiser: LBFGS
     (octave,) = run.descent.octaves
     outputs = probe(target, run.layers)
     goals = make_objectives(run, make_plan(run, target.device), run.layers, slice(0, 1), outputs)
-    images, seconds = begin(run).repeat(len(run.layers), 1, 1, 1, 1), 0.0
+    images, seconds = begin(run).to(target).repeat(len(run.layers), 1, 1, 1, 1), 0.0
     optimiser = optimiser or load(OPTIMISERS[run.descent.optimiser].function)(run.descent, {})
     for step in range(octave.steps):
         begun = process_time()

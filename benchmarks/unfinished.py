@@ -54,7 +54,7 @@ class Ends(NamedTuple):
 
 
 @torch.no_grad()
-def long_search(study: LoadedStudy, run: Run, image: str, passes: int, every: int) -> dict[int, Curve]:
+def long_search(study: LoadedStudy, run: Run, image: str, passes: int, every: int, float64: bool) -> dict[int, Curve]:
     """SSIM against passes, by block."""
     (octave,) = run.descent.octaves
     descent = replace(run.descent, octaves=(replace(octave, steps=passes),))
@@ -62,7 +62,9 @@ def long_search(study: LoadedStudy, run: Run, image: str, passes: int, every: in
     files, trained = weight_files(study, run), run.weights == "trained"
     exact = load_probe(run.probe, files, max(run.layers), torch.device("cpu"), run.seed, trained)
     target = torch.from_numpy(load_pixels(study, image, run.probe.stem.size))[None]
-    probe = exact.in_precision(make_plan(run, target.device).precision)
+    if float64:
+        exact, target = exact.in_precision(torch.float64).double(), target.double()
+    probe = exact if float64 else exact.in_precision(make_plan(run, target.device).precision)
     kept = list(in_turn(run, probe, target, every))
     shifted = target + shift_noise(run)
     return {
@@ -112,6 +114,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=2000)
     parser.add_argument("--ends", type=int, nargs="+", default=[100, 160, 360])
     parser.add_argument("--every", type=int, default=10, help="passes between two measurements of SSIM")
+    parser.add_argument("--float64", action="store_true", help="search in float64, on models of our own blocks")
     parser.add_argument("--figure", type=Path, help="a png, pdf or svg file")
     options = parser.parse_args()
     settle(1)
@@ -126,7 +129,7 @@ def main() -> None:
         layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
         run = replace(run, layers=tuple(layers))
         for image in options.images:
-            curves = long_search(study, run, image, options.passes, options.every)
+            curves = long_search(study, run, image, options.passes, options.every, options.float64)
             pictures.append(Ends(run.probe.label, load_pixels(study, image, run.probe.stem.size), curves))
             for layer, found in curves.items():
                 last = (found.ssim[-1], found.moved, found.correlation, found.ratio)
