@@ -3,7 +3,7 @@
     python benchmarks/unfinished.py
     python benchmarks/unfinished.py --optimiser lbfgs --passes 3000
     python benchmarks/unfinished.py --start 0.7 0.25 --images chelsea
-    python benchmarks/unfinished.py --config laptop.yaml --runs minilm_inverted smollm2_inverted --passes 1500
+    python benchmarks/unfinished.py --config laptop.yaml --runs smollm2_inverted --blocks 1 4 15 30 --figure ends.png
 
 The verdicts widen the SSIM of a search that has not converged by such a multiple (`WIDENING` in
 lmrep/metrics/claims/inversion.py). Each search of a run, on one photograph, goes on for many more passes than the run
@@ -54,8 +54,8 @@ class Ends(NamedTuple):
 
 
 @torch.no_grad()
-def long_search(study: LoadedStudy, run: Run, image: str, passes: int, every: int, float64: bool) -> dict[int, Curve]:
-    """SSIM against passes, by block."""
+def long_search(study: LoadedStudy, run: Run, image: str, passes: int, every: int, float64: bool) -> Ends:
+    """Lets the searches of a run on one photograph go on for `passes`, and measures SSIM every few of them."""
     (octave,) = run.descent.octaves
     descent = replace(run.descent, octaves=(replace(octave, steps=passes),))
     run = replace(run, descent=descent, panels=(image,), panel_seeds=())
@@ -67,10 +67,11 @@ def long_search(study: LoadedStudy, run: Run, image: str, passes: int, every: in
     probe = exact if float64 else exact.in_precision(make_plan(run, target.device).precision)
     kept = list(in_turn(run, probe, target, every))
     shifted = target + shift_noise(run)
-    return {
+    curves = {
         layer: curve([images[index] for images in kept], target, exact, layer, shifted)
         for index, layer in enumerate(run.layers)
     }
+    return Ends(run.probe.label, target[0].numpy(), curves)
 
 
 def rises(found: Curve, end: int) -> tuple[float, float, float]:
@@ -129,9 +130,8 @@ def main() -> None:
         layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
         run = replace(run, layers=tuple(layers))
         for image in options.images:
-            curves = long_search(study, run, image, options.passes, options.every, options.float64)
-            pictures.append(Ends(run.probe.label, load_pixels(study, image, run.probe.stem.size), curves))
-            for layer, found in curves.items():
+            pictures.append(long_search(study, run, image, options.passes, options.every, options.float64))
+            for layer, found in pictures[-1].curves.items():
                 last = (found.ssim[-1], found.moved, found.correlation, found.ratio)
                 ends.append([name, image, str(layer), *(f"{value:.3f}" for value in last)])
                 for end in options.ends:
@@ -144,15 +144,7 @@ def main() -> None:
             print(f"{name} {image}", file=sys.stderr, flush=True)
     print(table(["run", "photograph", "block", "passes", "SSIM", "last quarter", "rises further", "multiple"], rows))
     print("\n" + summary(ratios))
-    heads = [
-        "run",
-        "photograph",
-        "block",
-        f"SSIM, {options.passes} passes",
-        "last quarter",
-        "r",
-        "output distance ratio",
-    ]
+    heads = ["run", "photograph", "block", f"SSIM, {options.passes} passes", "last quarter", "r", "distance ratio"]
     print("\n" + table(heads, ends))
     if options.figure:
         draw(pictures, f"Photographs re-created from the outputs of blocks in {options.passes} passes", options.figure)
