@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 Objective = Callable[[Tensor], Tensor]
+FLOOR = 0.01  # of the mean variance of neurons, added to each: one that hardly varies is not divided by nothing
 Device = torch.device | str  # the device of the outputs: indices are made there once, not copied in every step
 
 
@@ -43,15 +44,29 @@ def distance(outputs: Tensor, targets: Tensor) -> Tensor:
 def match(targets: Tensor, norm: str = "l1", panels: Sequence[str] = ()) -> Objective:
     """The distance to `targets`, the outputs [panel, token, width] of the photographs at this block.
 
-    norm: "l1", the article's, or "l2", the squared distance divided by the target's sum of squares: it is smooth, as
-    L-BFGS needs. `panels`: the names of the photographs, for a message. Raises FloatingPointError for "l2" if the
-    output of one is zero.
+    norm: "l1", the article's, or one of two squared distances, which are smooth, as L-BFGS needs. "l2" is divided by the
+    target's sum of squares. "pareto" also divides each neuron's part by the neuron's standard deviation over the tokens
+    of the target, as Pareto scaling does (van den Berg et al. 2006): else a few neurons with large activations decide
+    alone. The mean token then has a distance of about 1.
+    `panels`: the names of the photographs, for a message. Raises FloatingPointError if the divisor of one is zero.
     """
     if norm == "l1":
         return lambda outputs: distance(outputs, targets)
-    squares = (targets**2).sum(dim=(1, 2))
-    if not squares.all():
-        names = {name: None for name, square in zip(panels, squares.tolist(), strict=False) if not square}  # each once
-        found = ", ".join(names) or "a photograph"
-        raise FloatingPointError(f"the output of {found} is zero, and distance: l2 divides by its square")
-    return lambda outputs: ((outputs - targets) ** 2).sum(dim=(1, 2)) / squares
+    if norm == "l2":
+        squares = (targets**2).sum(dim=(1, 2))
+        check_divisor(squares, panels, f"is zero, and distance: {norm} divides by its square")
+        return lambda outputs: ((outputs - targets) ** 2).sum(dim=(1, 2)) / squares
+    moves = targets - targets[:, :1]  # exactly zero where all tokens are alike
+    variances = ((moves - moves.mean(dim=1, keepdim=True)) ** 2).mean(dim=1)
+    typical = variances.mean(dim=1)
+    check_divisor(typical, panels, f"is the same at all tokens, and distance: {norm} divides by its spread")
+    deviations = (variances + FLOOR * typical[:, None]).sqrt()
+    whole = targets.shape[1] * deviations.sum(dim=1)
+    return lambda outputs: (((outputs - targets) ** 2).sum(dim=1) / deviations).sum(dim=1) / whole
+
+
+def check_divisor(divisor: Tensor, panels: Sequence[str], lack: str) -> None:
+    """Raises FloatingPointError if a distance is divided by zero. divisor: [panel]. `lack`: what those panels lack."""
+    if not divisor.all():
+        names = {name: None for name, each in zip(panels, divisor.tolist(), strict=False) if not each}  # each once
+        raise FloatingPointError(f"the output of {', '.join(names) or 'a photograph'} {lack}")

@@ -139,7 +139,7 @@ BASES = {
     "random": Basis("lmrep.probe.stem:random_kernels", "random basis", ordered=False),
 }
 
-NORMS = ("l1", "l2")  # the distances of a match: the article's, and the squared one
+NORMS = ("l1", "l2", "pareto")  # the distances of a match: the article's, and two squared ones
 PANELS = {"neurons": "neuron", "patches": "patch", "images": "image"}  # a run's key -> what one panel is
 
 OBJECTIVES = {

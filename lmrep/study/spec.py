@@ -121,7 +121,7 @@ class Descent:
     scale: float = 1.0  # of the gradient
     constant: float = 0.0  # the large C of sum(C - activation)
     optimiser: str = ARTICLE  # a key of kinds.OPTIMISERS
-    distance: str = "l1"  # of a match, to the photograph's output: "l1" or "l2" (squared)
+    distance: str = "l1"  # of a match, to the photograph's output: one of kinds.NORMS
     history: int = 40  # moves that lbfgs remembers
     # RMS change of a layer's pixels in the first step, over all panels. The octaves' rates are then relative to the one
     # that gives it. 0: they are absolute.

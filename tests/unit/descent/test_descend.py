@@ -71,6 +71,42 @@ def test_a_photograph_whose_output_is_zero_is_refused_by_the_squared_distance():
         objectives.match(targets, "l2", ("cat", "coil"))
 
 
+def test_a_photograph_whose_tokens_are_all_alike_is_refused_by_the_pareto_distance():
+    targets = torch.stack([torch.rand(5, 3), torch.full((5, 3), 0.7)])
+    with pytest.raises(FloatingPointError, match="the output of coil is the same at all tokens"):
+        objectives.match(targets, "pareto", ("cat", "coil"))
+
+
+def test_the_pareto_distance_divides_each_neurons_squared_error_by_its_deviation():
+    generator = torch.Generator().manual_seed(3)
+    targets, outputs = (torch.randn(2, 5, 3, generator=generator) for _ in range(2))
+    targets[..., 1] += 100  # a neuron may sit far from zero
+    targets[0, :, 2] = 7.0  # and one may not vary
+    variances = np.var(targets.double().numpy(), axis=1)
+    deviations = np.sqrt(variances + 0.01 * variances.mean(axis=1, keepdims=True))
+    errors = ((outputs - targets).double().numpy() ** 2).mean(axis=1)
+    found = objectives.match(targets, "pareto")(outputs)
+    expected = (errors / deviations).sum(axis=1) / deviations.sum(axis=1)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+    mean = targets.mean(dim=1, keepdim=True).expand_as(targets)
+    np.testing.assert_allclose(objectives.match(targets, "pareto")(mean).numpy(), 1, atol=0.05)
+    assert objectives.match(targets, "pareto")(targets).tolist() == [0, 0]
+
+
+def test_a_neuron_with_large_activations_decides_less_of_the_pareto_distance():
+    generator = torch.Generator().manual_seed(4)
+    targets, outputs = (torch.randn(1, 50, 8, generator=generator) for _ in range(2))
+    targets[..., 3] *= 100
+    wrong = targets.clone()
+    wrong[..., :3] = outputs[..., :3]  # three small neurons are wrong
+
+    def share(norm):
+        loss = objectives.match(targets, norm)
+        return (loss(wrong) / loss(outputs)).item()  # of the distance where all neurons are wrong
+
+    assert share("pareto") > 10 * share("l2")
+
+
 def test_steps_are_those_written_out_by_hand(gpt2_probe):
     descent = Descent(("uniform", 0.5, 0.6), (Octave(16, 2, (0.1, 0.05), (1.5, 0.5)),), scale=2.0, constant=200.0)
     image = start_noise(descent.start, 16, 0, "neuron 3")
