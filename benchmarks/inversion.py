@@ -7,7 +7,8 @@ One photograph, one seed, trained blocks. The contestants start from the same no
 
 - the article's descent, with all its passes: run <probe>_match of the study;
 - Adam on the same distance (L1), rate .03, 400 passes;
-- L-BFGS on the squared distance: run <probe>_inverted, without its preconditioner (preconditioner.py has that one);
+- L-BFGS on the squared distance (l2): run <probe>_inverted, without its preconditioner (preconditioner.py has that
+  one) and without weights of neurons (distance.py has these);
 - torch.optim.LBFGS, the reference: strong Wolfe search, one image at a time, on the same distance and with the same
   history and number of passes as our L-BFGS.
 
@@ -103,7 +104,7 @@ def contestants(
     runs = {
         "gradient": article,
         "adam": replace(article, descent=replace(article.descent, optimiser="adam", octaves=(octave,))),
-        "lbfgs": replace(converged, descent=replace(converged.descent, optimiser="lbfgs")),
+        "lbfgs": replace(converged, descent=replace(converged.descent, optimiser="lbfgs", distance="l2")),
     }
     for name, run in runs.items():
         layers = tuple(layer for layer in run.layers if not blocks or layer in blocks)

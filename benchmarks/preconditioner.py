@@ -41,6 +41,7 @@ from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study
 from lmrep.metrics.markdown import table
 from lmrep.metrics.measures import ssim
 from lmrep.probe.probe import load_probe
+from lmrep.study.kinds import NORMS
 from lmrep.study.reading import read_config
 from lmrep.study.spec import Run
 
@@ -61,6 +62,12 @@ def flat_means(photograph: Tensor, patch: int) -> float:
     means = F.avg_pool2d(photograph[None], patch)
     blurred = F.interpolate(means, photograph.shape[-1], mode="bicubic")[0].clamp(0, 1)
     return ssim(blurred.numpy(), photograph.numpy())
+
+
+def alone(run: Run, image: str, distance: str | None) -> Run:
+    """The run with one photograph, and another distance if one is given."""
+    descent = replace(run.descent, distance=distance or run.descent.distance)
+    return replace(run, panels=(image,), panel_seeds=(), descent=descent)
 
 
 def conditions(run: Run, photograph: Tensor) -> Iterator[tuple[str, Run, Tensor]]:
@@ -120,6 +127,7 @@ def main() -> None:
     parser.add_argument("--probes", nargs="+", default=["gpt2", "vit_base", "vit_large"])
     parser.add_argument("--blocks", type=int, nargs="+", help="default: the first, a middle one and the last of a run")
     parser.add_argument("--image", default="chelsea")
+    parser.add_argument("--distance", choices=NORMS, help="between outputs; default: the run's own")
     parser.add_argument("--exponents", type=float, nargs="+", default=EXPONENTS)
     options = parser.parse_args()
     settle(1)
@@ -128,7 +136,7 @@ def main() -> None:
     for probe in options.probes:
         run = study.runs[f"{probe}_inverted"]
         layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
-        run = replace(run, layers=tuple(layers), panels=(options.image,), panel_seeds=())
+        run = alone(replace(run, layers=tuple(layers)), options.image, options.distance)
         photograph = torch.from_numpy(load_pixels(study, options.image, run.probe.stem.size))
         floor = f"{flat_means(photograph, run.probe.stem.patch):.2f}"
         for name, each, goal in conditions(run, photograph):
@@ -138,7 +146,7 @@ def main() -> None:
             print(f"{probe}, {name}", file=sys.stderr, flush=True)
     if options.config == ROOT / "miniature.yaml":
         study = lossy(read_config(options.config), "gpt2_inverted")
-        run = replace(study.runs["lossy_inverted"], panels=(options.image,), panel_seeds=())
+        run = alone(study.runs["lossy_inverted"], options.image, options.distance)
         photograph = torch.from_numpy(load_pixels(study, options.image, run.probe.stem.size))
         (found,) = curves(study, run, photograph, options.exponents)
         rows.append(["lossy stem", "photograph", "stem", *ends(found), f"{flat_means(photograph, PATCH):.2f}"])

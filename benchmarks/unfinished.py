@@ -40,6 +40,7 @@ from lmrep.inputs.workspace import LoadedStudy, load_pixels, load_study
 from lmrep.metrics.markdown import table
 from lmrep.metrics.measures import CONVERGED
 from lmrep.probe.probe import load_probe
+from lmrep.study.kinds import NORMS
 from lmrep.study.spec import Run
 
 FACTORS = (1, 2, 3, 4, 6, 8, 12, 16)
@@ -111,6 +112,7 @@ def main() -> None:
     parser.add_argument("--images", nargs="+", default=["chelsea", "coffee"])
     parser.add_argument("--blocks", type=int, nargs="+", help="default: the first, a middle one and the last of a run")
     parser.add_argument("--optimiser", choices=["lbfgs", "preconditioned_lbfgs"], help="default: the run's own")
+    parser.add_argument("--distance", choices=NORMS, help="between outputs; default: the run's own")
     parser.add_argument("--start", type=float, nargs=2, metavar=("MEAN", "SD"), help="default: the run's own noise")
     parser.add_argument("--passes", type=int, default=2000)
     parser.add_argument("--ends", type=int, nargs="+", default=[100, 160, 360])
@@ -126,7 +128,8 @@ def main() -> None:
         run = study.runs[name]
         start = ("normal", *options.start) if options.start else run.descent.start
         optimiser = options.optimiser or run.descent.optimiser
-        run = replace(run, descent=replace(run.descent, optimiser=optimiser, start=start))
+        distance = options.distance or run.descent.distance
+        run = replace(run, descent=replace(run.descent, optimiser=optimiser, distance=distance, start=start))
         layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
         run = replace(run, layers=tuple(layers))
         for image in options.images:

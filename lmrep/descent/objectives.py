@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 Objective = Callable[[Tensor], Tensor]
-FLOOR = 0.01  # of the mean variance of neurons, added to each: one that hardly varies is not divided by nothing
+FLOOR = 0.1  # of the mean size: a weight is at most about 10 times the typical one
+ROUNDING = 1e-10  # tokens that differ by this part of their squares are alike
 Device = torch.device | str  # the device of the outputs: indices are made there once, not copied in every step
 
 
@@ -44,29 +45,45 @@ def distance(outputs: Tensor, targets: Tensor) -> Tensor:
 def match(targets: Tensor, norm: str = "l1", panels: Sequence[str] = ()) -> Objective:
     """The distance to `targets`, the outputs [panel, token, width] of the photographs at this block.
 
-    norm: "l1", the article's, or one of two squared distances, which are smooth, as L-BFGS needs. "l2" is divided by the
-    target's sum of squares. "pareto" also divides each neuron's part by the neuron's standard deviation over the tokens
-    of the target, as Pareto scaling does (van den Berg et al. 2006): else a few neurons with large activations decide
-    alone. The mean token then has a distance of about 1.
-    `panels`: the names of the photographs, for a message. Raises FloatingPointError if the divisor of one is zero.
+    norm: "l1", the article's, or one of two squared distances, which are smooth, as L-BFGS needs. "l2" is relative to
+    the target's sum of squares. "pareto" weighs each square by `pareto_weights`, so that a few large activations do not
+    decide nearly alone, and is relative to the weighted squares of the target's difference from its mean token: with
+    that token at every place, it is 1.
+    `panels`: the names of the photographs, for a message. Raises FloatingPointError if a divisor is zero, and
+    ValueError for another norm.
     """
     if norm == "l1":
         return lambda outputs: distance(outputs, targets)
+    squares = (targets**2).sum(dim=(1, 2))
     if norm == "l2":
-        squares = (targets**2).sum(dim=(1, 2))
-        check_divisor(squares, panels, f"is zero, and distance: {norm} divides by its square")
+        check_divisor(squares > 0, panels, f"is zero, and distance: {norm} divides by its square")
         return lambda outputs: ((outputs - targets) ** 2).sum(dim=(1, 2)) / squares
-    moves = targets - targets[:, :1]  # exactly zero where all tokens are alike
-    variances = ((moves - moves.mean(dim=1, keepdim=True)) ** 2).mean(dim=1)
-    typical = variances.mean(dim=1)
-    check_divisor(typical, panels, f"is the same at all tokens, and distance: {norm} divides by its spread")
-    deviations = (variances + FLOOR * typical[:, None]).sqrt()
-    whole = targets.shape[1] * deviations.sum(dim=1)
-    return lambda outputs: (((outputs - targets) ** 2).sum(dim=1) / deviations).sum(dim=1) / whole
+    if norm == "pareto":
+        spread = targets - targets.mean(dim=1, keepdim=True)
+        differs = (spread**2).sum(dim=(1, 2)) > ROUNDING * squares
+        check_divisor(differs, panels, f"is the same at all tokens, and distance: {norm} divides by its spread")
+        weights = pareto_weights(spread)
+        whole = (weights * spread**2).sum(dim=(1, 2))
+        return lambda outputs: (weights * (outputs - targets) ** 2).sum(dim=(1, 2)) / whole
+    raise ValueError(f"distance {norm!r}: expected l1, l2 or pareto")
 
 
-def check_divisor(divisor: Tensor, panels: Sequence[str], lack: str) -> None:
-    """Raises FloatingPointError if a distance is divided by zero. divisor: [panel]. `lack`: what those panels lack."""
-    if not divisor.all():
-        names = {name: None for name, each in zip(panels, divisor.tolist(), strict=False) if not each}  # each once
-        raise FloatingPointError(f"the output of {', '.join(names) or 'a photograph'} {lack}")
+def pareto_weights(spread: Tensor) -> Tensor:
+    """Weights [panel, token, width] of squared errors: 1 / (size of the neuron x size of the token in such units).
+
+    spread: outputs minus their mean token, like the weights. The size of a neuron is its RMS over tokens; that of a
+    token is the RMS over its neurons, each divided by its size. FLOOR of the mean size is added to both. To divide a
+    squared error by a size, not by the square of it, is Pareto scaling (van den Berg et al. 2006).
+    """
+    neurons = (spread**2).mean(dim=1, keepdim=True).sqrt()
+    neurons = neurons + FLOOR * neurons.mean(dim=2, keepdim=True)
+    tokens = ((spread / neurons) ** 2).mean(dim=2, keepdim=True).sqrt()
+    tokens = tokens + FLOOR * tokens.mean(dim=1, keepdim=True)
+    return 1 / (neurons * tokens)
+
+
+def check_divisor(holds: Tensor, panels: Sequence[str], fault: str) -> None:
+    """Raises FloatingPointError, naming the panels, where a distance would divide by nothing. holds: [panel], bool."""
+    if not holds.all():
+        names = {name: None for name, good in zip(panels, holds.tolist(), strict=False) if not good}  # each once
+        raise FloatingPointError(f"the output of {', '.join(names) or 'a photograph'} {fault}")

@@ -71,40 +71,59 @@ def test_a_photograph_whose_output_is_zero_is_refused_by_the_squared_distance():
         objectives.match(targets, "l2", ("cat", "coil"))
 
 
-def test_a_photograph_whose_tokens_are_all_alike_is_refused_by_the_pareto_distance():
-    targets = torch.stack([torch.rand(5, 3), torch.full((5, 3), 0.7)])
+@pytest.mark.parametrize("rounding", [0, 1e-7])
+def test_a_photograph_whose_tokens_are_all_alike_is_refused_by_the_pareto_distance(rounding):
+    flat = torch.full((5, 3), 0.7) + rounding * torch.rand(5, 3, generator=torch.Generator().manual_seed(6))
     with pytest.raises(FloatingPointError, match="the output of coil is the same at all tokens"):
-        objectives.match(targets, "pareto", ("cat", "coil"))
+        objectives.match(torch.stack([torch.rand(5, 3), flat]), "pareto", ("cat", "coil"))
 
 
-def test_the_pareto_distance_divides_each_neurons_squared_error_by_its_deviation():
+def test_the_pareto_distance_divides_squared_errors_by_the_sizes_of_neuron_and_token():
     generator = torch.Generator().manual_seed(3)
     targets, outputs = (torch.randn(2, 5, 3, generator=generator) for _ in range(2))
     targets[..., 1] += 100  # a neuron may sit far from zero
     targets[0, :, 2] = 7.0  # and one may not vary
-    variances = np.var(targets.double().numpy(), axis=1)
-    deviations = np.sqrt(variances + 0.01 * variances.mean(axis=1, keepdims=True))
-    errors = ((outputs - targets).double().numpy() ** 2).mean(axis=1)
-    found = objectives.match(targets, "pareto")(outputs)
-    expected = (errors / deviations).sum(axis=1) / deviations.sum(axis=1)
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
-    mean = targets.mean(dim=1, keepdim=True).expand_as(targets)
-    np.testing.assert_allclose(objectives.match(targets, "pareto")(mean).numpy(), 1, atol=0.05)
-    assert objectives.match(targets, "pareto")(targets).tolist() == [0, 0]
+    losses = objectives.match(targets, "pareto")(outputs)
+    for target, output, found in zip(targets.double(), outputs.double(), losses, strict=True):
+        spread = (target - target.mean(0)).numpy()
+        neuron = [np.linalg.norm(spread[:, n]) / 5**0.5 for n in range(3)]
+        neuron = [size + 0.1 * np.mean(neuron) for size in neuron]
+        token = [np.linalg.norm(spread[t] / neuron) / 3**0.5 for t in range(5)]
+        token = [size + 0.1 * np.mean(token) for size in token]
+        missed = whole = 0.0
+        for t in range(5):
+            for n in range(3):
+                missed += (output[t, n] - target[t, n]).item() ** 2 / (neuron[n] * token[t])
+                whole += spread[t, n] ** 2 / (neuron[n] * token[t])
+        assert found.item() == pytest.approx(missed / whole, rel=1e-5)
 
 
-def test_a_neuron_with_large_activations_decides_less_of_the_pareto_distance():
-    generator = torch.Generator().manual_seed(4)
-    targets, outputs = (torch.randn(1, 50, 8, generator=generator) for _ in range(2))
-    targets[..., 3] *= 100
-    wrong = targets.clone()
-    wrong[..., :3] = outputs[..., :3]  # three small neurons are wrong
+def test_the_pareto_distance_is_0_at_the_target_and_1_at_its_mean_token():
+    targets = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(3))
+    targets[0, 0, 0] = 1000
+    loss = objectives.match(targets, "pareto")
+    assert loss(targets).tolist() == [0, 0]
+    assert loss(targets.mean(dim=1, keepdim=True).expand_as(targets)).tolist() == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize("large", [(slice(None), 5), (0, slice(None)), (0, 5)], ids=["neuron", "token", "one value"])
+def test_large_activations_decide_less_of_the_pareto_distance(large):
+    targets, outputs = (torch.randn(1, 60, 40, generator=torch.Generator().manual_seed(seed)) for seed in (4, 5))
+    targets[0][large] *= 1000
+    right = outputs.clone()
+    right[0][large] = targets[0][large]  # all but the large values are wrong
 
     def share(norm):
         loss = objectives.match(targets, norm)
-        return (loss(wrong) / loss(outputs)).item()  # of the distance where all neurons are wrong
+        return (loss(right) / loss(outputs)).item()  # what the others weigh
 
+    assert share("l2") < 0.1
     assert share("pareto") > 10 * share("l2")
+
+
+def test_an_unknown_distance_is_refused():
+    with pytest.raises(ValueError, match="'L2': expected l1, l2 or pareto"):
+        objectives.match(torch.rand(1, 5, 3), "L2")
 
 
 def test_steps_are_those_written_out_by_hand(gpt2_probe):
