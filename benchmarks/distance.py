@@ -3,10 +3,10 @@
     python benchmarks/distance.py
     python benchmarks/distance.py --config laptop.yaml --runs smollm2_inverted --blocks 1 4 15 30
 
-Each search of a run, on one photograph at a time, takes the passes of the run, once with each of --distances. All start
-from the same noise. The output distance ratio is an L1 distance, which neither l2 nor pareto lowers. "Outlier" is the
-largest variance of a neuron over the tokens of the photograph's output, as a multiple of the median neuron's. Prints
-Markdown.
+Each search of a run, on one photograph at a time, is made once with each of --distances, in as many passes as the run
+has. All start from the same noise. The output distance ratio is an L1 distance, which neither l2 nor pareto minimises.
+"Outlier" is the largest variance of a neuron over the patches of the photograph's output, divided by the median
+neuron's. Prints Markdown.
 """
 
 import argparse
@@ -31,11 +31,11 @@ from lmrep.study.spec import Run
 
 @torch.no_grad()
 def outliers(study: LoadedStudy, run: Run, image: str) -> list[float]:
-    """At each block of a run: the largest variance of a neuron over the tokens, by the median one."""
+    """At each block of a run: the largest variance of a neuron over the patches, divided by the median one."""
     files, trained = weight_files(study, run), run.weights == "trained"
     probe = load_probe(run.probe, files, max(run.layers), torch.device("cpu"), run.seed, trained)
     target = torch.from_numpy(load_pixels(study, image, run.probe.stem.size))[None]
-    variances = [output[0].var(dim=0) for output in probe(target, run.layers)]
+    variances = [output[0, run.probe.stem.first_patch :].var(dim=0) for output in probe(target, run.layers)]
     return [(found.max() / found.median()).item() for found in variances]
 
 

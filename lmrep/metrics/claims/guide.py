@@ -67,23 +67,23 @@ changes them. This page is written from that code and from `results/*/claims.jso
   Intervals of the article's own descent are not widened, because the article took its results as they were. Nor are
   those of ranks, of SSIM by row and of frequencies of errors.
 - A search also **expects** something until it has converged. Preconditioned L-BFGS expects smooth images. A rough start
-  and L-BFGS without the preconditioner count as other descents, and get stars where they change a verdict
+  and plain L-BFGS (no preconditioner, distance `l2`) count as other descents, and get stars where they change a verdict
   ([methods](methods.md#descents)).
 - The **main way** to test a model uses the probe that the figures show and features without blur and jitter. For
   photographs it uses the best search that the study has: {BEST}. If several runs fit, we use those that start as the
   first one in the config does and, for features, take as many steps as that one.
 - A verdict **depends on** the descent, the regime, the stem, the cutoff (of unchanged patches) or the measure if
   another choice gives a different verdict on the images and blocks that both choices have. It depends on the seed or
-  the image if a single seed or image gives the opposite verdict. Blur and jitter, another number of steps, and another
-  start each count as another descent. For shares and spreads of the change of patches, the other measure is the squared
-  change, or the change itself where the main way squares it. A square gives large changes more weight. For re-created
-  images, it is the squared correlation of pixel values, with its sign, instead of SSIM. It is the share of the
-  photograph's variance that the re-created image explains, whatever its brightness and contrast. The
-  thresholds are the same, but the scale is not: near a perfect copy SSIM falls faster than
+  the image if a single seed or image gives the opposite verdict. Blur and jitter, another number of steps, another
+  start and another distance between outputs each count as another descent. For shares and spreads of the change of
+  patches, the other measure is the squared change, or the change itself where the main way squares it. A square gives
+  large changes more weight. For re-created images, it is the squared correlation of pixel values, with its sign,
+  instead of SSIM. It is the share of the photograph's variance that the re-created image explains, whatever its
+  brightness and contrast. The thresholds are the same, but the scale is not: near a perfect copy SSIM falls faster than
   the squared correlation, and a star may reflect only that. The page of a study has the numbers of all these ways. A
   verdict without a star need not be robust: the line above the table says how many were judged another way.
 - **The regimes of the laptop study** were chosen by how well `chelsea` was re-created from trained blocks
-  ([regime](../benchmarks/regime.md)), by L-BFGS without a preconditioner, and `chelsea` is one of its four photographs.
+  ([regime](../benchmarks/regime.md)), by plain L-BFGS, and `chelsea` is one of its four photographs.
 - **Many questions** are asked at once, and the intervals in the tables are not corrected for that. A 95% interval
   misses the truth in one case of twenty, or more often (see above). So some verdicts are due to chance: take each as a
   lead, not as proof. The verdicts that change when this is corrected are [below](#how-firm-the-verdicts-are).

@@ -64,11 +64,11 @@ def matched(first: Sample, second: Sample) -> tuple[Sample, Sample] | None:
 class View:
     """One model, asked one way: its probe, the search of its inversions, and whether its features have jitter.
 
-    `cells`: of each of READ, by run. `start` of the descents, as `Descent` has it, and `steps` of those of features;
-    none: as in the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all there are. `against`: the
-    model that it is compared with (none: `Claim.widest`), and `against_blocks`, like `blocks`, of that one. `cutoff`:
-    see `statistics.share_unchanged`. `power`: of the changes of patches (none: `Claim.power`). `likeness`: of a
-    photograph and its re-created image.
+    `cells`: of each of READ, by run. `start` and `distance` of the descents, as `Descent` has them, and `steps` of
+    those of features; none: as in the first run that fits. `seeds`, `panels`, `blocks`: only these; none: all.
+    `against`: the model that it is compared with (none: `Claim.widest`), and `against_blocks`, like `blocks`, of that
+    one. `cutoff`: see `statistics.share_unchanged`. `power`: of the changes of patches (none: `Claim.power`).
+    `likeness`: of a photograph and its re-created image.
     """
 
     study: Study
@@ -78,6 +78,7 @@ class View:
     jittered: bool = False
     start: Start | None = None
     steps: int = 0
+    distance: str = ""
     seeds: tuple[int, ...] = ()
     panels: tuple[str, ...] = ()
     blocks: tuple[int, ...] = ()
@@ -129,17 +130,19 @@ class View:
         """The runs of this model, asked this way."""
         found = [
             run for run in self._of_any_descent(panels, weights) if self.start in (None, run.descent.start)
-            and self.steps in (0, run.descent.steps)
+            and self.steps in (0, run.descent.steps) and self.distance in ("", run.descent.distance)
         ]  # fmt: skip
-        return [run for run in found if start_and_steps(run) == start_and_steps(found[0])]
+        return [run for run in found if in_common(run) == in_common(found[0])]
 
     def other_descents(self, panels: str, weights: str = "trained") -> Iterator[tuple[str, "View"]]:
-        """The views with another start, or for features with other steps, and what differs in words."""
-        found = [start_and_steps(run) for run in self._of_any_descent(panels, weights)]
-        asked = [start_and_steps(run) for run in self.runs(panels, weights)][:1]
-        for start, steps in sorted({*found} - {*asked}):
-            words = [start_text(start)] * (start != asked[0][0]) + [f"{steps} steps"] * (steps != asked[0][1])
-            yield ", ".join(words), replace(self, start=start, steps=steps)
+        """The views with another start or distance, or for features with other steps, and what differs in words."""
+        found = [in_common(run) for run in self._of_any_descent(panels, weights)]
+        asked = [in_common(run) for run in self.runs(panels, weights)][:1]
+        for start, steps, distance in sorted({*found} - {*asked}):
+            texts = start_text(start), f"{steps} steps", f"distance {distance}"
+            values = zip(texts, (start, steps, distance), asked[0], strict=True)
+            words = ", ".join(text for text, value, usual in values if value != usual)
+            yield words, replace(self, start=start, steps=steps, distance=distance)
 
     def _of_any_descent(self, panels: str, weights: str) -> list[Run]:
         return [
@@ -179,9 +182,9 @@ class View:
         return Sample(tuple(names), tuple(seeds), tuple(blocks), values)
 
 
-def start_and_steps(run: Run) -> tuple[Start, int]:
-    """What runs of one view have in common. A search has as many passes as it needs: 0 for a match."""
-    return run.descent.start, 0 if run.matches else run.descent.steps
+def in_common(run: Run) -> tuple[Start, int, str]:
+    """What runs of one view have in common: start, steps, distance. A search has as many passes as it needs: 0."""
+    return run.descent.start, 0 if run.matches else run.descent.steps, run.descent.distance
 
 
 def is_jittered(run: Run) -> bool:

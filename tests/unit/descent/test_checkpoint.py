@@ -34,7 +34,8 @@ def tiny_inversion(optimiser: str, memory: float | str):
     """A match of 50 steps by an optimiser with a state of its own."""
     run = tiny.tiny_run("match", ("a", "b"), memory=memory)
     octaves = (Octave(16, 50, (0.02, 0.01)),)
-    return replace(run, descent=replace(run.descent, octaves=octaves, optimiser=optimiser, distance="l2", history=6))
+    descent = replace(run.descent, octaves=octaves, optimiser=optimiser, distance="pareto", history=6)
+    return replace(run, descent=descent)
 
 
 def perform_until(run, files, targets, checkpoint=None, kill_after=None, seconds=0.3):

@@ -337,11 +337,12 @@ def test_what_a_descent_had_after_three_quarters_is_what_a_shorter_one_ends_with
         assert (whole["loss"][:, -1] <= part["loss"][:, -1]).all()
 
 
-def test_lbfgs_gets_much_nearer_than_the_same_passes_of_gradient_descent(tiny_files, targets):
+@pytest.mark.parametrize("distance", ["l2", "pareto"])
+def test_lbfgs_gets_much_nearer_than_the_same_passes_of_gradient_descent(tiny_files, targets, distance):
     files, _ = tiny_files
     run = tiny.tiny_run("match", ("a", "b"))
     plain = replace(run.descent, octaves=(Octave(16, 60, (0.02, 0.002)),))
-    inverted = replace(plain, optimiser="lbfgs", distance="l2")
+    inverted = replace(plain, optimiser="lbfgs", distance=distance)
     near, far = (perform(replace(run, descent=each), files, targets)["output_distance"] for each in (inverted, plain))
     assert (near < far / 3).all()
 

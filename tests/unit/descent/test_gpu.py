@@ -41,7 +41,7 @@ DESCENTS = {
     "adam": Descent(NOISE, (Octave(16, 12, (0.05, 0.01)),), optimiser="adam"),
     "lbfgs": Descent(NOISE, (Octave(16, 30),), optimiser="lbfgs", distance="l2", history=5),
     "preconditioned_lbfgs": Descent(
-        NOISE, (Octave(16, 30),), optimiser="preconditioned_lbfgs", distance="l2", history=5
+        NOISE, (Octave(16, 30),), optimiser="preconditioned_lbfgs", distance="pareto", history=5
     ),
 }
 

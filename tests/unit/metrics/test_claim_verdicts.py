@@ -319,12 +319,17 @@ def test_a_claim_of_features_depends_on_the_length_of_the_descent(name):
     assert "descent" not in jittered
 
 
-def test_a_claim_of_photographs_depends_on_the_start():
+@pytest.mark.parametrize(
+    ("own", "way"),
+    [({"start": {"normal": [0.3, 0.05]}}, "start of 0.3 ± 0.05"), ({"distance": "l2"}, "distance l2")],
+    ids=["start", "distance"],
+)
+def test_a_claim_of_photographs_depends_on_the_start_and_on_the_distance(own, way):
     claim = CLAIMS["deeper_holds_less"]
-    another = with_another(["gpt2_inverted"], {"start": {"normal": [0.3, 0.05]}}, accuracy, "accuracy")
+    another = with_another(["gpt2_inverted"], own, accuracy, "accuracy")
     rising = another(lambda run, panel, seed, block: accuracy(run, panel, seed, block) | {"ssim": 0.5 + block / 20})
     depends, others, _ = dependence(claim, rising, HOLDS)
-    assert depends == ["descent"] and others["descent"]["start of 0.3 ± 0.05"] == FAILS
+    assert depends == ["descent"] and others["descent"][way] == FAILS
     assert dependence(claim, another(accuracy), HOLDS)[0] == []
     unlike_the_others(claim, rising, view_of(make_cells()))
 
