@@ -8,7 +8,7 @@ One photograph, one seed, trained blocks. The contestants start from the same no
 - the article's descent, with all its passes: run <probe>_match of the study;
 - Adam on the same distance (L1), rate .03, 400 passes;
 - L-BFGS on the squared distance (l2): run <probe>_inverted, without its preconditioner (preconditioner.py has that
-  one) and without weights of neurons (distance.py has these);
+  one) and always with the distance l2 (distance.py compares it with pareto);
 - torch.optim.LBFGS, the reference: strong Wolfe search, one image at a time, on the same distance and with the same
   history and number of passes as our L-BFGS.
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 Objective = Callable[[Tensor], Tensor]
-FLOOR = 0.1  # of the mean size: a weight is at most about 10 times the typical one
+FLOOR = 0.1  # of the mean size: neither factor of a weight is above 11 times that of a mean size
 ROUNDING = 1e-10  # tokens that differ by this part of their squares are alike
 Device = torch.device | str  # the device of the outputs: indices are made there once, not copied in every step
 

@@ -95,7 +95,7 @@ def rank(values: Array, sign: int) -> Array:
 )  # fmt: skip
 def early_is_recognisable(view: View) -> Parts:
     """The rank of the right photograph among 20 candidates, 1 is best: by SSIM with the re-created image, and by the L1
-    distance between their outputs at that block, which the search did not minimise itself. Tested only where the
+    distance between their outputs at that block (L-BFGS of both kinds minimises a squared one). Tested only where the
     start noise would not be taken for the right photograph: some picture is always nearest to noise."""
     columns = ("ssim_start", -1), (view.likeness.column, -1), ("output_distance", 1)
     return [map_sample(view.candidates(name), partial(rank, sign=sign)) for name, sign in columns]
