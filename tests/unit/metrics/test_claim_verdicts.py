@@ -321,7 +321,7 @@ def test_a_claim_of_features_depends_on_the_length_of_the_descent(name):
 
 @pytest.mark.parametrize(
     ("own", "way"),
-    [({"start": {"normal": [0.3, 0.05]}}, "start of 0.3 ± 0.05"), ({"distance": "l2"}, "distance l2")],
+    [({"start": {"normal": [0.3, 0.05]}}, "start of 0.3 ± 0.05"), ({"distance": "pareto"}, "distance pareto")],
     ids=["start", "distance"],
 )
 def test_a_claim_of_photographs_depends_on_the_start_and_on_the_distance(own, way):
