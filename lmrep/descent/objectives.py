@@ -56,12 +56,12 @@ def match(targets: Tensor, norm: str = "l1", panels: Sequence[str] = ()) -> Obje
         return lambda outputs: distance(outputs, targets)
     squares = (targets**2).sum(dim=(1, 2))
     if norm == "l2":
-        check_divisor(squares > 0, panels, f"is zero, and distance: {norm} divides by its square")
+        check_divisor(squares == 0, panels, f"is zero, and distance: {norm} divides by its square")
         return lambda outputs: ((outputs - targets) ** 2).sum(dim=(1, 2)) / squares
     if norm == "pareto":
         spread = targets - targets.mean(dim=1, keepdim=True)
-        differs = (spread**2).sum(dim=(1, 2)) > ROUNDING * squares
-        check_divisor(differs, panels, f"is the same at all tokens, and distance: {norm} divides by its spread")
+        alike = (spread**2).sum(dim=(1, 2)) <= ROUNDING * squares
+        check_divisor(alike, panels, f"is the same at all tokens, and distance: {norm} divides by its spread")
         weights = pareto_weights(spread)
         whole = (weights * spread**2).sum(dim=(1, 2))
         return lambda outputs: (weights * (outputs - targets) ** 2).sum(dim=(1, 2)) / whole
@@ -71,9 +71,10 @@ def match(targets: Tensor, norm: str = "l1", panels: Sequence[str] = ()) -> Obje
 def pareto_weights(spread: Tensor) -> Tensor:
     """Weights [panel, token, width] of squared errors: 1 / (size of the neuron x size of the token in such units).
 
-    spread: outputs minus their mean token, like the weights. The size of a neuron is its RMS over tokens; that of a
-    token is the RMS over its neurons, each divided by its size. FLOOR of the mean size is added to both. To divide a
-    squared error by a size, not by the square of it, is Pareto scaling (van den Berg et al. 2006).
+    spread: outputs minus their mean token, [panel, token, width] too. The size of a neuron is its RMS over tokens, plus
+    FLOOR of the mean of these. The size of a token is the RMS over its neurons, each divided by the neuron's size, plus
+    FLOOR of the mean of these. To divide a squared error by a size, not by the square of it, is Pareto scaling (van den
+    Berg et al. 2006).
     """
     neurons = (spread**2).mean(dim=1, keepdim=True).sqrt()
     neurons = neurons + FLOOR * neurons.mean(dim=2, keepdim=True)
@@ -82,8 +83,8 @@ def pareto_weights(spread: Tensor) -> Tensor:
     return 1 / (neurons * tokens)
 
 
-def check_divisor(holds: Tensor, panels: Sequence[str], fault: str) -> None:
-    """Raises FloatingPointError, naming the panels, where a distance would divide by nothing. holds: [panel], bool."""
-    if not holds.all():
-        names = {name: None for name, good in zip(panels, holds.tolist(), strict=False) if not good}  # each once
+def check_divisor(zero: Tensor, panels: Sequence[str], fault: str) -> None:
+    """Raises FloatingPointError, naming the panels, where a distance would divide by zero. zero: [panel], bool."""
+    if zero.any():
+        names = {name: None for name, each in zip(panels, zero.tolist(), strict=False) if each}  # each once
         raise FloatingPointError(f"the output of {', '.join(names) or 'a photograph'} {fault}")

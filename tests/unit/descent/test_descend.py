@@ -121,6 +121,13 @@ def test_large_activations_decide_less_of_the_pareto_distance(large):
     assert share("pareto") > 10 * share("l2")
 
 
+@pytest.mark.parametrize("norm", ["l1", "l2", "pareto"])
+def test_an_output_that_is_not_finite_is_not_called_zero_or_flat(norm):
+    targets = torch.rand(1, 5, 3)
+    targets[0, 2, 1] = torch.nan
+    assert objectives.match(targets, norm, ("cat",))(torch.rand(1, 5, 3)).isnan().all()  # the descent names the step
+
+
 def test_an_unknown_distance_is_refused():
     with pytest.raises(ValueError, match="'L2': expected l1, l2 or pareto"):
         objectives.match(torch.rand(1, 5, 3), "L2")
