@@ -1,11 +1,12 @@
 """What the benchmarks share: the machine and its precisions, runs cut short, the times of contestants in turn."""
 
+import argparse
 import gc
 import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,19 @@ def shorten(run: Run, steps: int) -> Run:
     """The run with at most `steps` steps of each octave."""
     octaves = tuple(replace(octave, steps=min(octave.steps, steps)) for octave in run.descent.octaves)
     return replace(run, descent=replace(run.descent, octaves=octaves))
+
+
+def add_searches(parser: argparse.ArgumentParser) -> None:
+    """The options that choose searches: a config, its runs, photographs and blocks."""
+    parser.add_argument("--config", type=Path, default=ROOT / "miniature.yaml")
+    parser.add_argument("--runs", nargs="+", default=["gpt2_inverted", "vit_base_inverted", "vit_large_inverted"])
+    parser.add_argument("--images", nargs="+", default=["chelsea", "coffee"])
+    parser.add_argument("--blocks", type=int, nargs="+", help="default: the first, a middle one and the last of a run")
+
+
+def pick_layers(run: Run, blocks: Sequence[int] | None) -> tuple[int, ...]:
+    """The chosen blocks; none: the first, a middle one and the last of a run."""
+    return tuple(blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]}))
 
 
 def random_targets(run: Run) -> npt.NDArray[np.float32] | None:

@@ -2,21 +2,26 @@
 
     python benchmarks/distance.py
     python benchmarks/distance.py --config laptop.yaml --runs smollm2_inverted --blocks 1 4 15 30
+    python benchmarks/distance.py --config laptop.yaml --runs smollm2_inverted_untrained --distances
+    python benchmarks/distance.py --builds with_l2/results/laptop with_pareto/results/laptop
 
 Each search of a run, on one photograph at a time, is made once with each of --distances, in as many passes as the run
 has. All start from the same noise. The output distance ratio is an L1 distance, which neither l2 nor pareto minimises.
 "Outlier" is the largest variance of a neuron over the patches of the photograph's output, divided by the median
-neuron's. Prints Markdown.
+neuron's; with no distances it is all that is measured. --builds compares the inversions of two builds of a study
+instead. Prints Markdown.
 """
 
 import argparse
+import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
-from common import ROOT, weight_files
+from common import add_searches, pick_layers, weight_files
 from unfinished import long_search
 
 from lmrep.descent.allocator import keep_freed_memory
@@ -54,24 +59,45 @@ def compare(study: LoadedStudy, run: Run, image: str, norms: Sequence[str]) -> l
     return rows
 
 
+def compare_builds(*builds: Path) -> str:
+    """Mean SSIM of each inverted run in two builds of a study, its largest changes, and how many searches failed."""
+    cells = []
+    for build in builds:
+        with (build / "evidence" / "accuracy.tsv").open() as file:
+            rows = csv.DictReader(file, delimiter="\t")
+            keys = ("run", "image", "seed", "layer")
+            cells.append({tuple(row[key] for key in keys): row for row in rows if "_inverted" in row["run"]})
+    found = []
+    for run in dict.fromkeys(cell[0] for cell in cells[1] if cell in cells[0]):
+        pairs = [(cells[0][cell], row) for cell, row in cells[1].items() if cell[0] == run and cell in cells[0]]
+        before, after = (np.array([float(row["ssim"]) for row in rows]) for rows in zip(*pairs, strict=True))
+        failed = [sum(float(row["output_distance_ratio"]) >= 1 for row in rows) for rows in zip(*pairs, strict=True)]
+        gains = np.maximum((after - before).max(), 0), np.maximum((before - after).max(), 0)
+        means = [f"{value:.2f}" for value in (before.mean(), after.mean(), *gains)]
+        found.append([run, str(len(pairs)), *means, *map(str, failed)])
+    heads = ["SSIM, l2", "SSIM, pareto", "largest gain", "largest loss", "failed, l2", "failed, pareto"]
+    return table(["run", "searches", *heads], found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=ROOT / "miniature.yaml")
-    parser.add_argument("--runs", nargs="+", default=["gpt2_inverted", "vit_base_inverted", "vit_large_inverted"])
-    parser.add_argument("--images", nargs="+", default=["chelsea", "coffee"])
-    parser.add_argument("--blocks", type=int, nargs="+", help="default: the first, a middle one and the last of a run")
+    add_searches(parser)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the start noise, and of untrained blocks")
-    parser.add_argument("--distances", nargs="+", choices=NORMS, default=["l2", "pareto"])
+    parser.add_argument("--distances", nargs="*", choices=NORMS, default=["l2", "pareto"])
+    parser.add_argument("--builds", type=Path, nargs=2, metavar=("L2", "PARETO"), help="folders of results")
     options = parser.parse_args()
     settle(1)
     keep_freed_memory()
+    if options.builds:
+        print(compare_builds(*options.builds))
+        return
     study, rows = load_study(options.config), []
     for name in options.runs:
         run = study.runs[name]
-        layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
+        layers = pick_layers(run, options.blocks)
         for image in options.images:
             for seed in options.seeds:
-                rows += compare(study, replace(run, layers=tuple(layers), seed=seed), image, options.distances)
+                rows += compare(study, replace(run, layers=layers, seed=seed), image, options.distances)
     print("SSIM, and in brackets the correlation and the output distance ratio:\n")
     print(table(["run", "photograph", "seed", "block", "outlier", *options.distances], rows))
 

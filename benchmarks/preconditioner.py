@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from common import ROOT, weight_files
+from common import ROOT, pick_layers, weight_files
 from inversion import Curve, curve, in_turn
 from torch import Tensor
 from torch.nn import functional as F
@@ -135,8 +135,8 @@ def main() -> None:
     study, rows, passes = load_study(options.config), [], []
     for probe in options.probes:
         run = study.runs[f"{probe}_inverted"]
-        layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
-        run = alone(replace(run, layers=tuple(layers)), options.image, options.distance)
+        layers = pick_layers(run, options.blocks)
+        run = alone(replace(run, layers=layers), options.image, options.distance)
         photograph = torch.from_numpy(load_pixels(study, options.image, run.probe.stem.size))
         floor = f"{flat_means(photograph, run.probe.stem.patch):.2f}"
         for name, each, goal in conditions(run, photograph):

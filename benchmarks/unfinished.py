@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from common import ROOT, weight_files
+from common import add_searches, pick_layers, weight_files
 from inversion import Curve, curve, in_turn
 from matplotlib import style
 
@@ -107,10 +107,7 @@ def draw(rows: Sequence[Ends], title: str, path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=ROOT / "miniature.yaml")
-    parser.add_argument("--runs", nargs="+", default=["gpt2_inverted", "vit_base_inverted", "vit_large_inverted"])
-    parser.add_argument("--images", nargs="+", default=["chelsea", "coffee"])
-    parser.add_argument("--blocks", type=int, nargs="+", help="default: the first, a middle one and the last of a run")
+    add_searches(parser)
     parser.add_argument("--optimiser", choices=["lbfgs", "preconditioned_lbfgs"], help="default: the run's own")
     parser.add_argument("--distance", choices=NORMS, help="between outputs; default: the run's own")
     parser.add_argument("--start", type=float, nargs=2, metavar=("MEAN", "SD"), help="default: the run's own noise")
@@ -130,8 +127,7 @@ def main() -> None:
         optimiser = options.optimiser or run.descent.optimiser
         distance = options.distance or run.descent.distance
         run = replace(run, descent=replace(run.descent, optimiser=optimiser, distance=distance, start=start))
-        layers = options.blocks or sorted({run.layers[0], run.layers[len(run.layers) // 2], run.layers[-1]})
-        run = replace(run, layers=tuple(layers))
+        run = replace(run, layers=pick_layers(run, options.blocks))
         for image in options.images:
             pictures.append(long_search(study, run, image, options.passes, options.every, options.float64))
             for layer, found in pictures[-1].curves.items():
