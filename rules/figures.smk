@@ -1,5 +1,5 @@
 # Figures: one rule a kind, all made by the loop below from the table of kinds.
-from lmrep.study.words import figure_regime, regime_words, start_text
+from lmrep.study.words import distance_names, figure_regime, regime_words, start_text
 
 
 def figures_of(target):
@@ -35,6 +35,7 @@ def figure_settings(wildcards):
             "labels": {run.name: run.probe.label for run in runs},
             "weights": {run.name: run.weights for run in runs},
             "starts": {run.name: start_text(run.descent.start) for run in runs},
+            "distances": distance_names(runs),
             "layers": {run.name: figure.layers.get(run.name, run.layers) for run in runs},
             "image": figure.image,
             "panels": figure.panels,

@@ -46,15 +46,15 @@ def scale_ssim(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_yticks(np.arange(0, 1.01, 0.2))
 
 
-def method_keys(rows: Sequence[Row]) -> list[Artist]:
+def method_keys(rows: Sequence[Row], shown: Shown) -> list[Artist]:
     """Legend entries of the descents: the article's thin and the others bold, or only words if there is one kind."""
     article = [row for row in rows if row["optimiser"] == ARTICLE]
     others = [row for row in rows if row["optimiser"] != ARTICLE]
     if not (article and others):
-        return [Line2D([], [], linestyle="", label=f"all lines: {method_text(rows)}")]
+        return [Line2D([], [], linestyle="", label=f"all lines: {method_text(rows, shown)}")]
     return [
-        Look(GREY, "", sizes=BOLD).key(method_text(others)),
-        Look(GREY, "", sizes=THIN).key(method_text(article)),
+        Look(GREY, "", sizes=BOLD).key(method_text(others, shown)),
+        Look(GREY, "", sizes=THIN).key(method_text(article, shown)),
     ]
 
 
@@ -135,5 +135,5 @@ def draw_accuracy(shown: Shown) -> Figure:
     keys += [
         Line2D([], [], color=GREY, linestyle=DASHES[name], label=name) for name in weights if weights != ["trained"]
     ]
-    add_legend(figure, [*keys, *method_keys(rows), *mark_keys(rows)])
+    add_legend(figure, [*keys, *method_keys(rows, shown), *mark_keys(rows)])
     return figure

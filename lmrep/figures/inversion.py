@@ -68,7 +68,7 @@ def read_strip(shown: Shown, names: Sequence[str], rows: Mapping[tuple[str, str,
             pictures.setdefault(block, shown.runs[name]["images"][facts["layers"].index(block), panel])
             chosen.setdefault(block, rows[name, shown.image, block])
     return Strip(
-        method_text(chosen.values()), pictures,
+        method_text(chosen.values(), shown), pictures,
         {block: ssim_text(row) for block, row in chosen.items()},
         {block: clip_note([image]) for block, image in pictures.items()},
     )  # fmt: skip

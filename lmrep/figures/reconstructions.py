@@ -87,7 +87,7 @@ def draw_reconstructions(shown: Shown) -> Figure:
     for (name, run), height in zip(runs.items(), heights, strict=True):
         upper = y + HEADING + CAPTION
         found = [measured[name, shown.image, block] for block in pictures[name]]
-        place_heading(axes, titles[name], [method_text(found), floors_text(found[0])], y)
+        place_heading(axes, titles[name], [method_text(found, shown), floors_text(found[0])], y)
         place_captioned(axes, run["targets"][panels[name]], MARGIN, upper, size, "target", [])
         for row, (block, image) in zip(found, pictures[name].items(), strict=True):
             line, column = divmod(places[name].index(block), across - 1)

@@ -64,5 +64,5 @@ def draw_regime(shown: Shown) -> Figure:
         axes.set_xlabel("block")
     tick_blocks(plots[0], sorted({row["layer"] for table in (matches, orders) for r in table.values() for row in r}))
     keys = [styles[label].key(label) for label in labels]
-    add_legend(figure, [*keys, *method_keys(rows), *mark_keys(rows), *bars])
+    add_legend(figure, [*keys, *method_keys(rows, shown), *mark_keys(rows), *bars])
     return figure

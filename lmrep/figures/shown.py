@@ -25,6 +25,7 @@ class Shown:
     stack: str = ""  # label of the traced probe's stack
     weights: Mapping[str, str] = field(default_factory=dict)  # run -> "trained" or "untrained"
     starts: Mapping[str, str] = field(default_factory=dict)  # run -> the start of its descent, in words
+    distances: Mapping[str, str] = field(default_factory=dict)  # run -> what its search lowers; where searches differ
     panels: int = 0  # how many of the first panels of a run to show; 0: all
     regimes: Mapping[str, str] = field(default_factory=dict)  # run -> the regime of its probe, in words
     regime: str = ""  # of all its probes, in words (`study.words`); none: the article's choices

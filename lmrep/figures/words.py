@@ -61,11 +61,14 @@ def floors_text(row: Row) -> str:
     return "SSIM of " + ", ".join(f"{name} {row[column]:.2f}" for column, name in FLOORS.items())
 
 
-def method_text(rows: Iterable[Row]) -> str:
-    """How rows of the accuracy table were made: "L-BFGS, 400 passes"."""
+def method_text(rows: Iterable[Row], shown: Shown) -> str:
+    """How rows of the accuracy table were made: "L-BFGS, 400 passes".
+
+    Where searches lower different distances, their names follow the optimiser's: "L-BFGS (l2), 400 passes".
+    """
     rows = list(rows)
-    optimisers = dict.fromkeys(str(row["optimiser"]) for row in rows)
-    names = [OPTIMISERS[name].label for name in optimisers]
+    searches = dict.fromkeys((str(row["optimiser"]), shown.distances.get(row["run"], "")) for row in rows)
+    names = [OPTIMISERS[name].label + f" ({distance})" * bool(distance) for name, distance in searches]
     least, most = min(row["passes"] for row in rows), max(row["passes"] for row in rows)
     return f"{' or '.join(names)}, {least if least == most else f'{least} to {most}'} passes"
 

@@ -179,7 +179,7 @@ def check_figure(figure: Figure, study: Study) -> None:
         raise InputError(f"{key}.runs: {one}: two of them have the same image, block and seed, expected each once")
     distances = {run.line: run.descent.distance for run in runs}
     for run in runs:
-        if kind.runs != "all" and distances[run.line] != run.descent.distance:
+        if kind.runs in ("distinct", "mixed") and distances[run.line] != run.descent.distance:
             raise InputError(f"{key}.runs: '{run.name}' and another run of one line differ in distance, expected one")
     if kind.runs == "mixed" and {run.objective for run in runs} != set(kind.objectives):
         raise InputError(

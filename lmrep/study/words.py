@@ -1,10 +1,10 @@
-"""The names and the regime of probes and the start of descents in words, for figures, captions and verdicts."""
+"""Probes and their regimes, starts and distances of descents, in words: for figures, captions and verdicts."""
 
 from collections.abc import Iterable
 
 from lmrep.study.config import Study
-from lmrep.study.kinds import FIGURES
-from lmrep.study.spec import Probe
+from lmrep.study.kinds import ARTICLE, FIGURES
+from lmrep.study.spec import Probe, Run
 
 
 def main_probes(study: Study) -> list[Probe]:
@@ -62,6 +62,12 @@ def start_text(start: tuple[str, float, float]) -> str:
     """The start of a descent, as `Descent` has it: "start of 0.7 ± 0.05", "start from 0.5 to 0.6"."""
     kind, first, second = start
     return f"start of {first:g} ± {second:g}" if kind == "normal" else f"start from {first:g} to {second:g}"
+
+
+def distance_names(runs: Iterable[Run]) -> dict[str, str]:
+    """The distance that each run's search lowers, by run; none where all searches but the article's have the same."""
+    found = {run.name: run.descent.distance for run in runs if run.matches and run.descent.optimiser != ARTICLE}
+    return found if len({*found.values()}) > 1 else {}
 
 
 def regimes_text(probes: Iterable[Probe]) -> str:

@@ -69,8 +69,8 @@ changes them. This page is written from that code and from `results/*/claims.jso
   SSIM by row and of frequencies of errors.
 - A search also **expects** something until it has converged. Preconditioned L-BFGS expects smooth images. A rough start
   and plain L-BFGS (no preconditioner, distance `l2`) count as other descents, and get stars where they change a verdict
-  ([methods](methods.md#descents)). In the laptop study, plain L-BFGS differs in two things at once, so a star does not
-  say which of them changed the verdict.
+  ([methods](methods.md#descents)). So does the study's own search with another distance (`pareto` in the miniature,
+  `l2` elsewhere), which says whether the distance alone changes it.
 - The **main way** to test a model uses the probe that the figures show and features without blur and jitter. For
   photographs it uses the best search that the study has: {BEST}. If several runs fit, we use those with the start and
   the distance of the first one in the config and, for features, with as many steps.

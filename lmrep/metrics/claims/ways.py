@@ -28,8 +28,9 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
     study, probe, panels = view.study, view.probe, claim.panels
     for search in searches(study, probe, claim.weights, claim.unfit) if panels == "images" else []:
         if search != view.search:
-            label = OPTIMISERS[search].label
-            yield "descent", f"the {label}" if search == ARTICLE else label, replace(view, search=search)
+            by, label = replace(view, search=search), OPTIMISERS[search].label
+            words = ", ".join((label, *view.differences(by, panels, claim.weights)))
+            yield "descent", f"the {label}" if search == ARTICLE else words, by
     if panels == "neurons" and not claim.jitters:
         yield "descent", "with blur and jitter", replace(view, jittered=True)
     if not claim.jitters:  # it would compare descents of other lengths

@@ -163,6 +163,9 @@ def test_a_search_that_favours_an_answer_does_not_judge_it():
         {name for _, name, _ in ways(view_of({}, study=study), each)} for each in (claim, replace(claim, unfit=()))
     ]
     assert "L-BFGS" in names[0] & names[1]  # of a view by the preconditioned search
+    config["runs"]["gpt2_inverted_lbfgs"]["distance"] = "pareto"
+    found = {name for _, name, _ in ways(view_of({}, study=make_study(config)), claim)}
+    assert {"L-BFGS, distance pareto", "the article's descent"} <= found and "L-BFGS" not in found
     view = replace(view_of({}, study=study), search="lbfgs")
     names = [{name for _, name, _ in ways(view, each)} for each in (claim, replace(claim, unfit=()))]
     assert [("preconditioned L-BFGS" in found) for found in names] == [False, True]

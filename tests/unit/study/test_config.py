@@ -15,7 +15,7 @@ from lmrep.inputs.shipped import SHIPPED
 from lmrep.study.config import make_study, spread_patches
 from lmrep.study.schema import check_schema, schema
 from lmrep.study.spec import identity
-from lmrep.study.words import model_names
+from lmrep.study.words import distance_names, model_names
 
 CONFIGS = {name: yaml.safe_load((ROOT / f"{name}.yaml").read_text()) for name in ("config", "miniature")}
 
@@ -55,7 +55,7 @@ def test_the_figures_are_the_articles_and_what_backs_them(config):
     evidence = {name for name, figure in figures.items() if figure.target == "evidence"}
     assert evidence == {
         "accuracy_by_seed", "stem_controls", "two_starts", "two_starts_2", "two_starts_3", "two_searches",
-        "gpt2_patch_changes", "vit_base_patch_changes", "causality", "regime", "claims",
+        "two_distances", "gpt2_patch_changes", "vit_base_patch_changes", "causality", "regime", "claims",
     }  # fmt: skip
 
 
@@ -265,6 +265,17 @@ def test_what_does_not_fit_together_is_refused_by_key(miniature, keys, value, ex
     with pytest.raises(InputError) as error:
         study_of(miniature)
     assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_rows_of_pictures_may_differ_in_the_distance_and_the_figure_names_it(miniature):
+    runs = miniature["runs"]
+    runs["other_distance"] = {**runs["gpt2_inverted"], "distance": "pareto"}
+    miniature["figures"]["two_searches"]["runs"] += ["other_distance", "gpt2_match"]
+    study = study_of(miniature)
+    found = distance_names(study.runs[name] for name in study.figures["two_searches"].runs)
+    assert found["gpt2_inverted"] == "l2" and found["other_distance"] == "pareto" and "gpt2_match" not in found
+    # The article's descent has l1 in all studies, and no neuron has a distance.
+    assert distance_names(study.runs[name] for name in ("gpt2_inverted", "gpt2_match", "gpt2_neurons")) == {}
 
 
 @pytest.mark.parametrize("target", ["figures", "evidence"])
