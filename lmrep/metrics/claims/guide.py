@@ -61,12 +61,12 @@ changes them. This page is written from that code and from `results/*/claims.jso
 - Some sentences compare a model **against** another: the widest other model of the required kind that has such runs.
 - An **unfinished search** gives a lower bound on SSIM, so we widen its interval: by {WIDENING} times as much as SSIM
   rose in the last quarter of the passes, but at most to 1; and to 1 if the search ended further from its goal than the
-  noisy photograph is. We chose {WIDENING} because it is enough in 96 to 98% of the cases that we measured with the distance
-  `l2`, by letting searches go on to 1000 to 3000 passes ([unfinished](../benchmarks/unfinished.md)). Later we measured
-  48 cases with `pareto`, and it is enough in all of them. From a rough start it is enough in 70 to 81% (to 10000 and to
-  2000 passes). Searches on untrained blocks were not measured. This leaves many sentences on how much a layer holds open. Intervals of the
-  article's own descent are not widened, because the article took its results as they were. Nor are those of ranks, of
-  SSIM by row and of frequencies of errors.
+  noisy photograph is. We chose {WIDENING} because it is enough in 96 to 98% of the cases that we measured with the
+  distance `l2`, by letting searches go on to 1000 to 3000 passes ([unfinished](../benchmarks/unfinished.md)). Later we
+  measured 48 cases with `pareto`, and it is enough in all of them. From a rough start it is enough in 70 to 81% (to
+  10000 and to 2000 passes). Searches on untrained blocks were not measured. This leaves many sentences on how much a
+  layer holds open. Intervals of the article's own descent are not widened, because the article took its results as they
+  were. Nor are those of ranks, of SSIM by row and of frequencies of errors.
 - A search also **expects** something until it has converged. Preconditioned L-BFGS expects smooth images. A rough start
   and plain L-BFGS (no preconditioner, distance `l2`) count as other descents, and get stars where they change a verdict
   ([methods](methods.md#descents)). So does the study's own search with another distance (`pareto` in the miniature,
