@@ -59,6 +59,11 @@ def compare(study: LoadedStudy, run: Run, image: str, norms: Sequence[str]) -> l
     return rows
 
 
+def chosen(run: str) -> bool:
+    """Whether a run is an inversion by the study's own search: others have one distance in all builds."""
+    return "_inverted" in run and not run.endswith(("_lbfgs", "_distance"))
+
+
 def compare_builds(*builds: Path) -> str:
     """Mean SSIM of each inverted run in two builds of a study, its largest changes, and how many searches failed."""
     cells = []
@@ -66,7 +71,7 @@ def compare_builds(*builds: Path) -> str:
         with (build / "evidence" / "accuracy.tsv").open() as file:
             rows = csv.DictReader(file, delimiter="\t")
             keys = ("run", "image", "seed", "layer")
-            cells.append({tuple(row[key] for key in keys): row for row in rows if "_inverted" in row["run"]})
+            cells.append({tuple(row[key] for key in keys): row for row in rows if chosen(row["run"])})
     found = []
     for run in dict.fromkeys(cell[0] for cell in cells[1] if cell in cells[0]):
         pairs = [(cells[0][cell], row) for cell, row in cells[1].items() if cell[0] == run and cell in cells[0]]

@@ -1,5 +1,5 @@
 # Figures: one rule a kind, all made by the loop below from the table of kinds.
-from lmrep.study.words import distance_names, figure_regime, regime_words, start_text
+from lmrep.study.words import figure_distances, figure_regime, figure_settings
 
 
 def figures_of(target):
@@ -24,28 +24,6 @@ def figure_inputs(wildcards):
     if "claims" in reads:
         found["claims"] = rules.judge_claims.output.claims
     return found
-
-
-def figure_settings(wildcards):
-    """What a figure shows of its inputs, and the labels on it."""
-    figure, runs = study.figures[wildcards.figure], shown(wildcards.figure)
-    traced = "trace" in kinds.FIGURES[figure.kind].reads
-    return as_param(
-        {
-            "labels": {run.name: run.probe.label for run in runs},
-            "weights": {run.name: run.weights for run in runs},
-            "starts": {run.name: start_text(run.descent.start) for run in runs},
-            "distances": distance_names(runs),
-            "layers": {run.name: figure.layers.get(run.name, run.layers) for run in runs},
-            "image": figure.image,
-            "panels": figure.panels,
-            "regimes": {run.name: "; ".join(regime_words(run.probe)) for run in runs},
-            "regime": figure_regime(study, wildcards.figure),
-            "stem": runs[0].probe.stem.label if traced else "",
-            "stack": runs[0].probe.stack.label if traced else "",
-        },
-        in_order=True,  # runs stand in the config's order
-    )
 
 
 for kind, entry in kinds.FIGURES.items():
@@ -79,7 +57,9 @@ for kind, entry in kinds.FIGURES.items():
         params:
             title=lambda wildcards: study.figures[wildcards.figure].title,
             regime=lambda wildcards: figure_regime(study, wildcards.figure),
-            settings=figure_settings,
+            distances=lambda wildcards: figure_distances(study, wildcards.figure),
+            # Runs stand in the config's order.
+            settings=lambda wildcards: as_param(figure_settings(study, wildcards.figure), in_order=True),
             optimisers=OPTIMISERS,
             code=code_digest(*kinds.modules_of(entry), script="scripts/draw_figure.py"),
         message:

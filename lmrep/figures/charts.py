@@ -51,10 +51,10 @@ def method_keys(rows: Sequence[Row], shown: Shown) -> list[Artist]:
     article = [row for row in rows if row["optimiser"] == ARTICLE]
     others = [row for row in rows if row["optimiser"] != ARTICLE]
     if not (article and others):
-        return [Line2D([], [], linestyle="", label=f"all lines: {method_text(rows, shown)}")]
+        return [Line2D([], [], linestyle="", label=f"all lines: {method_text(rows, shown.distances)}")]
     return [
-        Look(GREY, "", sizes=BOLD).key(method_text(others, shown)),
-        Look(GREY, "", sizes=THIN).key(method_text(article, shown)),
+        Look(GREY, "", sizes=BOLD).key(method_text(others, shown.distances)),
+        Look(GREY, "", sizes=THIN).key(method_text(article, shown.distances)),
     ]
 
 

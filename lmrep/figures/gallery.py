@@ -15,7 +15,7 @@ from lmrep.metrics.markdown import cell, wrapped
 from lmrep.metrics.reading import read_claims
 from lmrep.study.config import Figure, Study
 from lmrep.study.record import read_recorded
-from lmrep.study.words import figure_regime
+from lmrep.study.words import figure_distances, figure_regime
 
 Drawn = tuple[Study, Mapping[str, str], Sequence[Mapping[str, Any]]]  # with links to its pictures, and its claims
 CAPTIONS = Path(__file__).resolve().parents[2] / "figures" / "captions"
@@ -25,10 +25,10 @@ Every figure of the studies that were built, with its caption and the [verdicts]
 `{PAGES}` writes this page after their builds: do not edit it. Full sizes are in `figures/<study>/`."""
 
 
-def caption(kind: str, title: str, regime: str, study: str, figure: str = "") -> str:
+def caption(kind: str, title: str, regime: str, study: str, figure: str = "", distances: str = "") -> str:
     """The caption of a kind of figure as Snakemake's report renders it, in reStructuredText without links."""
     snakemake = SimpleNamespace(
-        params=SimpleNamespace(title=title, regime=regime), config={"study": study},
+        params=SimpleNamespace(title=title, regime=regime, distances=distances), config={"study": study},
         wildcards=SimpleNamespace(figure=figure),
     )  # fmt: skip
     text = (CAPTIONS / f"{kind}.rst").read_text()
@@ -52,7 +52,8 @@ def anchor(study: Study, figure: str) -> str:
 
 def entry(study: Study, figure: Figure, picture: str, claims: Sequence[Mapping[str, Any]]) -> str:
     """One figure: `picture` is the link to it."""
-    text = caption(figure.kind, figure.title, figure_regime(study, figure.name), study.name, figure.name)
+    told = figure_regime(study, figure.name), study.name, figure.name, figure_distances(study, figure.name)
+    text = caption(figure.kind, figure.title, *told)
     text = text.removeprefix(f"**{figure.title}.** ").replace("``", "`")
     parts = [
         f'### <a id="{anchor(study, figure.name)}"></a>{figure.title}', f"![{cell(figure.title)}]({picture})",

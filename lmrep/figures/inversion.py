@@ -1,7 +1,7 @@
 """One photograph by block, as several descents re-create it: the article's descent above, others below."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ from lmrep.figures.words import Image, block_name, clip_note, first_rows, floors
 from lmrep.metrics.tsv import Row
 from lmrep.study.kinds import ARTICLE
 
-SIDEWAYS = 0.16  # in, for the name of a descent beside its pictures, on two lines
+SIDEWAYS = 0.08  # in, for a line of the name of a descent beside its pictures
 SSIM, NOTE = 0.13, 0.1  # in, the lines below a picture
 NEXT = 0.05  # in, between two rows of pictures
 ROOMY = 0.6  # in, the side of pictures that have room for whole words below them
@@ -27,7 +27,7 @@ WIDEST = 13  # pictures in a line with the target, at most: smaller ones have no
 class Strip:
     """The pictures of one descent, by block."""
 
-    method: str
+    method: str  # on lines
     pictures: Mapping[int, Image]
     ssim: Mapping[int, str]  # the text below each picture
     notes: Mapping[int, str]  # of clipped pixels
@@ -68,7 +68,7 @@ def read_strip(shown: Shown, names: Sequence[str], rows: Mapping[tuple[str, str,
             pictures.setdefault(block, shown.runs[name]["images"][facts["layers"].index(block), panel])
             chosen.setdefault(block, rows[name, shown.image, block])
     return Strip(
-        method_text(chosen.values(), shown), pictures,
+        method_text(chosen.values(), shown.distances).replace(", ", "\n").replace(" (", "\n("), pictures,
         {block: ssim_text(row) for block, row in chosen.items()},
         {block: clip_note([image]) for block, image in pictures.items()},
     )  # fmt: skip
@@ -82,14 +82,20 @@ def read_groups(shown: Shown) -> list[Group]:
     for name, row in firsts.items():
         members.setdefault((row["probe"], row["weights"]), {}).setdefault(row["optimiser"], []).append(name)
     groups: list[Group] = []
+    titles = headings(replace(shown, distances={}))  # a group may have several: its strips name them
     for descents in members.values():
         name = next(iter(descents.values()))[0]
         run = shown.runs[name]
         target = run["targets"][run.facts["panels"].index(shown.image)]
         order = sorted(descents, key=lambda optimiser: optimiser != ARTICLE)
         strips = [read_strip(shown, descents[optimiser], rows) for optimiser in order]
-        groups.append(Group(headings(shown)[name], floors_text(firsts[name]), target, strips))
+        groups.append(Group(titles[name], floors_text(firsts[name]), target, strips))
     return groups
+
+
+def room_beside(groups: Sequence[Group]) -> float:
+    """Inches between the targets and the pictures: the names of the descents, which stand upright."""
+    return BELOW + SIDEWAYS * max(1 + strip.method.count("\n") for group in groups for strip in group.strips)
 
 
 def fit_groups(groups: Sequence[Group], room: float) -> tuple[int, float]:
@@ -98,16 +104,16 @@ def fit_groups(groups: Sequence[Group], room: float) -> tuple[int, float]:
     fewest = ceil(most / (WIDEST - 1))  # lines
     for lines in range(max(fewest, ceil(most / ROW)), fewest - 1, -1):
         across = 1 + ceil(most / lines)
-        size = min((PAGE - 2 * MARGIN - SIDEWAYS - BELOW - (across - 1) * GAP) / across, LARGEST)
+        size = min((PAGE - 2 * MARGIN - room_beside(groups) - (across - 1) * GAP) / across, LARGEST)
         if sum(group.height(across, size) for group in groups) <= room:
             break
     return across, size
 
 
-def draw_group(axes: Axes, group: Group, y: float, across: int, size: float) -> None:
-    """A group whose heading starts `y` in below the page's edge."""
+def draw_group(axes: Axes, group: Group, y: float, across: int, size: float, beside: float) -> None:
+    """A group whose heading starts `y` in below the page's edge. `beside`: inches between target and pictures."""
     place_heading(axes, group.heading, [group.floors], y)
-    left = MARGIN + size + BELOW + SIDEWAYS
+    left = MARGIN + size + beside
     pitch = size + group.below + NEXT
     line_height = CAPTION + len(group.strips) * pitch
     top = y + HEADING + CAPTION
@@ -122,7 +128,7 @@ def draw_group(axes: Axes, group: Group, y: float, across: int, size: float) -> 
             x, down = left + column * (size + GAP), top + line * line_height + row * pitch
             if column == 0:
                 axes.text(
-                    left - 0.04, down + size / 2, strip.method.replace(", ", "\n"), size=6, color=GREY, rotation=90,
+                    left - 0.04, down + size / 2, strip.method, size=6, color=GREY, rotation=90,
                     ha="right", va="center", multialignment="center", linespacing=1.0,
                 )  # fmt: skip
             if block in strip.pictures:
@@ -152,6 +158,6 @@ def draw_inversion(shown: Shown) -> Figure:
     heights = [group.height(across, size) for group in groups]
     figure, axes = make_canvas(y + sum(heights) + MARGIN, shown)
     for group, height in zip(groups, heights, strict=True):
-        draw_group(axes, group, y, across, size)
+        draw_group(axes, group, y, across, size, room_beside(groups))
         y += height
     return figure

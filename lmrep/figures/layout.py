@@ -83,8 +83,8 @@ def fit_line(counts: Sequence[int], pixels: int, room: float, below: float) -> t
     """How many pictures go in a line of reconstructions, with the target, and their side in inches.
 
     counts: of blocks, for each run. pixels: side of a picture. room: height for all runs, in.
-    below: height of the text below a picture, in. Nine pictures go in a
-    line. Eight do where that gives a picture its own pixels in the file and still fits in `room`.
+    below: height of the text below a picture, in. Nine pictures go in a line. Eight do where that gives a picture its
+    own pixels in the file and still fits in `room`. Pictures of a few blocks are as small as `room` asks for.
     """
     fits: list[tuple[int, float]] = []
     for columns in COLUMNS:
@@ -96,7 +96,10 @@ def fit_line(counts: Sequence[int], pixels: int, room: float, below: float) -> t
             fits.append((across, size))
         if size * rcParams["savefig.dpi"] >= pixels:
             break
-    return fits[-1]
+    across, size = fits[-1]
+    bare = sum(row_height(count, across, below) for count in counts)
+    lines = sum(ceil(count / (across - 1)) for count in counts)
+    return across, min(size, max((room - bare) / lines, SMALLEST))
 
 
 def row_height(count: int, across: int, picture: float) -> float:

@@ -23,6 +23,7 @@ from lmrep.figures.shown import Shown
 from lmrep.figures.words import Image, block_name, clip_note, first_rows, floors_text, headings, method_text, ssim_text
 
 NUMBERS, NUMBERS_AND_NOTE = 0.28, 0.385  # in, the lines below a reconstruction
+END = MARGIN - 0.06  # in, below the last row, which has room of its own
 
 
 def place_captioned(
@@ -80,14 +81,14 @@ def draw_reconstructions(shown: Shown) -> Figure:
     counts = [len(columns) for columns in places.values()]
     y = title_height(shown) + 0.04
     pixels = max(run["targets"].shape[-1] for run in runs.values())
-    across, size = fit_line(counts, pixels, TALLEST - y, below)
+    across, size = fit_line(counts, pixels, TALLEST - y - END, below)
     heights = [row_height(count, across, size + below) for count in counts]
-    figure, axes = make_canvas(y + sum(heights) + MARGIN - 0.06, shown)
+    figure, axes = make_canvas(y + sum(heights) + END, shown)
     titles = headings(shown)
     for (name, run), height in zip(runs.items(), heights, strict=True):
         upper = y + HEADING + CAPTION
         found = [measured[name, shown.image, block] for block in pictures[name]]
-        place_heading(axes, titles[name], [method_text(found, shown), floors_text(found[0])], y)
+        place_heading(axes, titles[name], [method_text(found), floors_text(found[0])], y)
         place_captioned(axes, run["targets"][panels[name]], MARGIN, upper, size, "target", [])
         for row, (block, image) in zip(found, pictures[name].items(), strict=True):
             line, column = divmod(places[name].index(block), across - 1)

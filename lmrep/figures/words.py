@@ -40,8 +40,9 @@ def span(ends: Iterable[str]) -> str:
 
 
 def headings(shown: Shown) -> dict[str, str]:
-    """The name of each run, in order: its label, with its weights and its start where the runs differ in these."""
-    kinds = [{run: kind.get(run, "") for run in shown.labels} for kind in (shown.weights, shown.starts)]
+    """The name of each run, in order: its label, with its weights, start and distance where these differ."""
+    distances = {run: f"distance {name}" for run, name in shown.distances.items()}
+    kinds = [{run: kind.get(run, "") for run in shown.labels} for kind in (shown.weights, shown.starts, distances)]
     told = [shown.labels, *(words for words in kinds if len(set(words.values())) > 1)]
     return {run: ", ".join(filter(None, (words[run] for words in told))) for run in shown.labels}
 
@@ -61,13 +62,13 @@ def floors_text(row: Row) -> str:
     return "SSIM of " + ", ".join(f"{name} {row[column]:.2f}" for column, name in FLOORS.items())
 
 
-def method_text(rows: Iterable[Row], shown: Shown) -> str:
+def method_text(rows: Iterable[Row], distances: Mapping[str, str] | None = None) -> str:
     """How rows of the accuracy table were made: "L-BFGS, 400 passes".
 
-    Where searches lower different distances, their names follow the optimiser's: "L-BFGS (l2), 400 passes".
+    `distances`: by run, of those whose distance is named after their optimiser: "L-BFGS (l2), 400 passes".
     """
-    rows = list(rows)
-    searches = dict.fromkeys((str(row["optimiser"]), shown.distances.get(row["run"], "")) for row in rows)
+    rows, distances = list(rows), distances or {}
+    searches = dict.fromkeys((str(row["optimiser"]), distances.get(row["run"], "")) for row in rows)
     names = [OPTIMISERS[name].label + f" ({distance})" * bool(distance) for name, distance in searches]
     least, most = min(row["passes"] for row in rows), max(row["passes"] for row in rows)
     return f"{' or '.join(names)}, {least if least == most else f'{least} to {most}'} passes"

@@ -177,15 +177,16 @@ def check_figure(figure: Figure, study: Study) -> None:
     if kind.runs == "distinct" and overlap(runs):
         one = f"{figure.kind} has one line for a probe, its weights and an optimiser"
         raise InputError(f"{key}.runs: {one}: two of them have the same image, block and seed, expected each once")
-    distances = {run.line: run.descent.distance for run in runs}
-    for run in runs:
-        if kind.runs in ("distinct", "mixed") and distances[run.line] != run.descent.distance:
-            raise InputError(f"{key}.runs: '{run.name}' and another run of one line differ in distance, expected one")
+    matches = [run for run in runs if run.matches]
+    norms = {run.descent.optimiser: run.descent.distance for run in matches}
+    for run in matches if kind.runs in ("distinct", "mixed") else []:
+        if norms[run.descent.optimiser] != run.descent.distance:
+            raise InputError(f"{key}.runs: '{run.name}' and another run of its optimiser differ in distance")
     if kind.runs == "mixed" and {run.objective for run in runs} != set(kind.objectives):
         raise InputError(
             f"{key}.runs: a {figure.kind} is drawn from {' and '.join(kind.objectives)} runs, expected both"
         )
-    images = [{*run.panels} for run in runs if run.matches]
+    images = [{*run.panels} for run in matches]
     if kind.runs == "mixed" and images and not set.intersection(*images):
         raise InputError(f"{key}.runs: expected an image that all its match runs have")
     if kind.runs in ("one", "several") and any(run.panel_seeds for run in runs):

@@ -139,7 +139,9 @@ BASES = {
     "random": Basis("lmrep.probe.stem:random_kernels", "random basis", ordered=False),
 }
 
-NORMS = ("l1", "l2", "pareto")  # the distances of a match: the article's, and two squared ones
+NORMS = {  # the distances of a match: the article's, and two others
+    "l1": "absolute", "l2": "squared", "pareto": "squared, with less weight for large activations",
+}  # fmt: skip
 PANELS = {"neurons": "neuron", "patches": "patch", "images": "image"}  # a run's key -> what one panel is
 
 OBJECTIVES = {

@@ -1,9 +1,10 @@
 """Probes and their regimes, starts and distances of descents, in words: for figures, captions and verdicts."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from lmrep.study.config import Study
-from lmrep.study.kinds import ARTICLE, FIGURES
+from lmrep.study.kinds import ARTICLE, FIGURES, NORMS, OPTIMISERS
 from lmrep.study.spec import Probe, Run
 
 
@@ -65,9 +66,19 @@ def start_text(start: tuple[str, float, float]) -> str:
 
 
 def distance_names(runs: Iterable[Run]) -> dict[str, str]:
-    """The distance that each run's search lowers, by run; none where all searches but the article's have the same."""
-    found = {run.name: run.descent.distance for run in runs if run.matches and run.descent.optimiser != ARTICLE}
-    return found if len({*found.values()}) > 1 else {}
+    """The distance that each run lowers, if runs of the article's descent differ in it, or those of other searches."""
+    found: dict[bool, dict[str, str]] = {True: {}, False: {}}
+    for run in runs:
+        if run.matches:
+            found[run.descent.optimiser == ARTICLE][run.name] = run.descent.distance
+    return {run: name for names in found.values() if len({*names.values()}) > 1 for run, name in names.items()}
+
+
+def figure_distances(study: Study, name: str) -> str:
+    """The distance that each search of a figure lowers, for its caption: "pareto (squared) in L-BFGS"."""
+    runs = [study.runs[run] for run in study.figures[name].runs]
+    found = {(run.descent.distance, run.descent.optimiser): None for run in runs if run.matches}
+    return "; ".join(f"{norm} ({NORMS[norm]}) in {OPTIMISERS[optimiser].label}" for norm, optimiser in found)
 
 
 def regimes_text(probes: Iterable[Probe]) -> str:
@@ -102,3 +113,23 @@ def figure_regime(study: Study, name: str) -> str:
     if "claims" in FIGURES[figure.kind].reads:
         return target_regime(study, "figures")
     return regimes_text(study.runs[run].probe for run in figure.runs)
+
+
+def figure_settings(study: Study, name: str) -> dict[str, Any]:
+    """What a figure shows of its inputs, and the labels on it: fields of `lmrep.figures.shown.Shown`."""
+    figure = study.figures[name]
+    runs = [study.runs[run] for run in figure.runs]
+    traced = "trace" in FIGURES[figure.kind].reads
+    return {
+        "labels": {run.name: run.probe.label for run in runs},
+        "weights": {run.name: run.weights for run in runs},
+        "starts": {run.name: start_text(run.descent.start) for run in runs},
+        "distances": distance_names(runs),
+        "layers": {run.name: figure.layers.get(run.name, run.layers) for run in runs},
+        "image": figure.image,
+        "panels": figure.panels,
+        "regimes": {run.name: "; ".join(regime_words(run.probe)) for run in runs},
+        "regime": figure_regime(study, name),
+        "stem": runs[0].probe.stem.label if traced else "",
+        "stack": runs[0].probe.stack.label if traced else "",
+    }

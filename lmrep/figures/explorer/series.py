@@ -14,10 +14,10 @@ from lmrep.files import ArrayFile
 from lmrep.metrics.claims.samples import is_jittered
 from lmrep.metrics.claims.statistics import rounded
 from lmrep.study.config import Study
-from lmrep.study.kinds import OBJECTIVES, OPTIMISERS, PANELS
+from lmrep.study.kinds import ARTICLE, OBJECTIVES, OPTIMISERS, PANELS
 from lmrep.study.spec import Run
 
-LOOKS = {1500: (144, 50), 10**9: (88, 30)}  # px and WebP's quality of pictures, by how many: the article has 4863
+LOOKS = {1500: (144, 50), 10**9: (88, 30)}  # px and WebP's quality of pictures, by how many: the article has about 5000
 WIDEST = 16383  # px, of a WebP
 POINTS = 50  # of a loss curve, at most
 DIGITS = 4
@@ -58,7 +58,8 @@ def panel_name(run: Run, panel: int | str) -> str:
 def way_of(run: Run) -> str:
     """How a run searched, in words."""
     if run.matches:
-        return OPTIMISERS[run.descent.optimiser].label
+        label = OPTIMISERS[run.descent.optimiser].label
+        return label if run.descent.optimiser == ARTICLE else f"{label}, distance {run.descent.distance}"
     return WAYS[is_jittered(run)]
 
 

@@ -135,7 +135,7 @@ def notes(entries: Mapping[str, Entry]) -> list[str]:
         for what, others in entry["others"].items():
             numbers = entry["other_numbers"].get(what, {})
             told = {name: f" {number_text(numbers[name])}" if name in numbers else "" for name in others}
-            ways = ", ".join(f"{name} ({verdict}{told[name]})" for name, verdict in others.items())
+            ways = "; ".join(f"{name} ({verdict}{told[name]})" for name, verdict in others.items())
             found.append(f"{model} {OTHERWISE[what]}: {ways}.")
     return found
 

@@ -140,17 +140,17 @@ class View:
         asked = [in_common(run) for run in self.runs(panels, weights)][:1]
         for start, steps, distance in sorted({*found} - {*asked}):
             other = replace(self, start=start, steps=steps, distance=distance)
-            yield ", ".join(self.differences(other, panels, weights)), other
+            yield self.differences(other, panels, weights), other
 
-    def differences(self, other: "View", panels: str, weights: str = "trained") -> list[str]:
+    def differences(self, other: "View", panels: str, weights: str = "trained") -> str:
         """The start, steps and distance of another view's runs, in words, where this view's runs have other ones."""
         ours, theirs = (view.runs(panels, weights) for view in (self, other))
         if not (ours and theirs):
-            return []
+            return ""
         start, steps, distance = in_common(theirs[0])
         texts = start_text(start), f"{steps} steps", f"distance {distance}"
         values = zip(texts, (start, steps, distance), in_common(ours[0]), strict=True)
-        return [text for text, value, usual in values if value != usual]
+        return " and ".join(text for text, value, usual in values if value != usual)
 
     def _of_any_descent(self, panels: str, weights: str) -> list[Run]:
         return [

@@ -29,7 +29,7 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
     for search in searches(study, probe, claim.weights, claim.unfit) if panels == "images" else []:
         if search != view.search:
             by, label = replace(view, search=search), OPTIMISERS[search].label
-            words = ", ".join((label, *view.differences(by, panels, claim.weights)))
+            words = " with ".join(filter(None, (label, view.differences(by, panels, claim.weights))))
             yield "descent", f"the {label}" if search == ARTICLE else words, by
     if panels == "neurons" and not claim.jitters:
         yield "descent", "with blur and jitter", replace(view, jittered=True)

@@ -4,6 +4,7 @@ import pytest
 
 from lmrep.figures import gallery
 from lmrep.metrics.claims.verdicts import OTHERWISE
+from lmrep.study.kinds import FIGURES
 
 CAPTIONS = sorted(gallery.CAPTIONS.glob("*.rst"))
 REGIME = "DCT basis of 12 px patches; start token first"
@@ -21,6 +22,13 @@ def test_a_caption_names_its_study_and_its_regime(path):
     if path.stem != "workflow":  # of the whole report
         assert page.endswith(f"Regime of the probes: {REGIME}.")
     assert "Regime of" not in rendered(path, "")
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in FIGURES.items() if "accuracy" in kind.reads])
+def test_a_caption_of_re_created_images_names_the_distance(kind):
+    page = gallery.caption(kind, "A title", "", "laptop", distances="l2 (squared) in L-BFGS")
+    assert page.rstrip().endswith("Distance between outputs: l2 (squared) in L-BFGS.")
+    assert "Distance between" not in gallery.caption(kind, "A title", "", "laptop")
 
 
 @pytest.mark.parametrize("path", CAPTIONS, ids=lambda path: path.stem)

@@ -41,7 +41,7 @@ def test_reconstructions_stand_beside_their_own_target():
         assert picture.get_extent()[2:] == target.get_extent()[2:]
     notes = [clip_note([run["images"][layer, 1]]) for layer in (0, 2)]
     assert notes[0]
-    made = f"{method_text([accuracy_row()], Shown('t', {}, {}))}; {floors_text(accuracy_row())}"
+    made = f"{method_text([accuracy_row()])}; {floors_text(accuracy_row())}"
     first, second = (["SSIM 0.83", "r 0.83", note] for note in notes)
     expected = ["A coil", "GPT-2", made, "target", "block 1", *first, "block 3", *second]
     assert texts(figure) == [text for text in expected if text]

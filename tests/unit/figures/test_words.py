@@ -16,8 +16,6 @@ from lmrep.figures.words import (
     ssim_text,
 )
 
-PLAIN = Shown("t", {}, {})
-
 
 def test_runs_are_called_trained_or_untrained_only_where_they_differ():
     labels = {"a": "GPT-2", "b": "ViT"}
@@ -42,17 +40,20 @@ def test_floors_are_in_one_line():
 
 
 def test_a_method_is_named_with_its_passes():
-    assert method_text([accuracy_row(), accuracy_row(passes=200)], PLAIN) == "article's descent, 200 to 600 passes"
-    assert method_text([accuracy_row(**LBFGS)], PLAIN) == "L-BFGS, 400 passes"
+    assert method_text([accuracy_row(), accuracy_row(passes=200)]) == "article's descent, 200 to 600 passes"
+    assert method_text([accuracy_row(**LBFGS)]) == "L-BFGS, 400 passes"
     both = [accuracy_row(**LBFGS), accuracy_row(optimiser="adam", passes=400)]
-    assert method_text(both, PLAIN) == "L-BFGS or Adam, 400 passes"
+    assert method_text(both) == "L-BFGS or Adam, 400 passes"
 
 
 def test_searches_that_lower_different_distances_name_them():
     rows = [accuracy_row(run=name, **LBFGS) for name in ("a", "b")]
-    shown = Shown("t", {}, {}, distances={"a": "l2", "b": "pareto"})
-    assert method_text(rows, shown) == "L-BFGS (l2) or L-BFGS (pareto), 400 passes"
-    assert method_text([accuracy_row(run="c"), rows[0]], shown) == "article's descent or L-BFGS (l2), 400 to 600 passes"
+    distances = {"a": "l2", "b": "pareto"}
+    found = headings(Shown("t", {"a": "GPT-2", "b": "GPT-2", "c": "GPT-2"}, {}, distances=distances))
+    assert found == {"a": "GPT-2, distance l2", "b": "GPT-2, distance pareto", "c": "GPT-2"}
+    assert method_text(rows, distances) == "L-BFGS (l2) or L-BFGS (pareto), 400 passes"
+    mixed = [accuracy_row(run="c"), rows[0]]
+    assert method_text(mixed, distances) == "article's descent or L-BFGS (l2), 400 to 600 passes"
 
 
 def test_the_first_seed_comes_first():

@@ -165,7 +165,7 @@ def test_a_search_that_favours_an_answer_does_not_judge_it():
     assert "L-BFGS" in names[0] & names[1]  # of a view by the preconditioned search
     config["runs"]["gpt2_inverted_lbfgs"]["distance"] = "pareto"
     found = {name for _, name, _ in ways(view_of({}, study=make_study(config)), claim)}
-    assert {"L-BFGS, distance pareto", "the article's descent"} <= found and "L-BFGS" not in found
+    assert {"L-BFGS with distance pareto", "the article's descent"} <= found and "L-BFGS" not in found
     view = replace(view_of({}, study=study), search="lbfgs")
     names = [{name for _, name, _ in ways(view, each)} for each in (claim, replace(claim, unfit=()))]
     assert [("preconditioned L-BFGS" in found) for found in names] == [False, True]
@@ -434,7 +434,7 @@ def test_runs_may_differ_in_start_and_steps_at_once():
     own = {"start": {"uniform": [0.2, 0.3]}, "octaves": [{"size": 66, "steps": 60, "rate": [0.167, 0.0167]}]}
     another = with_another(["gpt2_plain"], own, change, "change")
     found = dependence(CLAIMS["much_is_unchanged"], another(lambda run, *key: np.ones(121)), HOLDS)
-    assert found[0] == ["descent"] and found[1]["descent"]["start from 0.2 to 0.3, 60 steps"] == FAILS
+    assert found[0] == ["descent"] and found[1]["descent"]["start from 0.2 to 0.3 and 60 steps"] == FAILS
 
 
 def test_the_second_model_is_cut_to_blocks_of_its_own():

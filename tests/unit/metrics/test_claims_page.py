@@ -104,7 +104,7 @@ def test_an_open_claim_has_its_reason_and_other_ways_their_verdicts():
         ["A", "open", "not measured", *[""] * 6],
     ]]  # fmt: skip
     assert "- A is open: it rained.\n" in page
-    assert "- A in another regime: pixels centred (holds), 10 times the RMS (fails).\n" in page
+    assert "- A in another regime: pixels centred (holds); 10 times the RMS (fails).\n" in page
     assert "- A by one seed alone: seed 0 (open)." in page
     tried = "with smaller thresholds (open), with larger ones (open), corrected for all questions of the study (open)"
     assert f"- A, judged otherwise: {tried}." in words(page)

@@ -10,12 +10,14 @@ from conftest import ROOT
 from studies import study_of
 
 from lmrep.errors import InputError
+from lmrep.figures.shown import Shown
+from lmrep.figures.words import headings
 from lmrep.inputs.drawings import DRAWINGS
 from lmrep.inputs.shipped import SHIPPED
 from lmrep.study.config import make_study, spread_patches
 from lmrep.study.schema import check_schema, schema
 from lmrep.study.spec import identity
-from lmrep.study.words import distance_names, model_names
+from lmrep.study.words import distance_names, figure_distances, figure_settings, model_names
 
 CONFIGS = {name: yaml.safe_load((ROOT / f"{name}.yaml").read_text()) for name in ("config", "miniature")}
 
@@ -274,6 +276,12 @@ def test_rows_of_pictures_may_differ_in_the_distance_and_the_figure_names_it(min
     study = study_of(miniature)
     found = distance_names(study.runs[name] for name in study.figures["two_searches"].runs)
     assert found["gpt2_inverted"] == "l2" and found["other_distance"] == "pareto" and "gpt2_match" not in found
+    shown = Shown(title="x", **figure_settings(study, "two_searches"))
+    assert headings(shown)["other_distance"] == "GPT-2 mini, distance pareto"
+    words = figure_distances(study, "two_searches")
+    assert words.startswith("l2 (squared) in preconditioned L-BFGS; l2 (squared) in L-BFGS; pareto (squared, with ")
+    assert words.endswith("; l1 (absolute) in article's descent")
+    assert figure_distances(study, "gpt2_features_viz") == ""
     # The article's descent has l1 in all studies, and no neuron has a distance.
     assert distance_names(study.runs[name] for name in ("gpt2_inverted", "gpt2_match", "gpt2_neurons")) == {}
 
