@@ -68,12 +68,12 @@ changes them. This page is written from that code and from `results/*/claims.jso
   enough in 70 to 81%. Searches on untrained blocks were not measured. Intervals of the article's own descent are not
   widened, because the article took its results as they were. Nor are those of ranks, of SSIM by row and of frequencies
   of errors.
-- A search also **expects** something until it has converged: preconditioned L-BFGS expects smooth images. In `evidence`,
-  other descents therefore repeat the inversions ([methods](methods.md#descents)): one from a dark start, one from a
-  rough start, plain L-BFGS (no preconditioner, distance `l2`), and the study's own search with another distance (`l2`;
-  in the miniature `pareto`). Outside the miniature, plain L-BFGS thus differs in two things, and the last one says
-  whether the distance matters by itself. They have fewer blocks and photographs than the main way, and only the last
-  one has untrained blocks too. The page of a study says what each of them makes of a verdict.
+- A search also **expects** something until it has converged: preconditioned L-BFGS expects smooth images. In
+  `evidence`, other descents therefore repeat the inversions ([methods](methods.md#descents)): one from a dark start,
+  one from a rough start, plain L-BFGS (no preconditioner, distance `l2`), and the study's own search with another
+  distance (`l2`; in the miniature `pareto`). Outside the miniature, plain L-BFGS thus differs in two things, and the
+  last one says whether the distance matters by itself. They have fewer blocks and photographs than the main way, and
+  only the last one has untrained blocks too. The page of a study says what each of them makes of a verdict.
 - The **main way** to test a model uses the probe that the figures show and features without blur and jitter. For
   photographs it uses the best search that the study has: {BEST}. If several runs fit, we use those with the start and
   the distance of the first one in the config and, for features, with as many steps.
