@@ -92,7 +92,7 @@ def test_a_build_says_what_it_will_do_and_without_a_network_why_it_cannot(checko
     done = checkout.run("--cores", "1", "figures", **surroundings)
     assert done.returncode == 1
     said = [line for line in done.stdout.splitlines() if line.startswith("lmrep: ")]
-    assert "study article, on the CPU" in said[0] and "15 of 71 runs" in said[0]
+    assert "study article, on the CPU" in said[0] and "15 of 77 runs" in said[0]
     assert "gpt2 (548 MB)" in said[1] and "github.com" in said[1] and "127.0.0.1:9" in said[1]
     assert "the runs will take about" in said[2] and "--configfile miniature.yaml" in said[2]
     lines = done.stdout.splitlines()
