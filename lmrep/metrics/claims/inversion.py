@@ -28,7 +28,7 @@ FIRST = 1.5  # the mean rank of candidates that are first, or nearly so
 SIMILARITY, DIFFERENCE = Scale("SSIM", -1.0, 1.0), Scale("SSIM")  # of two images; of two SSIM
 RANK = Scale("rank", 1, COUNT)  # among candidates
 RANKS = (1.25, 3)  # other thresholds than FIRST: half of it would be below 1, the lowest rank
-WIDENING = 12  # enough in 96 to 100% of cases that went on for long: benchmarks/unfinished.md
+WIDENING = 12  # from the studies' starts, enough in 96 to 100% of cases: benchmarks/unfinished.md
 HALVES = (0.4, 0.75)  # other thresholds than 0.5: a quarter is not most, and twice it is all
 # The error of noise is of high frequency too.
 ABOVE_FLOORS = Rule("SSIM minus the higher floor", "above", SSIM, "early", DIFFERENCE, gate=True)

@@ -11,6 +11,8 @@ from lmrep.figures.page import PAGE, TALLEST
 from lmrep.figures.shown import Shown
 from lmrep.figures.words import clip_note
 
+DISTANCES = {"gpt2_inverted": "l2", "vit_inverted": "pareto"}
+
 
 def study(depths, spread=0.1, weights="trained", names=("coil", "dog")):
     """Runs and their rows: for each probe the converged run first, then the article's. SSIM falls with the block."""
@@ -30,11 +32,11 @@ def study(depths, spread=0.1, weights="trained", names=("coil", "dog")):
     return runs, rows
 
 
-def inversion(runs, rows, title="A dog by block", labels=None, layers=None):
+def inversion(runs, rows, title="A dog by block", labels=None, layers=None, **changes):
     labels = labels or {name: name.split("_")[0].upper() for name in runs}
     layers = {name: run.facts["layers"] for name, run in runs.items()} | (layers or {})
     weights = {row["run"]: row["weights"] for row in rows}
-    return draw_inversion(Shown(title, labels, layers, "dog", runs, {"accuracy": rows}, weights=weights))
+    return draw_inversion(Shown(title, labels, layers, "dog", runs, {"accuracy": rows}, weights=weights, **changes))
 
 
 def place(image):
@@ -64,6 +66,17 @@ def test_the_articles_descent_stands_above_the_other_with_the_target_at_the_left
         "article's descent\n600 passes", "SSIM 0.50", notes[0], "SSIM 0.25", notes[1], "SSIM 0.17", notes[2],
         "L-BFGS\n400 passes", "SSIM 0.90", notes[3], "SSIM ≥ 0.45", notes[4], "SSIM ≥ 0.30", notes[5],
     ]  # fmt: skip
+    assert_legible(figure)
+
+
+def test_searches_for_different_distances_name_them_on_a_line_of_their_own():
+    runs, rows = study({"gpt2": 8, "vit": 8})
+    searched = [row | {"optimiser": "preconditioned_lbfgs"} if row["run"] in DISTANCES else row for row in rows]
+    figure = inversion(runs, searched, distances=DISTANCES)
+    found = [text for text in texts(figure) if "passes" in text]
+    one, other = (f"preconditioned L-BFGS\n({name})\n400 passes" for name in DISTANCES.values())
+    assert found == ["article's descent\n600 passes", one, "article's descent\n600 passes", other]
+    assert "GPT2" in texts(figure)  # the heading of a group names no distance
     assert_legible(figure)
 
 

@@ -282,8 +282,12 @@ def test_rows_of_pictures_may_differ_in_the_distance_and_the_figure_names_it(min
     assert words.startswith("l2 (squared) in preconditioned L-BFGS; l2 (squared) in L-BFGS; pareto (squared, with ")
     assert words.endswith("; l1 (absolute) in article's descent")
     assert figure_distances(study, "gpt2_features_viz") == ""
-    # The article's descent has l1 in all studies, and no neuron has a distance.
+    # The article's descent always has a distance of its own, and no neuron has one.
     assert distance_names(study.runs[name] for name in ("gpt2_inverted", "gpt2_match", "gpt2_neurons")) == {}
+    runs["squared"] = {**runs["gpt2_match"], "distance": "l2"}
+    study = study_of(miniature)
+    two = [study.runs[name] for name in ("gpt2_match", "squared", "gpt2_inverted")]
+    assert distance_names(two) == {"gpt2_match": "l1", "squared": "l2"}
 
 
 @pytest.mark.parametrize("target", ["figures", "evidence"])
