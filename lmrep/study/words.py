@@ -65,6 +65,12 @@ def start_text(start: tuple[str, float, float]) -> str:
     return f"start of {first:g} ± {second:g}" if kind == "normal" else f"start from {first:g} to {second:g}"
 
 
+def search_text(optimiser: str) -> str:
+    """An optimiser in a sentence: "L-BFGS", "the article's descent"."""
+    label = OPTIMISERS[optimiser].label
+    return f"the {label}" if optimiser == ARTICLE else label
+
+
 def distance_names(runs: Iterable[Run]) -> dict[str, str]:
     """The distance that each run lowers, if runs of the article's descent differ in it, or those of other searches."""
     found: dict[bool, dict[str, str]] = {True: {}, False: {}}
@@ -78,7 +84,7 @@ def figure_distances(study: Study, name: str) -> str:
     """The distance that each search of a figure lowers, for its caption: "pareto (squared) in L-BFGS"."""
     runs = [study.runs[run] for run in study.figures[name].runs]
     found = {(run.descent.distance, run.descent.optimiser): None for run in runs if run.matches}
-    return "; ".join(f"{norm} ({NORMS[norm]}) in {OPTIMISERS[optimiser].label}" for norm, optimiser in found)
+    return "; ".join(f"{norm} ({NORMS[norm]}) in {search_text(optimiser)}" for norm, optimiser in found)
 
 
 def regimes_text(probes: Iterable[Probe]) -> str:

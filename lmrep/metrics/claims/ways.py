@@ -7,8 +7,9 @@ from typing import Any
 from lmrep.metrics.claims.claim import Claim, same_probe
 from lmrep.metrics.claims.samples import SEARCHES, View
 from lmrep.study.config import Study
-from lmrep.study.kinds import ARTICLE, OPTIMISERS
+from lmrep.study.kinds import ARTICLE
 from lmrep.study.spec import Probe
+from lmrep.study.words import search_text
 
 POWERS = {1: "change", 2: "squared change"}  # of patches
 
@@ -28,9 +29,9 @@ def ways(view: View, claim: Claim) -> Iterator[tuple[str, str, View]]:
     study, probe, panels = view.study, view.probe, claim.panels
     for search in searches(study, probe, claim.weights, claim.unfit) if panels == "images" else []:
         if search != view.search:
-            by, label = replace(view, search=search), OPTIMISERS[search].label
-            words = " with ".join(filter(None, (label, view.differences(by, panels, claim.weights))))
-            yield "descent", f"the {label}" if search == ARTICLE else words, by
+            by = replace(view, search=search)
+            differs = "" if search == ARTICLE else view.differences(by, panels, claim.weights)
+            yield "descent", " with ".join(filter(None, (search_text(search), differs))), by
     if panels == "neurons" and not claim.jitters:
         yield "descent", "with blur and jitter", replace(view, jittered=True)
     if not claim.jitters:  # it would compare descents of other lengths

@@ -280,7 +280,7 @@ def test_rows_of_pictures_may_differ_in_the_distance_and_the_figure_names_it(min
     assert headings(shown)["other_distance"] == "GPT-2 mini, distance pareto"
     words = figure_distances(study, "two_searches")
     assert words.startswith("l2 (squared) in preconditioned L-BFGS; l2 (squared) in L-BFGS; pareto (squared, with ")
-    assert words.endswith("; l1 (absolute) in article's descent")
+    assert words.endswith("; l1 (absolute) in the article's descent")
     assert figure_distances(study, "gpt2_features_viz") == ""
     # The article's descent always has a distance of its own, and no neuron has one.
     assert distance_names(study.runs[name] for name in ("gpt2_inverted", "gpt2_match", "gpt2_neurons")) == {}
